@@ -1,0 +1,40 @@
+//! The function of `$connect`: lets a client in and registers its connection.
+
+use http::HeaderValue;
+use lambda_websocket::{channel::Channel, error::Error, event::Connect, registry::Registry, reply::Reply};
+
+/// The environment variable with the sub-protocols to accept, separated by commas. Unset: none.
+pub const SUBPROTOCOLS: &str = "SUBPROTOCOLS";
+
+/// What it takes to let a client in.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    registry: Registry,
+    subprotocols: Vec<String>,
+}
+
+impl Admission {
+    /// Registers connections here and accepts these sub-protocols.
+    pub fn new(registry: Registry, subprotocols: Vec<String>) -> Self {
+        Self { registry, subprotocols }
+    }
+
+    /// The first sub-protocol of the client's list that is accepted here.
+    ///
+    /// Without one the client is let in all the same: by RFC 6455 it is the client that gives up then.
+    fn choose(&self, offered: &[String]) -> Option<HeaderValue> {
+        let chosen = offered.iter().find(|offer| self.subprotocols.contains(offer))?;
+        HeaderValue::from_str(chosen).ok()
+    }
+}
+
+/// Registers the connection, then lets the client in.
+///
+/// # Errors
+/// When the connection could not be registered: the client is refused, and may try again.
+pub async fn connect(admission: &Admission, event: Connect) -> Result<Reply, Error> {
+    let Connect { connection, request_id, subprotocols } = event;
+    admission.registry.add(&Channel::everyone(), &connection).await?;
+    tracing::info!(connection_id = %connection.id, request_id, "connected");
+    Ok(admission.choose(&subprotocols).map_or_else(Reply::empty, Reply::subprotocol))
+}

@@ -1,0 +1,13 @@
+//! The program of `$connect`.
+
+use connect::{Admission, connect};
+use lambda_websocket::{aws, config, registry::Registry, runtime};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    runtime::init_logs();
+    let table = config::required(config::CONNECTION_TABLE)?;
+    let registry = Registry::new(aws::dynamodb(&aws::sdk_config().await), table);
+    let admission = Admission::new(registry, config::list(connect::SUBPROTOCOLS));
+    runtime::run(async |event| connect(&admission, event).await).await
+}

@@ -1,0 +1,44 @@
+//! `$connect`, against a DynamoDB engine.
+
+use connect::{Admission, connect};
+use testkit::{dynamodb::ConnectionTable, fixtures};
+
+async fn reply(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value {
+    let accepted = accepted.iter().map(ToString::to_string).collect();
+    let admission = Admission::new(table.registry(), accepted);
+    serde_json::to_value(connect(&admission, fixtures::connect("a=")).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_is_registered_and_let_in() {
+    let table = ConnectionTable::start().await;
+    let reply = reply(&table, &[]).await;
+    assert_eq!(reply["statusCode"], 200);
+    assert_eq!(reply["headers"], serde_json::json!({}));
+    assert_eq!(table.connection_ids().await, ["a="]);
+}
+
+#[tokio::test]
+async fn the_first_accepted_subprotocol_of_the_clients_list_is_echoed() {
+    // The client offers "chat.v2, chat.v1".
+    let table = ConnectionTable::start().await;
+    for (accepted, chosen) in [(["chat.v1", "x"], "chat.v1"), (["chat.v1", "chat.v2"], "chat.v2")] {
+        assert_eq!(reply(&table, &accepted).await["headers"]["sec-websocket-protocol"], chosen);
+    }
+    assert_eq!(reply(&table, &["chat"]).await["headers"], serde_json::json!({}));
+}
+
+#[tokio::test]
+async fn who_cannot_be_registered_is_not_let_in() {
+    let table = ConnectionTable::start().await;
+    table.drop_table().await;
+    let admission = Admission::new(table.registry(), vec![]);
+    let error = connect(&admission, fixtures::connect("a=")).await.unwrap_err();
+    let diagnostic = lambda_runtime::Diagnostic::from(error);
+    assert_eq!(diagnostic.error_type, "WebSocket.Registry");
+    assert!(
+        diagnostic.error_message.contains("PutItem on the table connections"),
+        "{}",
+        diagnostic.error_message
+    );
+}

@@ -1,0 +1,52 @@
+//! What a client is told that sent what nobody understands.
+
+use default::refuse;
+use serde_json::Value;
+use testkit::fixtures;
+
+fn answer(body: &str) -> (String, String) {
+    let actions = ["ping".to_owned(), "send".to_owned()];
+    let reply = serde_json::to_value(refuse(&actions, &fixtures::message("a=", body))).unwrap();
+    let frame: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&frame["type"], &frame["requestId"]), (&"error".into(), &"BkQ5aH5UliAFpOA=".into()));
+    (frame["code"].as_str().unwrap().to_owned(), frame["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn an_unknown_action_is_named_beside_the_known_ones() {
+    let (code, message) = answer(r#"{"action":"shout"}"#);
+    assert_eq!(code, "unknown_action");
+    assert_eq!(
+        message,
+        r#"There is no action "shout". Send a JSON object whose "action" is one of: ping, send."#
+    );
+}
+
+#[test]
+fn text_that_is_no_json_is_said_to_be_none() {
+    for body in ["", "hello", "{\"action\":\"send\"", "\u{0}"] {
+        let (code, message) = answer(body);
+        assert_eq!(code, "invalid_json", "{body}");
+        assert!(message.starts_with("The message is not JSON. "), "{message}");
+    }
+}
+
+#[test]
+fn json_without_an_action_is_said_to_lack_one() {
+    for body in ["{}", "[]", "42", "null", r#""send""#] {
+        let (code, message) = answer(body);
+        assert_eq!(code, "invalid_request", "{body}");
+        assert!(message.starts_with("The message has no \"action\". "), "{message}");
+    }
+    let (code, message) = answer(r#"{"action":7}"#);
+    assert_eq!(
+        (code.as_str(), message.starts_with("The \"action\" is not a string.")),
+        ("invalid_request", true)
+    );
+}
+
+#[test]
+fn a_long_name_is_not_repeated_whole() {
+    let (_, message) = answer(&format!(r#"{{"action":"{}"}}"#, "é".repeat(100_000)));
+    assert!(message.chars().count() < 200, "{} characters", message.chars().count());
+}

@@ -1,0 +1,158 @@
+//! The action `send`, against a DynamoDB engine and connections that misbehave.
+
+use std::time::Duration;
+
+use lambda_websocket::{
+    channel::Channel,
+    fanout::{Fanout, Policy},
+};
+use proptest::prelude::*;
+use send::{Broadcaster, send};
+use serde_json::{Value, json};
+use testkit::{
+    connections::{Answer, Connections},
+    dynamodb::ConnectionTable,
+    fixtures,
+};
+
+struct Chat {
+    table: ConnectionTable,
+    connections: Connections,
+    broadcaster: Broadcaster,
+}
+
+impl Chat {
+    async fn with(ids: &[&str]) -> Self {
+        let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
+        let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
+        let fanout = Fanout::new(connections.client(), policy);
+        let broadcaster = Broadcaster { registry: table.registry(), fanout };
+        for id in ids {
+            broadcaster.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
+        }
+        Self { table, connections, broadcaster }
+    }
+
+    /// The frame that the sender gets back.
+    async fn say(&self, from: &str, body: &str) -> Value {
+        let reply = send(&self.broadcaster, fixtures::message(from, body)).await.unwrap();
+        let reply = serde_json::to_value(reply).unwrap();
+        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+    }
+
+    fn heard_by(&self, id: &str) -> Vec<Value> {
+        self.connections.delivered_to(id).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+}
+
+#[tokio::test]
+async fn everyone_hears_who_said_what_and_the_sender_hears_how_many() {
+    let chat = Chat::with(&["a=", "b=", "c="]).await;
+    let ack = chat.say("a=", r#"{"action":"send","message":{"text":"hello"}}"#).await;
+    let said = json!({
+        "type": "message", "id": "BkQ5ad_qFiACIhw=", "channel": "*", "from": "a=",
+        "message": {"text": "hello"}, "sentAt": 1_732_293_408_520_u64,
+    });
+    for id in ["a=", "b=", "c="] {
+        assert_eq!(chat.heard_by(id), [said.clone()], "{id}");
+    }
+    assert_eq!(
+        ack,
+        json!({
+            "type": "ack", "id": "BkQ5ad_qFiACIhw=", "requestId": "BkQ5aH5UliAFpOA=",
+            "delivered": 3, "gone": 0, "failed": 0,
+        })
+    );
+}
+
+#[tokio::test]
+async fn without_echo_the_sender_is_left_out() {
+    let chat = Chat::with(&["a=", "b="]).await;
+    let ack = chat.say("a=", r#"{"action":"send","message":1,"echo":false}"#).await;
+    assert_eq!(ack["delivered"], 1);
+    assert_eq!((chat.heard_by("a=").len(), chat.heard_by("b=").len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_is_forgotten_and_no_other() {
+    let chat = Chat::with(&["a=", "gone=", "limited="]).await;
+    chat.connections.set("gone=", Answer::Refuse(410));
+    chat.connections.set("limited=", Answer::Refuse(429));
+    let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
+    assert_eq!((&ack["delivered"], &ack["gone"], &ack["failed"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(chat.table.connection_ids().await, ["a=", "limited="]);
+}
+
+#[tokio::test]
+async fn one_bad_connection_of_each_kind_never_stops_the_rest() {
+    let bad = [400, 403, 410, 413, 429, 500].map(|status| (format!("c{status}="), Answer::Refuse(status)));
+    let mut ids: Vec<&str> = bad.iter().map(|(id, _)| id.as_str()).collect();
+    ids.extend(["a=", "slow="]);
+    let chat = Chat::with(&ids).await;
+    for (id, answer) in &bad {
+        chat.connections.set(id, *answer);
+    }
+    chat.connections.set("slow=", Answer::DeliverAfter(Duration::from_millis(200)));
+    let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
+    assert_eq!((&ack["delivered"], &ack["gone"], &ack["failed"]), (&json!(2), &json!(1), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_request_that_is_wrong_is_answered_and_goes_to_nobody() {
+    let chat = Chat::with(&["a=", "b="]).await;
+    for (body, code, says) in [
+        ("", "invalid_json", "EOF"),
+        ("hello", "invalid_json", "expected value"),
+        (r#"{"action":"send","message":"#, "invalid_json", "EOF"),
+        (r#"{"action":"send"}"#, "invalid_request", "missing field `message`"),
+        (r#"{"action":"send","message":1,"echo":"no"}"#, "invalid_request", "expected a boolean"),
+        (r#"{"action":"send","message":1,"ecko":true}"#, "invalid_request", "unknown field `ecko`"),
+        (r#"["send"]"#, "invalid_request", "invalid"),
+    ] {
+        let answer = chat.say("a=", body).await;
+        assert_eq!((&answer["type"], &answer["code"]), (&json!("error"), &json!(code)), "{body}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(says), "{body}: {answer}");
+    }
+    assert!(chat.heard_by("a=").is_empty() && chat.heard_by("b=").is_empty());
+}
+
+#[tokio::test]
+async fn what_fits_is_delivered_and_one_byte_more_is_refused() {
+    let chat = Chat::with(&["a="]).await;
+    let body = |length: usize| format!(r#"{{"action":"send","message":"{}"}}"#, "x".repeat(length));
+    chat.say("a=", &body(0)).await;
+    let envelope = chat.connections.delivered_to("a=")[0].len();
+
+    let ack = chat.say("a=", &body(128 * 1024 - envelope)).await;
+    assert_eq!(ack["delivered"], 1, "{ack}");
+    assert_eq!(chat.connections.delivered_to("a=")[1].len(), 128 * 1024);
+
+    let answer = chat.say("a=", &body(128 * 1024 - envelope + 1)).await;
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&json!("error"), &json!("message_too_large")),
+        "{answer}"
+    );
+    assert_eq!(chat.heard_by("a=").len(), 2);
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_read_is_our_fault() {
+    let chat = Chat::with(&[]).await;
+    chat.table.drop_table().await;
+    let event = fixtures::message("a=", r#"{"action":"send","message":1}"#);
+    let diagnostic = lambda_runtime::Diagnostic::from(send(&chat.broadcaster, event).await.unwrap_err());
+    assert_eq!(diagnostic.error_type, "WebSocket.Registry");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a client sends, it gets an answer and the function lives on.
+    #[test]
+    fn any_text_is_answered(body in any::<String>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(async { Chat::with(&[]).await.say("a=", &body).await });
+        prop_assert!(["ack", "error"].map(Value::from).contains(&answer["type"]));
+    }
+}

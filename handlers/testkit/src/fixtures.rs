@@ -1,0 +1,63 @@
+//! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use lambda_websocket::event::{Connect, Disconnect, Event, Message};
+use serde_json::{Value, json};
+
+/// The connection that the fixtures are about.
+pub const CONNECTION_ID: &str = "BkQ3rc-0liACIhw=";
+
+/// `$connect` from a browser that offers the sub-protocols `chat.v2, chat.v1`.
+pub fn connect_json() -> Value {
+    parse(include_str!("../fixtures/connect.json"))
+}
+
+/// The message `{"action":"send","message":"hello"}`.
+pub fn message_json() -> Value {
+    parse(include_str!("../fixtures/message.json"))
+}
+
+/// `$disconnect` of a tab that was closed: there is no body.
+pub fn disconnect_json() -> Value {
+    parse(include_str!("../fixtures/disconnect.json"))
+}
+
+/// A connection with this id, established now.
+pub fn connect(connection_id: &str) -> Connect {
+    let mut event = about(connect_json(), connection_id);
+    event["requestContext"]["connectedAt"] = json!(now_millis());
+    Connect::try_from(self::event(event)).expect("a CONNECT")
+}
+
+/// This text, sent by this connection.
+pub fn message(connection_id: &str, body: &str) -> Message {
+    let mut event = about(message_json(), connection_id);
+    event["body"] = json!(body);
+    Message::try_from(self::event(event)).expect("a MESSAGE")
+}
+
+/// The end of this connection.
+pub fn disconnect(connection_id: &str) -> Disconnect {
+    Disconnect::try_from(event(about(disconnect_json(), connection_id))).expect("a DISCONNECT")
+}
+
+/// An event, read as a function reads it.
+pub fn event(json: Value) -> Event {
+    let request: ApiGatewayWebsocketProxyRequest = serde_json::from_value(json).expect("API Gateway's shape");
+    Event::try_from(request).expect("an event")
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
+}
+
+fn about(mut event: Value, connection_id: &str) -> Value {
+    event["requestContext"]["connectionId"] = json!(connection_id);
+    event
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).expect("a fixture is JSON")
+}

@@ -1,0 +1,47 @@
+//! The SDK clients: built once, at start, on one HTTP stack.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+
+/// The configuration that all clients share: region, credentials and endpoints from the function's environment.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client()).load().await
+}
+
+/// The HTTP stack under every client.
+pub fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// A client of the connection table, with the SDK's standard retries.
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(2))
+        .operation_timeout(Duration::from_secs(6))
+        .build();
+    let config = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts).build();
+    aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+/// A client of `@connections`.
+///
+/// It never retries: the SDK's retries share one budget, which a broadcast would drain.
+/// [`Fanout`](crate::fanout::Fanout) retries instead.
+pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .build();
+    let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .build();
+    aws_sdk_apigatewaymanagement::Client::from_conf(config)
+}

@@ -1,0 +1,46 @@
+//! What went wrong on our side. A client's fault is no error: it is answered with an error frame.
+
+use std::error::Error as StdError;
+
+use lambda_runtime::Diagnostic;
+
+use crate::{event::EventError, registry::RegistryError};
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The event is not one that this function serves.
+    #[error("the event cannot be served")]
+    Event(#[from] EventError),
+    /// The table could not be read or written.
+    #[error("the connection registry failed")]
+    Registry(#[from] RegistryError),
+}
+
+impl Error {
+    /// The name under which Lambda's logs and metrics know the error: stable, unlike a Rust type's name.
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "WebSocket.Event",
+            Self::Registry(_) => "WebSocket.Registry",
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self { error_type: error.error_type().to_owned(), error_message: chain(&error) }
+    }
+}
+
+/// The error and all that caused it, as one sentence.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        sentence.push_str(": ");
+        sentence.push_str(&error.to_string());
+        cause = error.source();
+    }
+    sentence
+}

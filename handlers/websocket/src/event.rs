@@ -1,0 +1,175 @@
+//! What happened on the socket: API Gateway's event, parsed once into a closed set of types.
+//!
+//! The fields follow API Gateway's [`$context` variables of WebSocket APIs][context].
+//!
+//! [context]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+
+use aws_lambda_events::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
+
+use crate::{
+    config::split_list,
+    connection::{Connection, ConnectionId, InvalidConnectionId},
+};
+
+/// An event of a WebSocket API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A client wants to connect.
+    Connect(Connect),
+    /// A client sent a message.
+    Message(Message),
+    /// A connection is closed.
+    Disconnect(Disconnect),
+}
+
+/// A client wants to connect (`$connect`). The socket exists only once the function has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// What there is to know of the new connection.
+    pub connection: Connection,
+    /// API Gateway's id of this request, which its logs hold too.
+    pub request_id: String,
+    /// The sub-protocols that the client offers, in its order of preference.
+    pub subprotocols: Vec<String>,
+}
+
+/// A client sent a message: a route of its own, or `$default`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub connection_id: ConnectionId,
+    /// API Gateway's id of this request, which its logs hold too.
+    pub request_id: String,
+    /// API Gateway's id of the message, unique in the API.
+    pub message_id: String,
+    /// When API Gateway received it, in milliseconds since the Unix epoch.
+    pub received_at: u64,
+    /// The text as the client sent it; empty when it sent none.
+    pub body: String,
+}
+
+/// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or doubled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnect {
+    /// Whose connection it was.
+    pub connection_id: ConnectionId,
+    /// API Gateway's id of this request, which its logs hold too.
+    pub request_id: String,
+    /// The close code, such as 1000 or 1001.
+    pub status_code: Option<i64>,
+    /// The reason that came with the close code.
+    pub reason: Option<String>,
+}
+
+/// The event is not one that the function serves.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventError {
+    /// A field is absent that API Gateway always sends.
+    #[error("requestContext.{0} is missing: is the function behind a WebSocket API?")]
+    Missing(&'static str),
+    /// A time lies before the Unix epoch.
+    #[error("requestContext.{0} is negative")]
+    NegativeTime(&'static str),
+    /// The connection's id is not one.
+    #[error(transparent)]
+    ConnectionId(#[from] InvalidConnectionId),
+    /// The event's type is unknown.
+    #[error("requestContext.eventType is {0:?}, not CONNECT, MESSAGE or DISCONNECT")]
+    UnknownType(String),
+    /// A function got an event of another route.
+    #[error("this function serves {expected} events and got a {found}: is its route right?")]
+    Unexpected {
+        /// The type of event that the function serves.
+        expected: &'static str,
+        /// The type of event that it got.
+        found: &'static str,
+    },
+}
+
+impl Event {
+    /// The event's type, as API Gateway spells it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "CONNECT",
+            Self::Message(_) => "MESSAGE",
+            Self::Disconnect(_) => "DISCONNECT",
+        }
+    }
+}
+
+impl TryFrom<ApiGatewayWebsocketProxyRequest> for Event {
+    type Error = EventError;
+
+    fn try_from(request: ApiGatewayWebsocketProxyRequest) -> Result<Self, EventError> {
+        let context = request.request_context;
+        let connection_id = ConnectionId::parse(required(context.connection_id.as_deref(), "connectionId")?)?;
+        let request_id = required(context.request_id.as_deref(), "requestId")?;
+        match required(context.event_type.as_deref(), "eventType")?.as_str() {
+            "CONNECT" => Ok(Self::Connect(Connect {
+                connection: connection(connection_id, &context)?,
+                request_id,
+                subprotocols: request
+                    .headers
+                    .get_all("sec-websocket-protocol")
+                    .iter()
+                    .filter_map(|value| value.to_str().ok())
+                    .flat_map(split_list)
+                    .collect(),
+            })),
+            "MESSAGE" => Ok(Self::Message(Message {
+                connection_id,
+                request_id,
+                message_id: required(context.message_id.as_deref(), "messageId")?,
+                received_at: millis(context.request_time_epoch, "requestTimeEpoch")?,
+                body: request.body.unwrap_or_default(),
+            })),
+            "DISCONNECT" => Ok(Self::Disconnect(Disconnect {
+                connection_id,
+                request_id,
+                status_code: context.disconnect_status_code,
+                reason: context.disconnect_reason.filter(|reason| !reason.is_empty()),
+            })),
+            unknown => Err(EventError::UnknownType(unknown.to_owned())),
+        }
+    }
+}
+
+fn connection(
+    id: ConnectionId,
+    context: &ApiGatewayWebsocketProxyRequestContext,
+) -> Result<Connection, EventError> {
+    Ok(Connection {
+        id,
+        connected_at: millis(context.connected_at, "connectedAt")?,
+        source_ip: context.identity.source_ip.clone(),
+        user_agent: context.identity.user_agent.clone(),
+    })
+}
+
+fn required(value: Option<&str>, name: &'static str) -> Result<String, EventError> {
+    value.map(str::to_owned).ok_or(EventError::Missing(name))
+}
+
+fn millis(value: i64, name: &'static str) -> Result<u64, EventError> {
+    u64::try_from(value).map_err(|_| EventError::NegativeTime(name))
+}
+
+/// A function that serves one kind of event takes it out of [`Event`], and refuses the others.
+macro_rules! only {
+    ($kind:ident, $name:literal) => {
+        impl TryFrom<Event> for $kind {
+            type Error = EventError;
+
+            fn try_from(event: Event) -> Result<Self, EventError> {
+                match event {
+                    Event::$kind(event) => Ok(event),
+                    other => Err(EventError::Unexpected { expected: $name, found: other.kind() }),
+                }
+            }
+        }
+    };
+}
+
+only!(Connect, "CONNECT");
+only!(Message, "MESSAGE");
+only!(Disconnect, "DISCONNECT");

@@ -1,0 +1,123 @@
+//! One message, posted to many connections through `@connections`.
+
+use std::time::Duration;
+
+use aws_sdk_apigatewaymanagement::{
+    Client, config::http::HttpResponse, error::SdkError,
+    operation::post_to_connection::PostToConnectionError, primitives::Blob,
+};
+use futures::{Stream, TryStreamExt};
+
+use crate::{connection::ConnectionId, error::chain};
+
+/// How a message is posted to many connections.
+#[derive(Clone, Debug)]
+pub struct Fanout {
+    client: Client,
+    policy: Policy,
+}
+
+/// How many posts are under way at once, and how often a failed one is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The most posts under way at once.
+    pub concurrency: usize,
+    /// How often a post is tried, the first time included.
+    pub attempts: u32,
+    /// The longest wait before the second attempt; it doubles from attempt to attempt, and the wait is
+    /// drawn at random below it.
+    pub backoff: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { concurrency: 128, attempts: 3, backoff: Duration::from_millis(100) }
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// To how many connections it was posted.
+    pub delivered: u64,
+    /// The connections that are closed.
+    pub gone: Vec<ConnectionId>,
+    /// How many connections could not be reached, though they may be alive.
+    pub failed: u64,
+}
+
+/// What became of one post.
+enum Outcome {
+    Delivered,
+    Gone,
+    Failed,
+}
+
+impl Fanout {
+    /// A fan-out through this client, which must not retry by itself.
+    pub fn new(client: Client, policy: Policy) -> Self {
+        Self { client, policy }
+    }
+
+    /// Posts a message to every recipient. One that cannot be reached never stops the rest.
+    ///
+    /// # Errors
+    /// When the recipients could not be read to the end; those that were read have been posted to.
+    pub async fn post<E>(
+        &self,
+        message: &str,
+        recipients: impl Stream<Item = Result<ConnectionId, E>>,
+    ) -> Result<Delivery, E> {
+        recipients
+            .map_ok(async |id| Ok((self.post_to(&id, message).await, id)))
+            .try_buffer_unordered(self.policy.concurrency)
+            .try_fold(Delivery::default(), async |mut delivery, (outcome, id)| {
+                match outcome {
+                    Outcome::Delivered => delivery.delivered += 1,
+                    Outcome::Gone => delivery.gone.push(id),
+                    Outcome::Failed => delivery.failed += 1,
+                }
+                Ok(delivery)
+            })
+            .await
+    }
+
+    async fn post_to(&self, id: &ConnectionId, message: &str) -> Outcome {
+        let mut attempt = 1;
+        loop {
+            let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
+            let Err(error) = post.send().await else {
+                return Outcome::Delivered;
+            };
+            if status(&error) == Some(410) {
+                return Outcome::Gone;
+            }
+            if attempt >= self.policy.attempts || !is_transient(&error) {
+                tracing::warn!(connection_id = %id, attempt, error = chain(&error), "a post failed");
+                return Outcome::Failed;
+            }
+            tokio::time::sleep(self.policy.wait_after(attempt)).await;
+            attempt += 1;
+        }
+    }
+}
+
+impl Policy {
+    fn wait_after(&self, attempt: u32) -> Duration {
+        (self.backoff * 2u32.saturating_pow(attempt - 1)).mul_f64(fastrand::f64())
+    }
+}
+
+type PostError = SdkError<PostToConnectionError, HttpResponse>;
+
+fn status(error: &PostError) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// Whether the same post may succeed later: throttled, a server's fault, or no answer at all.
+fn is_transient(error: &PostError) -> bool {
+    match status(error) {
+        Some(status) => status == 429 || status >= 500,
+        None => !matches!(error, SdkError::ConstructionFailure(_)),
+    }
+}

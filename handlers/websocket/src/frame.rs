@@ -1,0 +1,108 @@
+//! The JSON that clients receive.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{channel::Channel, connection::ConnectionId};
+
+/// The longest message that `@connections` accepts, in bytes ([quota], fixed).
+///
+/// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+pub const MAX_BYTES: usize = 128 * 1024;
+
+/// A frame to a client, told apart by its `type`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Frame<'a> {
+    /// What somebody said.
+    Message {
+        /// Unique to the message. Delivery is at least once: a client drops what it has seen.
+        id: &'a str,
+        /// Where it was said.
+        channel: &'a Channel,
+        /// Who said it.
+        from: &'a ConnectionId,
+        /// What was said: any JSON, passed on byte for byte.
+        message: &'a RawValue,
+        /// When API Gateway received it, in milliseconds since the Unix epoch.
+        sent_at: u64,
+    },
+    /// The answer to a message that was sent to others.
+    Ack {
+        /// The id of the message, as its recipients see it.
+        id: &'a str,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+        /// To how many connections the message was posted.
+        delivered: u64,
+        /// How many connections turned out to be closed; the registry forgets them.
+        gone: u64,
+        /// How many connections could not be reached, though they may be alive.
+        failed: u64,
+    },
+    /// The answer to a message that was refused.
+    Error {
+        /// What was wrong, for programs.
+        code: ErrorCode,
+        /// What was wrong and what to do, for people.
+        message: Cow<'a, str>,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+}
+
+/// What was wrong with a client's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The text is not JSON.
+    InvalidJson,
+    /// It is JSON, but a field is missing, unknown or of the wrong type.
+    InvalidRequest,
+    /// No route has the name that `action` gives.
+    UnknownAction,
+    /// The frame that would go to the recipients is longer than [`MAX_BYTES`].
+    MessageTooLarge,
+}
+
+impl Frame<'_> {
+    /// The frame as it goes over the wire.
+    #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a frame is JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn a_message_carries_any_json_as_it_was_sent() {
+        let frame = Frame::Message {
+            id: "IAjG6fdVIAMCIZg=",
+            channel: &Channel::everyone(),
+            from: &ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            message: serde_json::from_str(r#"{ "text": "h\u00e9", "n": 1.0 }"#).unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"*","from":"L0SM9cOFvHcCIhw=","message":{ "text": "h\u00e9", "n": 1.0 },"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn an_ack_counts() {
+        let frame = Frame::Ack { id: "IAjG6fdVIAMCIZg=", request_id: "r", delivered: 3, gone: 1, failed: 0 };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
+    }
+
+    #[test]
+    fn an_error_has_a_code_and_a_sentence() {
+        let frame =
+            Frame::Error { code: ErrorCode::MessageTooLarge, message: "Send less.".into(), request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"error","code":"message_too_large","message":"Send less.","requestId":"r"}"#);
+    }
+}

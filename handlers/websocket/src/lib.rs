@@ -1,0 +1,45 @@
+//! The library behind the functions of an API Gateway WebSocket API.
+//!
+//! An invocation passes through these modules in this order:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`runtime`] | the loop: an event in, a handler called, a reply out |
+//! | [`event`] | what happened: [`event::Connect`], [`event::Message`], [`event::Disconnect`] |
+//! | [`connection`] | who: [`connection::ConnectionId`], and what is stored of a connection |
+//! | [`channel`] | to whom: a named set of connections |
+//! | [`registry`] | the DynamoDB table of channels and their connections |
+//! | [`fanout`] | one message, posted to many connections through `@connections` |
+//! | [`frame`] | the JSON that clients receive |
+//! | [`reply`] | what the handler answers to API Gateway |
+//! | [`config`] | the environment variables, read once at start |
+//! | [`aws`] | the SDK clients, built once at start |
+//! | [`error`] | what went wrong on our side |
+//!
+//! A client's fault is a [`reply::Reply`] with an error frame, and its connection stays open; a fault
+//! of ours is an [`error::Error`], which API Gateway reports to the client without details.
+//!
+//! ```no_run
+//! use lambda_websocket::{error::Error, event::Message, reply::Reply, runtime};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), lambda_runtime::Error> {
+//!     runtime::init_logs();
+//!     runtime::run(async |message: Message| -> Result<Reply, Error> {
+//!         Ok(Reply::text(message.body))
+//!     })
+//!     .await
+//! }
+//! ```
+
+pub mod aws;
+pub mod channel;
+pub mod config;
+pub mod connection;
+pub mod error;
+pub mod event;
+pub mod fanout;
+pub mod frame;
+pub mod registry;
+pub mod reply;
+pub mod runtime;

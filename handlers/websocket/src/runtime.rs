@@ -1,0 +1,46 @@
+//! The loop of a function: an event in, a handler called, a reply out.
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+
+use crate::{
+    error::{Error, chain},
+    event::{Event, EventError},
+    reply::Reply,
+};
+
+/// Sends logs to standard output, as JSON or text and from the level on that the function's logging
+/// configuration says (`AWS_LAMBDA_LOG_FORMAT`, `AWS_LAMBDA_LOG_LEVEL`).
+pub fn init_logs() {
+    lambda_runtime::tracing::init_default_subscriber();
+}
+
+/// Serves one kind of event with one handler, for as long as the environment lives.
+///
+/// # Errors
+/// When the Lambda runtime API cannot be reached. A handler's error fails its invocation alone: it is
+/// logged with its causes and reported to Lambda under a stable name.
+pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    E: TryFrom<Event, Error = EventError>,
+    H: AsyncFn(E) -> Result<Reply, Error>,
+{
+    let handler = &handler;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
+        // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
+        Box::pin(serve(handler, event.payload)).await.map_err(|error| {
+            tracing::error!(error = chain(&error), "the invocation failed");
+            Diagnostic::from(error)
+        })
+    }))
+    .await
+}
+
+async fn serve<E, H>(handler: &H, request: ApiGatewayWebsocketProxyRequest) -> Result<Reply, Error>
+where
+    E: TryFrom<Event, Error = EventError>,
+    H: AsyncFn(E) -> Result<Reply, Error>,
+{
+    let event = Event::try_from(request)?;
+    handler(E::try_from(event)?).await
+}

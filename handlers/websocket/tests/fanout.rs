@@ -1,0 +1,100 @@
+//! The fan-out, against connections that misbehave.
+
+use std::{convert::Infallible, time::Duration};
+
+use futures::stream;
+use lambda_websocket::{
+    connection::ConnectionId,
+    fanout::{Delivery, Fanout, Policy},
+};
+use testkit::connections::{Answer, Connections};
+
+const QUICK: Policy = Policy { concurrency: 16, attempts: 3, backoff: Duration::from_millis(1) };
+
+fn id(text: &str) -> ConnectionId {
+    ConnectionId::parse(text).unwrap()
+}
+
+async fn post(connections: &Connections, policy: Policy, ids: &[&str]) -> Delivery {
+    let recipients = stream::iter(ids.iter().map(|text| Ok::<_, Infallible>(id(text))));
+    let Ok(delivery) = Fanout::new(connections.client(), policy).post("hello", recipients).await;
+    delivery
+}
+
+#[tokio::test]
+async fn everyone_gets_the_message_once() {
+    let connections = Connections::start().await;
+    let ids: Vec<_> = (0..300).map(|n| format!("c{n}=")).collect();
+    let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
+    let delivery = post(&connections, QUICK, &borrowed).await;
+    assert_eq!(delivery, Delivery { delivered: 300, gone: vec![], failed: 0 });
+    for id in &ids {
+        assert_eq!(connections.delivered_to(id), ["hello"]);
+    }
+}
+
+#[tokio::test]
+async fn posts_run_side_by_side_up_to_the_limit() {
+    let connections = Connections::start().await;
+    let ids: Vec<_> = (0..64).map(|n| format!("c{n}=")).collect();
+    for id in &ids {
+        connections.set(id, Answer::DeliverAfter(Duration::from_millis(100)));
+    }
+    let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
+    assert_eq!(post(&connections, QUICK, &borrowed).await.delivered, 64);
+    assert_eq!(connections.most_under_way(), 16);
+}
+
+#[tokio::test]
+async fn a_closed_connection_is_gone_at_the_first_post() {
+    let connections = Connections::start().await;
+    connections.set("gone=", Answer::Refuse(410));
+    let delivery = post(&connections, QUICK, &["live=", "gone=", "other="]).await;
+    assert_eq!(delivery, Delivery { delivered: 2, gone: vec![id("gone=")], failed: 0 });
+    assert_eq!(connections.posts_to("gone="), 1);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    for status in [429, 500, 503] {
+        let connections = Connections::start().await;
+        connections.set("slow=", Answer::RefuseFirst(status, 2));
+        let delivery = post(&connections, QUICK, &["slow=", "live="]).await;
+        assert_eq!(delivery, Delivery { delivered: 2, gone: vec![], failed: 0 }, "{status}");
+        assert_eq!(connections.posts_to("slow="), 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_given_up_on_and_the_rest_goes_on() {
+    for (status, posts) in [(400, 1), (403, 1), (413, 1), (429, 3), (500, 3)] {
+        let connections = Connections::start().await;
+        connections.set("bad=", Answer::Refuse(status));
+        let delivery = post(&connections, QUICK, &["bad=", "live="]).await;
+        assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], failed: 1 }, "{status}");
+        assert_eq!(connections.posts_to("bad="), posts, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_is_never_answered_is_given_up_on() {
+    let connections = Connections::start().await;
+    connections.set("mute=", Answer::Never);
+    let once = Policy { attempts: 1, ..QUICK };
+    let delivery = post(&connections, once, &["mute=", "live="]).await;
+    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], failed: 1 });
+}
+
+#[tokio::test]
+async fn nobody_to_reach_is_no_error() {
+    let connections = Connections::start().await;
+    assert_eq!(post(&connections, QUICK, &[]).await, Delivery::default());
+}
+
+#[tokio::test]
+async fn recipients_that_cannot_be_read_to_the_end_are_an_error() {
+    let connections = Connections::start().await;
+    let recipients = stream::iter([Ok(id("live=")), Err("the table is away")]);
+    let error = Fanout::new(connections.client(), QUICK).post("hello", recipients).await.unwrap_err();
+    assert_eq!(error, "the table is away");
+}
