@@ -1,0 +1,66 @@
+locals {
+  made_functions     = { for key, f in var.functions : key => f if f.package != null }
+  existing_functions = { for key, f in var.functions : key => f if f.arn != null }
+
+  # arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
+  arn_parts = { for key, f in local.existing_functions : key => split(":", f.arn) }
+
+  function_arns = merge(
+    { for key, f in aws_lambda_function.this : key => f.arn },
+    { for key, f in local.existing_functions : key => f.arn },
+  )
+  function_names = merge(
+    { for key, f in aws_lambda_function.this : key => f.function_name },
+    { for key, parts in local.arn_parts : key => join(":", slice(parts, 0, 7)) },
+  )
+  qualifiers = merge(
+    { for key in keys(local.made_functions) : key => null },
+    { for key, parts in local.arn_parts : key => try(parts[7], null) },
+  )
+  invoke_arns = merge(
+    { for key, f in aws_lambda_function.this : key => f.invoke_arn },
+    { for key, parts in local.arn_parts : key => "arn:${parts[1]}:apigateway:${parts[3]}:lambda:path/2015-03-31/functions/${join(":", parts)}/invocations" },
+  )
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.made_functions
+
+  function_name    = "${var.name}-${each.key}"
+  role             = aws_iam_role.function[each.key].arn
+  filename         = each.value.package
+  source_code_hash = filebase64sha256(each.value.package)
+  architectures    = [each.value.architecture]
+  runtime          = each.value.runtime
+  handler          = each.value.handler
+  memory_size      = each.value.memory_size
+  timeout          = each.value.timeout
+  tags             = var.tags
+
+  environment {
+    variables = merge(
+      length(each.value.connections) > 0 ? { CONNECTION_TABLE = aws_dynamodb_table.connections.name } : {},
+      # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
+      length(each.value.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
+      each.value.environment,
+    )
+  }
+
+  logging_config {
+    log_group             = aws_cloudwatch_log_group.function[each.key].name
+    log_format            = "JSON"
+    application_log_level = var.log_level
+    system_log_level      = "WARN"
+  }
+
+  # Without its policy the first invocations would fail.
+  depends_on = [aws_iam_role_policy.function]
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.made_functions
+
+  name              = "/aws/lambda/${var.name}-${each.key}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}

@@ -1,0 +1,2 @@
+stage              = "dev"
+log_retention_days = 7

@@ -1,0 +1,48 @@
+# The chat backend: everybody who is connected hears what anybody sends.
+
+module "websocket" {
+  source = "../modules/websocket-api"
+
+  name               = "${var.name}-${var.stage}"
+  stage              = var.stage
+  throttling         = var.throttling
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+
+  functions = {
+    connect = {
+      package     = "${var.packages}/connect/bootstrap.zip"
+      connections = ["write"]
+      environment = { SUBPROTOCOLS = join(",", var.subprotocols) }
+    }
+    disconnect = {
+      package     = "${var.packages}/disconnect/bootstrap.zip"
+      connections = ["read", "delete"]
+    }
+    default = {
+      package     = "${var.packages}/default/bootstrap.zip"
+      environment = { ACTIONS = join(",", local.actions) }
+    }
+    send = {
+      package            = "${var.packages}/send/bootstrap.zip"
+      connections        = ["read", "delete"]
+      manage_connections = ["POST"]
+      memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
+      timeout            = 29
+    }
+  }
+
+  routes = local.routes
+}
+
+locals {
+  routes = {
+    "$connect"    = { function = "connect" }
+    "$disconnect" = { function = "disconnect" }
+    "$default"    = { function = "default", two_way = true }
+    send          = { function = "send", two_way = true }
+    # A client's heartbeat, answered by API Gateway itself: an idle connection is closed after 10 minutes.
+    ping = { mock = jsonencode({ type = "pong" }) }
+  }
+  actions = [for key in keys(local.routes) : key if !startswith(key, "$")]
+}

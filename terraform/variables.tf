@@ -1,0 +1,50 @@
+variable "name" {
+  description = "The name of the backend, and the first part of the names of all that belongs to it."
+  type        = string
+  default     = "chat"
+}
+
+variable "stage" {
+  description = "The stage, such as dev or prod: part of all names, so that stages share an account, and the last part of the URL."
+  type        = string
+  default     = "dev"
+}
+
+variable "region" {
+  description = "The AWS Region. Left out, it is the one that your AWS configuration names."
+  type        = string
+  default     = null
+}
+
+variable "packages" {
+  description = "The folder with the functions' packages, as `make build` leaves it: NAME/bootstrap.zip for each function."
+  type        = string
+  default     = "../target/lambda"
+}
+
+variable "subprotocols" {
+  description = "The WebSocket sub-protocols that clients may ask for."
+  type        = list(string)
+  default     = []
+}
+
+variable "throttling" {
+  description = "The limits for messages: `rate_limit` requests a second, and `burst_limit` requests at once."
+  type = object({
+    rate_limit  = optional(number, 1000)
+    burst_limit = optional(number, 500)
+  })
+  default = {}
+}
+
+variable "log_retention_days" {
+  description = "How long the functions' logs are kept, in days."
+  type        = number
+  default     = 30
+}
+
+variable "tags" {
+  description = "Tags for everything that takes tags."
+  type        = map(string)
+  default     = {}
+}
