@@ -1,0 +1,133 @@
+//! The emulator's process.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+/// How the emulator is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The checkout, with the emulator's virtual environment in `.local/venv`.
+    pub repository: PathBuf,
+    /// A folder of the emulator's own, for its log and its files.
+    pub folder: PathBuf,
+    /// The port on the loopback interface; none: a free one.
+    pub port: Option<u16>,
+    /// Whether signatures are checked and each function's policy is enforced.
+    pub enforce_iam: bool,
+}
+
+/// An emulator that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Emulator {
+    /// Its URL, the AWS endpoint for every service.
+    pub endpoint: String,
+    child: Child,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+impl Emulator {
+    /// Starts an emulator and waits until it answers. Each line that a function logs goes to `on_log`.
+    ///
+    /// # Errors
+    /// When the port is taken, when the emulator is not installed, or when it does not come up.
+    pub async fn start(options: &Options, mut on_log: impl FnMut(String) + Send + 'static) -> Result<Self> {
+        let port = free_port(options.port).await?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let python = options.repository.join(".local/venv/bin/python");
+        if !python.exists() {
+            bail!(
+                "The emulator is not installed. Run it through `make dev`, or install it alone with `make venv`."
+            );
+        }
+        let files = options.folder.join("files");
+        std::fs::create_dir_all(&files).with_context(|| format!("cannot make {}", files.display()))?;
+        let log = options.folder.join("emulator.log");
+        let mut child = Command::new(python)
+            .arg(options.repository.join("local/emulator.py"))
+            .envs(crate::stack::environment(&endpoint))
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("AUTH", options.enforce_iam.to_string())
+            .env("SFTP_ENABLED", "0")
+            .env("TMPDIR", &files)
+            .stdin(Stdio::piped()) // It ends when this closes: with us, however we end.
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)
+            .process_group(0) // Ctrl-C is for us; we stop it.
+            .spawn()
+            .context("cannot start the emulator")?;
+        let stdout = child.stdout.take().context("the emulator has no output")?;
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stdout).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                on_log(line);
+            }
+        });
+        let mut emulator = Self { endpoint, child };
+        emulator.ready(port, &log).await?;
+        Ok(emulator)
+    }
+
+    async fn ready(&mut self, port: u16, log: &Path) -> Result<()> {
+        let start = Instant::now();
+        while !healthy(port).await {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("The emulator stopped at its start ({status}). Its log is {}.", log.display());
+            }
+            if start.elapsed() > READY_WITHIN {
+                bail!("The emulator did not answer within {READY_WITHIN:?}. Its log is {}.", log.display());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when the emulator has ended by itself.
+    pub async fn ended(&mut self) {
+        // Waiting must not close its input, as `Child::wait` does.
+        while !matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Stops the emulator and every function that it runs, and waits for their end.
+    pub async fn stop(mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.wait().await);
+    }
+}
+
+/// The port that was asked for, if nobody listens there, or else a free one.
+async fn free_port(wanted: Option<u16>) -> Result<u16> {
+    match TcpListener::bind(("127.0.0.1", wanted.unwrap_or(0))).await {
+        Ok(listener) => Ok(listener.local_addr()?.port()),
+        Err(error) => bail!(
+            "Port {} of 127.0.0.1 cannot be used ({error}). Stop what listens there, or leave the port out and a free one is taken.",
+            wanted.unwrap_or(0),
+        ),
+    }
+}
+
+async fn healthy(port: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /_ministack/health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").await?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await?;
+        std::io::Result::Ok(answer.ends_with(b"200"))
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(true)))
+}

@@ -1,0 +1,195 @@
+//! `make dev`: the chat backend on this machine, until Ctrl-C.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use local_cloud::{
+    emulator::{Emulator, Options},
+    mirror::Mirror,
+    page, repository,
+    stack::Stack,
+};
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the chat backend on this machine: the emulator, the stack in terraform/, and the chat page.
+///
+/// While it runs, a second run brings the running one up to date and ends.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The emulator's port on 127.0.0.1; a free one is taken when it is left out.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// The files that a run leaves in `.local`.
+struct Files {
+    /// The emulator's endpoint.
+    endpoint: PathBuf,
+    /// The stack's outputs, for scripts.
+    outputs: PathBuf,
+    /// The mirror, and what belongs to the emulator.
+    folder: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match start(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(arguments: &Arguments) -> Result<()> {
+    let repository = repository();
+    let local = repository.join(".local");
+    let files = Files {
+        endpoint: local.join("dev/endpoint"),
+        outputs: local.join("outputs.json"),
+        folder: local.join("dev"),
+    };
+    fs::create_dir_all(&files.folder).with_context(|| format!("cannot make {}", files.folder.display()))?;
+    let lock = File::create(local.join("dev.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return update(&repository, &files).await,
+        Err(TryLockError::Error(error)) => return Err(error).context("cannot lock .local/dev.lock"),
+    }
+    let mut emulator = None;
+    let result = tokio::select! {
+        result = run(arguments, &repository, &files, &mut emulator) => result,
+        result = interrupted() => result,
+    };
+    if let Some(emulator) = emulator {
+        emulator.stop().await;
+    }
+    // A script that finds them takes the backend for running.
+    drop(fs::remove_file(&files.outputs));
+    drop(fs::remove_file(&files.endpoint));
+    result
+}
+
+/// Starts everything and shows the functions' logs for as long as the emulator lives.
+async fn run(
+    arguments: &Arguments,
+    repository: &Path,
+    files: &Files,
+    emulator: &mut Option<Emulator>,
+) -> Result<()> {
+    let mirror = Mirror::new(repository, &files.folder);
+    let step = Step::start("Building the functions");
+    mirror.refresh().await?;
+    step.done("");
+
+    let step = Step::start("Starting the emulator");
+    let options = Options {
+        repository: repository.to_owned(),
+        folder: files.folder.clone(),
+        port: arguments.port,
+        enforce_iam: true,
+    };
+    let emulator = emulator.insert(Emulator::start(&options, |line| println!("{line}")).await?);
+    step.done(&format!("on {}", emulator.endpoint));
+
+    // The emulator starts empty, whatever an earlier run left in the state.
+    let folder = mirror.copy(Path::new("terraform"))?;
+    drop(fs::remove_file(folder.join("terraform.tfstate")));
+    let outputs = apply(&Stack::new(folder, &emulator.endpoint)).await?;
+    let websocket_url =
+        outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();
+    let page_url = format!("{}?url={websocket_url}", page::serve(&repository.join("examples/chat")).await?);
+    write_outputs(outputs, &page_url, &files.outputs)?;
+    fs::write(&files.endpoint, &emulator.endpoint)?;
+
+    println!(
+        "
+  WebSocket   {websocket_url}
+  Chat page   {page_url}
+  By hand     npx wscat -c {websocket_url}
+              > {{\"action\":\"send\",\"message\":\"hello\"}}
+
+The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctrl-C stops it all.
+"
+    );
+    emulator.ended().await;
+    anyhow::bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
+}
+
+/// Brings a run that goes on elsewhere up to date.
+async fn update(repository: &Path, files: &Files) -> Result<()> {
+    let endpoint = fs::read_to_string(&files.endpoint)
+        .context("Another `make dev` is starting. Wait until it shows its URLs, then run this again.")?;
+    let mirror = Mirror::new(repository, &files.folder);
+    let step = Step::start("Building the functions");
+    mirror.refresh().await?;
+    step.done("");
+    let outputs = apply(&Stack::new(mirror.copy(Path::new("terraform"))?, &endpoint)).await?;
+    let page_url = fs::read_to_string(&files.outputs)
+        .ok()
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok()?["page_url"].as_str().map(str::to_owned))
+        .context(".local/outputs.json has no page_url: stop `make dev` and start it again.")?;
+    write_outputs(outputs, &page_url, &files.outputs)?;
+    println!("The running backend is up to date: {page_url}");
+    Ok(())
+}
+
+async fn apply(stack: &Stack) -> Result<serde_json::Map<String, Value>> {
+    let step = Step::start("Applying terraform/");
+    stack.init().await?;
+    let changes = stack.apply(|done| step.progress(&format!("{done} resources"))).await?;
+    step.done(&format!("{} added, {} changed, {} removed", changes.add, changes.change, changes.remove));
+    stack.outputs().await
+}
+
+fn write_outputs(mut outputs: serde_json::Map<String, Value>, page_url: &str, path: &Path) -> Result<()> {
+    outputs.insert("page_url".to_owned(), page_url.into());
+    // In one go: a script that waits for the file must not read half of it.
+    let unfinished = path.with_extension("json.unfinished");
+    fs::write(&unfinished, serde_json::to_string_pretty(&outputs)? + "\n")?;
+    fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Returns at Ctrl-C, or when the system or a closing terminal asks for the end.
+async fn interrupted() -> Result<()> {
+    let (mut terminate, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    println!("\nStopping.");
+    Ok(())
+}
+
+/// A line that tells of long work: what, how far, how long.
+struct Step {
+    name: &'static str,
+    start: Instant,
+}
+
+impl Step {
+    fn start(name: &'static str) -> Self {
+        let step = Self { name, start: Instant::now() };
+        step.progress("");
+        step
+    }
+
+    fn progress(&self, how_far: &str) {
+        print!("\r{} … {how_far}", self.name);
+        drop(std::io::stdout().flush());
+    }
+
+    fn done(&self, result: &str) {
+        println!("\r\x1b[K{} … done in {:.1} s {result}", self.name, self.start.elapsed().as_secs_f32());
+    }
+}

@@ -1,0 +1,73 @@
+//! A copy of the Terraform code to work in, so that the checkout stays as it is.
+//!
+//! It keeps the checkout's layout: relative paths, from a stack to the modules and to the functions'
+//! packages, hold in it unchanged. What differs is what the packages are built for: this machine.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::packages;
+
+/// A copy of the checkout's modules, some of its stacks, and the functions' packages.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    repository: PathBuf,
+    /// The copy's folder.
+    pub folder: PathBuf,
+}
+
+impl Mirror {
+    /// A mirror of the checkout in this folder. Nothing is copied yet.
+    pub fn new(repository: &Path, folder: &Path) -> Self {
+        Self { repository: repository.to_owned(), folder: folder.to_owned() }
+    }
+
+    /// Brings the modules and the functions' packages up to date.
+    ///
+    /// # Errors
+    /// When the functions do not compile, or a file cannot be copied.
+    pub async fn refresh(&self) -> Result<()> {
+        let programs = packages::build(&self.repository).await?;
+        for (name, program) in &programs {
+            packages::package(name, program, &self.folder.join("target/lambda"))?;
+        }
+        let modules = self.repository.join("modules");
+        for module in fs::read_dir(&modules).with_context(|| format!("cannot read {}", modules.display()))? {
+            let name = Path::new("modules").join(module?.file_name());
+            self.copy(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Brings a stack up to date, such as `terraform`, and says where it is. Its state is kept.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy(&self, stack: &Path) -> Result<PathBuf> {
+        let (from, to) = (self.repository.join(stack), self.folder.join(stack));
+        fs::create_dir_all(&to).with_context(|| format!("cannot make {}", to.display()))?;
+        for file in fs::read_dir(&to)? {
+            let path = file?.path();
+            if is_source(&path) {
+                fs::remove_file(path)?;
+            }
+        }
+        for file in fs::read_dir(&from).with_context(|| format!("there is no stack {}", from.display()))? {
+            let file = file?;
+            if is_source(&file.path()) {
+                fs::copy(file.path(), to.join(file.file_name()))?;
+            }
+        }
+        Ok(to)
+    }
+}
+
+/// Whether Terraform reads the file as code. The backend is left out: the state of a local stack stays local.
+fn is_source(path: &Path) -> bool {
+    let is = |extension| path.extension().is_some_and(|found| found == extension);
+    (is("tf") || is("tfvars")) && path.file_name().is_some_and(|name| name != "backend.tf")
+}

@@ -1,0 +1,78 @@
+//! The functions, built for this machine and zipped as Lambda takes them.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufReader, Cursor, Write},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::process::Command;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+/// Builds every program of the checkout's `handlers` folder, by name.
+///
+/// # Errors
+/// When the build fails; the compiler has said why on standard error.
+pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        // All programs of the workspace, not only the handlers: a smaller selection would have other
+        // features, and compile the dependencies once more.
+        .args(["build", "--quiet", "--bins", "--message-format", "json-render-diagnostics"])
+        .current_dir(repository)
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("The functions do not compile: see above.");
+    }
+    let handlers = repository.join("handlers");
+    let messages = String::from_utf8(output.stdout).context("cargo's messages are text")?;
+    let programs = messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?, &handlers));
+    Ok(programs.collect())
+}
+
+/// The name and path of a program, when the message tells of one in this folder.
+fn program(message: &Value, folder: &Path) -> Option<(String, PathBuf)> {
+    let executable = message["executable"].as_str()?;
+    let manifest = Path::new(message["manifest_path"].as_str()?);
+    let name = message["target"]["name"].as_str()?;
+    manifest.starts_with(folder).then(|| (name.to_owned(), executable.into()))
+}
+
+/// Zips a program to `FOLDER/NAME/bootstrap.zip`, the layout of `cargo lambda build`.
+///
+/// The same program gives the same bytes, so that Terraform sees no change where there is none.
+///
+/// # Errors
+/// When the program cannot be read or the zip not written.
+pub fn package(name: &str, program: &Path, folder: &Path) -> Result<()> {
+    let path = folder.join(name).join("bootstrap.zip");
+    if modified(&path)? > modified(program)? {
+        return Ok(());
+    }
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(1))
+        .unix_permissions(0o755);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("bootstrap", options)?;
+    std::io::copy(&mut BufReader::new(fs::File::open(program)?), &mut zip)?;
+    zip.flush()?;
+    fs::create_dir_all(folder.join(name))?;
+    fs::write(&path, zip.finish()?.into_inner()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn modified(path: &Path) -> Result<Option<std::time::SystemTime>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.modified()?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}

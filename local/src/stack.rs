@@ -1,0 +1,204 @@
+//! A Terraform stack, worked on with Terraform itself.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::Command,
+};
+
+/// A stack in a folder, for an emulator.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    folder: PathBuf,
+    endpoint: String,
+    variables: Vec<String>,
+}
+
+/// What an apply or a destroy did, in numbers of resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Made.
+    pub add: u64,
+    /// Changed in place.
+    pub change: u64,
+    /// Destroyed.
+    pub remove: u64,
+}
+
+/// The region that the emulator plays.
+pub const REGION: &str = "us-east-1";
+
+/// The environment for whatever talks to the emulator. None of the AWS configuration of the user who
+/// runs it is in it: nothing that is meant for the emulator can reach an account.
+pub fn environment(endpoint: &str) -> Vec<(OsString, OsString)> {
+    let inherited = env::vars_os()
+        .filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
+        .map(|(name, _)| (name, OsString::new()));
+    let own = [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", REGION),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    inherited.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
+}
+
+impl Stack {
+    /// The stack in this folder, for the emulator at this endpoint.
+    pub fn new(folder: PathBuf, endpoint: &str) -> Self {
+        Self { folder, endpoint: endpoint.to_owned(), variables: Vec::new() }
+    }
+
+    /// Sets a variable of the stack: a string as it is, anything else as HCL writes it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push(format!("-var={name}={value}"));
+        self
+    }
+
+    /// Fetches the providers.
+    ///
+    /// # Errors
+    /// When Terraform is missing or fails.
+    pub async fn init(&self) -> Result<()> {
+        let mut arguments = vec!["-input=false".to_owned()];
+        if let Ok(folder) = env::var("TF_PLUGIN_DIR") {
+            arguments.push(format!("-plugin-dir={folder}"));
+        }
+        self.run("init", &arguments, |_| ()).await
+    }
+
+    /// Makes the stack what its code says. `on_progress` is told after each resource how many are done.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn apply(&self, on_progress: impl FnMut(u64)) -> Result<Changes> {
+        self.change("apply", on_progress).await
+    }
+
+    /// Destroys all that the stack holds.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn destroy(&self) -> Result<Changes> {
+        self.change("destroy", |_| ()).await
+    }
+
+    /// What an apply would do now.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn plan(&self) -> Result<Changes> {
+        self.change("plan", |_| ()).await
+    }
+
+    async fn change(&self, command: &str, mut on_progress: impl FnMut(u64)) -> Result<Changes> {
+        let mut arguments = vec!["-input=false".to_owned()];
+        if command != "plan" {
+            arguments.push("-auto-approve".to_owned());
+        }
+        arguments.extend_from_slice(&self.variables);
+        let (mut done, mut changes) = (0, Changes::default());
+        self.run(command, &arguments, |message| match message["type"].as_str() {
+            Some("apply_complete") => {
+                done += 1;
+                on_progress(done);
+            }
+            Some("change_summary") => {
+                let count = |name: &str| message["changes"][name].as_u64().unwrap_or_default();
+                changes = Changes { add: count("add"), change: count("change"), remove: count("remove") };
+            }
+            _ => {}
+        })
+        .await?;
+        Ok(changes)
+    }
+
+    /// The stack's outputs, by name.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn outputs(&self) -> Result<serde_json::Map<String, Value>> {
+        let output =
+            self.terraform().args(["output", "-json"]).output().await.context("cannot run Terraform")?;
+        let outputs: serde_json::Map<String, Value> =
+            serde_json::from_slice(&output.stdout).context("Terraform has no outputs")?;
+        Ok(outputs.into_iter().map(|(name, mut output)| (name, output["value"].take())).collect())
+    }
+
+    /// Runs a command of Terraform with machine-readable output.
+    async fn run(
+        &self,
+        command: &str,
+        arguments: &[String],
+        mut on_message: impl FnMut(&Value),
+    ) -> Result<()> {
+        let mut child = self
+            .terraform()
+            .arg(command)
+            .arg("-json")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}: is Terraform installed?", program().display()))?;
+        let mut lines = BufReader::new(child.stdout.take().context("Terraform has no output")?).lines();
+        let mut stderr = child.stderr.take().context("Terraform has no error output")?;
+        let complaints = tokio::spawn(async move {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).await.map(|_| text)
+        });
+        let mut errors = Vec::new();
+        while let Some(line) = lines.next_line().await? {
+            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+            on_message(&message);
+            if message["@level"] == "error" {
+                errors.push(explain(&message));
+            }
+        }
+        if !child.wait().await?.success() {
+            if errors.is_empty() {
+                errors.push(complaints.await??);
+            }
+            bail!("terraform {command} failed in {}:\n{}", self.folder.display(), errors.join("\n"));
+        }
+        Ok(())
+    }
+
+    fn terraform(&self) -> Command {
+        let mut command = Command::new(program());
+        command
+            .current_dir(&self.folder)
+            .env("TF_IN_AUTOMATION", "true")
+            .envs(environment(&self.endpoint))
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// Terraform's program: `TERRAFORM` in the environment, such as `tofu`, or `terraform`.
+fn program() -> PathBuf {
+    env::var_os("TERRAFORM").map_or_else(|| Path::new("terraform").to_owned(), PathBuf::from)
+}
+
+/// What Terraform says went wrong, and where.
+fn explain(message: &Value) -> String {
+    let diagnostic = &message["diagnostic"];
+    let text = |name: &str| diagnostic[name].as_str().unwrap_or_default();
+    if text("summary").is_empty() {
+        return message["@message"].as_str().unwrap_or_default().to_owned();
+    }
+    let place = diagnostic["address"].as_str().map(|address| format!(" ({address})")).unwrap_or_default();
+    format!("- {}{place}: {}", text("summary"), text("detail"))
+}
