@@ -3,9 +3,10 @@
 The parent holds this process's standard input open. When it closes, because the parent stopped or was
 killed, this process ends, and with it every function that it started: they share its process group.
 
-Two things are added to what MiniStack does:
+Three things are added to what MiniStack does:
 - An API's endpoint is one that resolves on every machine. MiniStack's own, ID.execute-api.localhost, needs
   a resolver that knows names below localhost.
+- An integration is remembered as it was asked for, as AWS does: else Terraform would see a drift.
 - What functions log goes to standard output, a line at a time, with the function's name before it.
 """
 
@@ -35,14 +36,28 @@ def give_apis_an_endpoint_that_resolves():
 
     def create_api(data):
         status, headers, body = create(data)
-        api = json.loads(body)
-        if api.get("protocolType") == "WEBSOCKET":
+        if status == 201:
+            api = apigateway._apis[json.loads(body)["apiId"]]
             api["apiEndpoint"] = f"ws://{host}/_aws/execute-api/{api['apiId']}"
-            apigateway._apis[api["apiId"]]["apiEndpoint"] = api["apiEndpoint"]
-            body = json.dumps(api).encode()
+            return apigateway._apigw_response(api, status)
         return status, headers, body
 
     apigateway._create_api = create_api
+
+
+def remember_integrations_as_asked_for():
+    create = apigateway._create_integration
+
+    def create_integration(api_id, data):
+        status, headers, body = create(api_id, data)
+        if status == 201:
+            integration = apigateway._integrations[api_id][json.loads(body)["integrationId"]]
+            integration["templateSelectionExpression"] = data.get("templateSelectionExpression")
+            integration["integrationMethod"] = data.get("integrationMethod")
+            return apigateway._apigw_response(integration, status)
+        return status, headers, body
+
+    apigateway._create_integration = create_integration
 
 
 def print_what_functions_log():
@@ -60,5 +75,6 @@ def print_what_functions_log():
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
     give_apis_an_endpoint_that_resolves()
+    remember_integrations_as_asked_for()
     print_what_functions_log()
     app.main()

@@ -15,6 +15,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::stack::point_at_emulator;
+
 /// How the emulator is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -55,9 +57,11 @@ impl Emulator {
         let files = options.folder.join("files");
         std::fs::create_dir_all(&files).with_context(|| format!("cannot make {}", files.display()))?;
         let log = options.folder.join("emulator.log");
-        let mut child = Command::new(python)
+        let mut command = Command::new(python);
+        // Its own endpoint is the one that it gives to the functions.
+        point_at_emulator(&mut command, &endpoint);
+        let mut child = command
             .arg(options.repository.join("local/emulator.py"))
-            .envs(crate::stack::environment(&endpoint))
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("AUTH", options.enforce_iam.to_string())

@@ -27,6 +27,11 @@ struct Arguments {
     /// The emulator's port on 127.0.0.1; a free one is taken when it is left out.
     #[arg(long)]
     port: Option<u16>,
+
+    /// The folder for all that a run leaves behind, `.local` of the checkout when left out. Two runs side
+    /// by side need two.
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 /// The files that a run leaves in `.local`.
@@ -52,7 +57,7 @@ async fn main() -> ExitCode {
 
 async fn start(arguments: &Arguments) -> Result<()> {
     let repository = repository();
-    let local = repository.join(".local");
+    let local = arguments.folder.clone().unwrap_or_else(|| repository.join(".local"));
     let files = Files {
         endpoint: local.join("dev/endpoint"),
         outputs: local.join("outputs.json"),

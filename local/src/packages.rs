@@ -18,8 +18,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 /// # Errors
 /// When the build fails; the compiler has said why on standard error.
 pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         // All programs of the workspace, not only the handlers: a smaller selection would have other
         // features, and compile the dependencies once more.
         .args(["build", "--quiet", "--bins", "--message-format", "json-render-diagnostics"])
@@ -36,6 +35,22 @@ pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let messages = String::from_utf8(output.stdout).context("cargo's messages are text")?;
     let programs = messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?, &handlers));
     Ok(programs.collect())
+}
+
+/// Cargo, as from a shell: what `cargo run` and `cargo test` tell the programs that they run would make
+/// build scripts run again that watch it.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// The name and path of a program, when the message tells of one in this folder.

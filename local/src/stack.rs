@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -36,22 +35,24 @@ pub struct Changes {
 /// The region that the emulator plays.
 pub const REGION: &str = "us-east-1";
 
-/// The environment for whatever talks to the emulator. None of the AWS configuration of the user who
-/// runs it is in it: nothing that is meant for the emulator can reach an account.
-pub fn environment(endpoint: &str) -> Vec<(OsString, OsString)> {
-    let inherited = env::vars_os()
-        .filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
-        .map(|(name, _)| (name, OsString::new()));
-    let own = [
+/// Points a program at the emulator. It sees none of the AWS configuration of the user who runs it:
+/// nothing that is meant for the emulator can reach an account.
+pub fn point_at_emulator(command: &mut Command, endpoint: &str) {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs([
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
-    ];
-    inherited.chain(own.map(|(name, value)| (name.into(), value.into()))).collect()
+    ]);
 }
 
 impl Stack {
@@ -178,11 +179,8 @@ impl Stack {
 
     fn terraform(&self) -> Command {
         let mut command = Command::new(program());
-        command
-            .current_dir(&self.folder)
-            .env("TF_IN_AUTOMATION", "true")
-            .envs(environment(&self.endpoint))
-            .kill_on_drop(true);
+        command.current_dir(&self.folder).env("TF_IN_AUTOMATION", "true").kill_on_drop(true);
+        point_at_emulator(&mut command, &self.endpoint);
         command
     }
 }

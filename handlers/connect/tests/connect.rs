@@ -1,4 +1,5 @@
 //! `$connect`, against a DynamoDB engine.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use connect::{Admission, connect};
 use testkit::{dynamodb::ConnectionTable, fixtures};

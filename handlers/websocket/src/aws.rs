@@ -36,8 +36,8 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 /// [`Fanout`](crate::fanout::Fanout) retries instead.
 pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(3))
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
         .build();
     let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())

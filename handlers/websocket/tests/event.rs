@@ -1,4 +1,5 @@
 //! Events of the shapes that API Gateway and emulators send.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use lambda_websocket::event::{Connect, Disconnect, Event, EventError, Message};
 use serde_json::{Value, json};

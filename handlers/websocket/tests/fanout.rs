@@ -1,4 +1,5 @@
 //! The fan-out, against connections that misbehave.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{convert::Infallible, time::Duration};
 

@@ -1,4 +1,5 @@
 //! The registry, against a DynamoDB engine.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashSet;
 

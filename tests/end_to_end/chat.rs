@@ -1,0 +1,228 @@
+//! The chat backend in terraform/.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::Client;
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use libtest_mimic::Trial;
+use local_cloud::stack::Changes;
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use crate::{
+    cloud::{AT_ONCE, Cloud},
+    trial,
+};
+
+type Shared = Arc<OnceCell<Cloud>>;
+
+/// In this order: the first applies the stack, the last destroys it.
+pub(crate) fn trials() -> Vec<Trial> {
+    let cloud: Shared = Arc::default();
+    macro_rules! on {
+        ($cloud:ident, $($test:ident),* $(,)?) => {
+            vec![$({
+                let cloud = Arc::clone(&$cloud);
+                trial(concat!("chat::", stringify!($test)), move || async move { $test(applied(&cloud).await?).await })
+            }),*]
+        };
+    }
+    let mut trials = on!(
+        cloud,
+        a_second_plan_has_nothing_to_do,
+        everyone_hears_everyone,
+        without_echo_the_sender_is_left_out,
+        a_heartbeat_is_answered,
+        what_nobody_understands_is_answered_and_the_connection_stays,
+        a_message_too_large_to_deliver_is_answered_and_the_connection_stays,
+        a_connection_is_a_row_that_expires,
+        a_client_that_closes_is_forgotten,
+        a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast,
+        two_hundred_clients_get_twenty_broadcasts_each_once,
+    );
+    trials.push(trial("chat::destroy_leaves_nothing", move || destroy_leaves_nothing(cloud)));
+    trials
+}
+
+async fn applied(cloud: &Shared) -> Result<&Cloud> {
+    cloud
+        .get_or_try_init(|| async {
+            let cloud = Cloud::start("chat", "terraform").await?;
+            cloud.stack.apply(|_| ()).await?;
+            Ok(cloud)
+        })
+        .await
+}
+
+async fn pair(cloud: &Cloud) -> Result<[Client; 2]> {
+    cloud.clients(2).await?.try_into().ok().context("two")
+}
+
+/// Closes the clients and waits until the backend has forgotten them: the next test starts alone.
+async fn part(cloud: &Cloud, clients: impl IntoIterator<Item = Client>) -> Result<()> {
+    stream::iter(clients)
+        .map(|client| Ok(client.close()))
+        .try_for_each_concurrent(AT_ONCE, |closed| closed)
+        .await?;
+    cloud.rows_become(0).await
+}
+
+async fn a_second_plan_has_nothing_to_do(cloud: &Cloud) -> Result<()> {
+    ensure!(cloud.stack.plan().await? == Changes::default());
+    Ok(())
+}
+
+async fn everyone_hears_everyone(cloud: &Cloud) -> Result<()> {
+    let mut clients = cloud.clients(3).await?;
+    for sender in 0..clients.len() {
+        clients[sender].say(json!({"action": "send", "message": {"number": sender}}).to_string()).await?;
+        let mut said = HashSet::new();
+        for client in &mut clients {
+            let frame = client.hear("message").await?;
+            ensure!(frame["message"] == json!({"number": sender}) && frame["channel"] == "*", "{frame}");
+            said.insert(frame["id"].to_string() + &frame["from"].to_string());
+        }
+        let ack = clients[sender].hear("ack").await?;
+        ensure!(said.len() == 1, "everyone hears the same: {said:?}");
+        ensure!(ack["delivered"] == 3 && ack["gone"] == 0 && ack["failed"] == 0, "{ack}");
+    }
+    part(cloud, clients).await
+}
+
+async fn without_echo_the_sender_is_left_out(cloud: &Cloud) -> Result<()> {
+    let [mut sender, mut other] = pair(cloud).await?;
+    sender.say(r#"{"action":"send","message":"psst","echo":false}"#).await?;
+    ensure!(other.hear("message").await?["message"] == "psst");
+    ensure!(sender.hear("ack").await?["delivered"] == 1);
+    sender.hear_no("message", Duration::from_millis(300)).await?;
+    part(cloud, [sender, other]).await
+}
+
+async fn a_heartbeat_is_answered(cloud: &Cloud) -> Result<()> {
+    let [mut client, mut other] = pair(cloud).await?;
+    client.say(r#"{"action":"ping"}"#).await?;
+    ensure!(client.hear("pong").await? == json!({"type": "pong"}));
+    other.hear_no("pong", Duration::from_millis(200)).await?;
+    part(cloud, [client, other]).await
+}
+
+async fn what_nobody_understands_is_answered_and_the_connection_stays(cloud: &Cloud) -> Result<()> {
+    let [mut client, mut other] = pair(cloud).await?;
+    for (text, code) in [
+        (r#"{"action":"shout"}"#, "unknown_action"),
+        ("hello", "invalid_json"),
+        (r#"{"message":"hello"}"#, "invalid_request"),
+        (r#"{"action":"send"}"#, "invalid_request"),
+        (r#"{"action":"send","message":1,"echo":"no"}"#, "invalid_request"),
+        (r#"{"action":"send","message":1,"to":"you"}"#, "invalid_request"),
+    ] {
+        client.say(text).await?;
+        let frame = client.hear("error").await.with_context(|| text.to_owned())?;
+        ensure!(frame["code"] == code, "{text}: {frame}");
+        ensure!(frame["message"].is_string() && frame["requestId"].is_string(), "{frame}");
+    }
+    client.say(r#"{"action":"shout"}"#).await?;
+    let sentence = client.hear("error").await?["message"].to_string();
+    ensure!(sentence.contains("ping, send"), "the known actions are named: {sentence}");
+
+    client.say(r#"{"action":"send","message":"still here"}"#).await?;
+    ensure!(other.hear("message").await?["message"] == "still here");
+    part(cloud, [client, other]).await
+}
+
+async fn a_message_too_large_to_deliver_is_answered_and_the_connection_stays(cloud: &Cloud) -> Result<()> {
+    let [mut client, mut other] = pair(cloud).await?;
+    let fill = |length: usize| json!({"action": "send", "message": "x".repeat(length)}).to_string();
+    // What a client may send, 128 KB, is more than fits once the envelope is around it.
+    let overhead = fill(0).len();
+    client.say(fill(128 * 1024 - overhead)).await?;
+    ensure!(client.hear("error").await?["code"] == "message_too_large");
+    client.say(fill(127 * 1024)).await?;
+    let length = other.hear("message").await?["message"].as_str().map(str::len);
+    ensure!(length == Some(127 * 1024), "{length:?}");
+    part(cloud, [client, other]).await
+}
+
+async fn a_connection_is_a_row_that_expires(cloud: &Cloud) -> Result<()> {
+    let clients = cloud.clients(1).await?;
+    let rows = cloud.rows().await?;
+    let [row] = rows.as_slice() else { anyhow::bail!("one row, not {rows:?}") };
+    let number = |name: &str| row[name].as_n().ok().and_then(|number| number.parse::<u64>().ok());
+    let (connected, expires) =
+        (number("connectedAt").context("a number")?, number("expiresAt").context("a number")?);
+    ensure!(row["channel"].as_s() == Ok(&"*#0".to_owned()), "{row:?}");
+    ensure!(expires == connected / 1_000 + 7_800, "{row:?}");
+    ensure!(row["sourceIp"].as_s() == Ok(&"127.0.0.1".to_owned()), "{row:?}");
+
+    let table = cloud.output("table_name").await?;
+    let ttl = cloud.dynamodb().describe_time_to_live().table_name(table).send().await?;
+    let ttl = ttl.time_to_live_description.context("a TTL")?;
+    ensure!(ttl.attribute_name.as_deref() == Some("expiresAt"), "{ttl:?}");
+    ensure!(ttl.time_to_live_status.as_ref().is_some_and(|status| status.as_str() == "ENABLED"), "{ttl:?}");
+    part(cloud, clients).await
+}
+
+async fn a_client_that_closes_is_forgotten(cloud: &Cloud) -> Result<()> {
+    let [leaver, mut stayer] = pair(cloud).await?;
+    cloud.rows_become(2).await?;
+    leaver.close().await?;
+    cloud.rows_become(1).await?;
+    stayer.say(r#"{"action":"send","message":1}"#).await?;
+    let ack = stayer.hear("ack").await?;
+    ensure!(ack["delivered"] == 1 && ack["gone"] == 0, "{ack}");
+    part(cloud, [stayer]).await
+}
+
+async fn a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast(cloud: &Cloud) -> Result<()> {
+    let ghost = cloud.clients(1).await?;
+    let row = cloud.rows().await?.pop().context("the ghost's row")?;
+    // The TCP connection breaks, without the WebSocket's good-bye. The emulator notices at once, so its
+    // row is put back: as after a $disconnect that never came.
+    drop(ghost);
+    cloud.rows_become(0).await?;
+    let table = cloud.output("table_name").await?;
+    cloud.dynamodb().put_item().table_name(table).set_item(Some(row)).send().await?;
+
+    let [mut client, other] = pair(cloud).await?;
+    client.say(r#"{"action":"send","message":1}"#).await?;
+    let ack = client.hear("ack").await?;
+    ensure!(ack["delivered"] == 2 && ack["gone"] == 1 && ack["failed"] == 0, "{ack}");
+    ensure!(cloud.rows().await?.len() == 2, "the ghost's row and no other is gone");
+    part(cloud, [client, other]).await
+}
+
+async fn two_hundred_clients_get_twenty_broadcasts_each_once(cloud: &Cloud) -> Result<()> {
+    const CLIENTS: usize = 200;
+    const BROADCASTS: usize = 20;
+    let mut clients = cloud.clients(CLIENTS).await?;
+    for number in 0..BROADCASTS {
+        let sender = &mut clients[number * CLIENTS / BROADCASTS];
+        sender.say(json!({"action": "send", "message": number}).to_string()).await?;
+        let ack = sender.hear("ack").await?;
+        ensure!(ack["delivered"] == CLIENTS && ack["gone"] == 0 && ack["failed"] == 0, "{ack}");
+    }
+    let listening = clients.into_iter().map(|mut client| async move {
+        let mut numbers = Vec::new();
+        for _ in 0..BROADCASTS {
+            numbers.push(client.hear("message").await?["message"].as_u64().context("a number")?);
+        }
+        numbers.sort_unstable();
+        ensure!(numbers.iter().copied().eq(0..BROADCASTS as u64), "each once: {numbers:?}");
+        client.hear_no("message", Duration::from_millis(500)).await?;
+        Ok(client)
+    });
+    let clients = try_join_all(listening).await?;
+    part(cloud, clients).await
+}
+
+async fn destroy_leaves_nothing(cloud: Shared) -> Result<()> {
+    applied(&cloud).await?;
+    let cloud = Arc::into_inner(cloud).and_then(OnceCell::into_inner).context("the last user")?;
+    ensure!(!cloud.inventory().await?.is_empty(), "the inventory sees the stack");
+    cloud.stack.destroy().await?;
+    let left = cloud.inventory().await?;
+    ensure!(left.is_empty(), "{left:?}");
+    cloud.stop().await;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! A stack on an emulator of its own, and what a test looks at behind it.
+
+use std::{collections::HashMap, path::Path, process::Stdio};
+
+use anyhow::{Context, Result, ensure};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::{
+    Client as DynamoDb,
+    config::{Credentials, SharedCredentialsProvider},
+    types::AttributeValue,
+};
+use end_to_end::Client;
+use futures::{StreamExt, TryStreamExt, stream};
+use local_cloud::{
+    emulator::{Emulator, Options},
+    mirror::Mirror,
+    repository,
+    stack::{REGION, Stack, point_at_emulator},
+};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// How many clients connect or part at once: each is a process on this machine while its function runs.
+pub(crate) const AT_ONCE: usize = 8;
+
+/// A row of the connection table.
+pub(crate) type Row = HashMap<String, AttributeValue>;
+
+/// A stack on an emulator of its own that enforces IAM.
+pub(crate) struct Cloud {
+    pub(crate) stack: Stack,
+    emulator: Emulator,
+}
+
+impl Cloud {
+    /// Starts an emulator; the stack is there to be applied.
+    pub(crate) async fn start(name: &str, stack: &str) -> Result<Self> {
+        let folder = repository().join(".local/tests").join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let mirror = Mirror::new(&repository(), &folder);
+        mirror.refresh().await?;
+        let options =
+            Options { repository: repository(), folder: folder.clone(), port: None, enforce_iam: true };
+        let emulator = Emulator::start(&options, |_| ()).await?;
+        let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
+        stack.init().await?;
+        Ok(Self { stack, emulator })
+    }
+
+    /// An output of the stack.
+    pub(crate) async fn output(&self, name: &str) -> Result<String> {
+        let outputs = self.stack.outputs().await?;
+        outputs
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .with_context(|| format!("no output {name}"))
+    }
+
+    /// What there is in the account, by service and name.
+    pub(crate) async fn inventory(&self) -> Result<Vec<String>> {
+        let mut command = Command::new(repository().join(".local/venv/bin/python"));
+        point_at_emulator(&mut command, &self.emulator.endpoint);
+        command.arg(repository().join("tests/end_to_end/inventory.py")).stderr(Stdio::inherit());
+        let output = command.output().await?;
+        ensure!(output.status.success(), "inventory.py failed");
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A client of the emulator's DynamoDB.
+    pub(crate) fn dynamodb(&self) -> DynamoDb {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "test",
+            )))
+            .http_client(lambda_websocket::aws::http_client())
+            .endpoint_url(&self.emulator.endpoint)
+            .build();
+        DynamoDb::new(&config)
+    }
+
+    /// Every row of the connection table.
+    pub(crate) async fn rows(&self) -> Result<Vec<Row>> {
+        let table = self.output("table_name").await?;
+        Ok(self.dynamodb().scan().table_name(table).into_paginator().items().send().try_collect().await?)
+    }
+
+    /// Waits until the table has so many rows: what a closed connection leaves goes a moment later.
+    pub(crate) async fn rows_become(&self, count: usize) -> Result<()> {
+        for _ in 0..300 {
+            if self.rows().await?.len() == count {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("the table has {} rows, not {count}", self.rows().await?.len())
+    }
+
+    /// So many clients, connected a few at a time.
+    pub(crate) async fn clients(&self, count: usize) -> Result<Vec<Client>> {
+        let url = self.output("websocket_url").await?;
+        stream::iter(0..count).map(|_| Client::connect(&url)).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Ends the emulator.
+    pub(crate) async fn stop(self) {
+        self.emulator.stop().await;
+    }
+}

@@ -1,0 +1,159 @@
+//! `make dev`'s program, as a user meets it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use end_to_end::Client;
+use libtest_mimic::Trial;
+use local_cloud::{packages, repository};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+use crate::trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("dev::it_starts_updates_and_stops_all", it_starts_updates_and_stops_all),
+        trial("dev::a_taken_port_is_said", a_taken_port_is_said),
+        trial("dev::a_missing_terraform_is_said", a_missing_terraform_is_said),
+        trial("dev::a_failed_apply_is_said", a_failed_apply_is_said),
+    ]
+}
+
+fn program(folder: &Path) -> Command {
+    let mut command = packages::cargo();
+    command
+        .args(["run", "--quiet", "--bin", "local-cloud", "--", "--folder"])
+        .arg(folder)
+        .current_dir(repository())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn empty_folder(name: &str) -> Result<PathBuf> {
+    let folder = repository().join(".local/tests").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+async fn it_starts_updates_and_stops_all() -> Result<()> {
+    let folder = empty_folder("dev")?;
+    let running = program(&folder).spawn()?;
+    let outputs = outputs(&folder).await?;
+    let text =
+        |name: &str| outputs[name].as_str().map(str::to_owned).with_context(|| format!("no output {name}"));
+    for name in ["websocket_url", "management_endpoint", "table_name", "page_url"] {
+        text(name)?;
+    }
+    let page = get(&text("page_url")?).await?;
+    ensure!(page.starts_with("HTTP/1.1 200") && page.contains("<html"), "{page}");
+    let mut client = Client::connect(&text("websocket_url")?).await?;
+    client.say(r#"{"action":"send","message":"hello"}"#).await?;
+    ensure!(client.hear("message").await?["message"] == "hello");
+
+    let second = program(&folder).output().await?;
+    let said = String::from_utf8_lossy(&second.stdout);
+    ensure!(second.status.success() && said.contains("0 added, 0 changed, 0 removed"), "{said}");
+    client.say(r#"{"action":"ping"}"#).await?;
+    client.hear("pong").await.context("the update kept the connection")?;
+
+    let address = text("websocket_url")?;
+    let address = address.split('/').nth(2).context("host and port")?.to_owned();
+    let stopped = interrupt(running, &folder).await?;
+    let said = String::from_utf8_lossy(&stopped.stdout);
+    ensure!(stopped.status.success() && said.trim_end().ends_with("Stopping."), "{said}");
+    ensure!(
+        said.contains("chat-dev-send: ") && said.contains("sent"),
+        "the functions' logs are shown: {said}"
+    );
+    ensure!(TcpStream::connect(&address).await.is_err(), "the emulator still listens");
+    ensure!(!folder.join("outputs.json").exists());
+    let left = processes_of(&folder).await?;
+    ensure!(left.is_empty(), "still running: {left}");
+    Ok(())
+}
+
+async fn a_taken_port_is_said() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0").await?;
+    let port = taken.local_addr()?.port().to_string();
+    let output = program(&empty_folder("dev-port")?).args(["--port", &port]).output().await?;
+    fails_saying(
+        &output,
+        &[&format!("error: Port {port} of 127.0.0.1 cannot be used"), "Stop what listens there"],
+    )
+}
+
+async fn a_missing_terraform_is_said() -> Result<()> {
+    let output =
+        program(&empty_folder("dev-terraform")?).env("TERRAFORM", "no-such-terraform").output().await?;
+    fails_saying(&output, &["error: cannot run no-such-terraform: is Terraform installed?"])
+}
+
+async fn a_failed_apply_is_said() -> Result<()> {
+    let output = program(&empty_folder("dev-apply")?).env("TF_VAR_name", "not a name").output().await?;
+    fails_saying(&output, &["error: terraform apply failed", "name takes 1 to 40 letters"])
+}
+
+fn fails_saying(output: &Output, sentences: &[&str]) -> Result<()> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success());
+    for sentence in sentences {
+        ensure!(said.contains(sentence), "not {sentence:?} but: {said}");
+    }
+    ensure!(!said.contains("backtrace"), "{said}");
+    Ok(())
+}
+
+async fn outputs(folder: &Path) -> Result<Value> {
+    for _ in 0..1_200 {
+        if let Ok(text) = std::fs::read_to_string(folder.join("outputs.json")) {
+            return serde_json::from_str(&text).with_context(|| format!("half a file: {text}"));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    bail!("no outputs.json within two minutes")
+}
+
+async fn get(url: &str) -> Result<String> {
+    let rest = url.strip_prefix("http://").context("an HTTP URL")?;
+    let (host, path) = rest.split_once('/').context("a path")?;
+    let mut stream = TcpStream::connect(host).await?;
+    stream
+        .write_all(format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// Does what Ctrl-C does, to the program and not to `cargo run` alone.
+async fn interrupt(running: Child, folder: &Path) -> Result<Output> {
+    let pattern = format!("^[^ ]*local-cloud --folder {}", folder.display());
+    let kill = Command::new("pkill").args(["-INT", "-f", &pattern]).status().await?;
+    ensure!(kill.success(), "nothing to interrupt");
+    timeout(Duration::from_secs(15), running.wait_with_output())
+        .await
+        .context("it goes on")?
+        .map_err(Into::into)
+}
+
+/// The processes whose command or files are in this folder.
+async fn processes_of(folder: &Path) -> Result<String> {
+    let output = Command::new("pgrep").args(["-fa", &folder.display().to_string()]).output().await?;
+    Ok(String::from_utf8(output.stdout)?)
+}

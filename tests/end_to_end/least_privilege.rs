@@ -1,0 +1,74 @@
+//! IAM is enforced, and each grant is needed: with one taken away, the same call fails.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::Client;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::{cloud::Cloud, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial("least_privilege::each_grant_is_needed", each_grant_is_needed)]
+}
+
+const SEND: &str = r#"{"action":"send","message":1}"#;
+
+async fn each_grant_is_needed() -> Result<()> {
+    let cloud = Cloud::start("least-privilege", "tests/stacks/least-privilege").await?;
+    cloud.stack.apply(|_| ()).await?;
+    let url = cloud.output("websocket_url").await?;
+    let mut client = Client::connect(&url).await?;
+    let ack = send(&mut client).await?;
+    ensure!(ack["delivered"] == 1, "with every grant: {ack}");
+
+    with(&cloud, "send_manages", r#"["GET"]"#).await?;
+    let ack = send(&mut client).await?;
+    ensure!(ack["delivered"] == 0 && ack["failed"] == 1, "without POST: {ack}");
+
+    with(&cloud, "send", r#"["delete"]"#).await?;
+    client.say(SEND).await?;
+    client.hear_no("ack", Duration::from_secs(3)).await.context("without reading the table")?;
+
+    with(&cloud, "send", r#"["read"]"#).await?;
+    plant_a_stale_row(&cloud).await?;
+    let ack = send(&mut client).await?;
+    ensure!(
+        ack["gone"] == 1 && cloud.rows().await?.len() == 2,
+        "without deleting, the stale row stays: {ack}"
+    );
+
+    with(&cloud, "connect", r#"["read"]"#).await?;
+    ensure!(Client::connect(&url).await.is_err(), "without writing, nobody gets in");
+
+    with(&cloud, "disconnect", r#"["read"]"#).await?;
+    client.close().await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ensure!(cloud.rows().await?.len() == 2, "without deleting, a closed connection stays");
+    cloud.stop().await;
+    Ok(())
+}
+
+/// The stack with one grant changed; the others are as they should be.
+async fn with(cloud: &Cloud, variable: &str, value: &str) -> Result<()> {
+    let changes = cloud.stack.clone().with(variable, value).apply(|_| ()).await?;
+    ensure!(
+        changes.add == 0 && changes.remove == 0 && changes.change <= 2,
+        "only policies change: {changes:?}"
+    );
+    Ok(())
+}
+
+async fn send(client: &mut Client) -> Result<Value> {
+    client.say(SEND).await?;
+    client.hear("ack").await
+}
+
+async fn plant_a_stale_row(cloud: &Cloud) -> Result<()> {
+    let mut row = cloud.rows().await?.pop().context("a row")?;
+    row.insert("connectionId".to_owned(), aws_sdk_dynamodb::types::AttributeValue::S("stale=".to_owned()));
+    let table = cloud.output("table_name").await?;
+    cloud.dynamodb().put_item().table_name(table).set_item(Some(row)).send().await?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+# The functions of the chat backend, each with the grants that a test gives it.
+
+terraform {
+  required_version = ">= 1.9"
+}
+
+variable "connect" {
+  type    = set(string)
+  default = ["write"]
+}
+
+variable "disconnect" {
+  type    = set(string)
+  default = ["read", "delete"]
+}
+
+variable "send" {
+  type    = set(string)
+  default = ["read", "delete"]
+}
+
+variable "send_manages" {
+  type    = set(string)
+  default = ["POST"]
+}
+
+module "websocket" {
+  source = "../../../modules/websocket-api"
+
+  name = "least-privilege"
+
+  functions = {
+    connect    = { package = "../../../target/lambda/connect/bootstrap.zip", connections = var.connect }
+    disconnect = { package = "../../../target/lambda/disconnect/bootstrap.zip", connections = var.disconnect }
+    send       = { package = "../../../target/lambda/send/bootstrap.zip", connections = var.send, manage_connections = var.send_manages, timeout = 29 }
+  }
+
+  routes = {
+    "$connect"    = { function = "connect" }
+    "$disconnect" = { function = "disconnect" }
+    send          = { function = "send", two_way = true }
+  }
+}
+
+output "websocket_url" {
+  value = module.websocket.websocket_url
+}
+
+output "table_name" {
+  value = module.websocket.table_name
+}
