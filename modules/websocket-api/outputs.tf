@@ -42,3 +42,8 @@ output "functions" {
     log_group = try(aws_cloudwatch_log_group.function[key].name, null)
   } }
 }
+
+output "deployment_hash" {
+  description = "Changes when, and only when, the API is deployed anew: for what has to follow a deployment."
+  value       = aws_apigatewayv2_deployment.this.triggers["inputs"]
+}

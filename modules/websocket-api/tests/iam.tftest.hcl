@@ -1,0 +1,93 @@
+# What each function may do: what its intent says, and nothing else.
+
+mock_provider "aws" {
+  source = "./tests/aws"
+}
+
+variables {
+  name  = "chat"
+  stage = "dev"
+  functions = {
+    none    = { package = "tests/package.zip" }
+    connect = { package = "tests/package.zip", connections = ["write"] }
+    send    = { package = "tests/package.zip", connections = ["read", "delete"], manage_connections = ["POST"] }
+    admin   = { package = "tests/package.zip", manage_connections = ["GET", "DELETE"] }
+  }
+  routes = { "$default" = { function = "none" } }
+}
+
+run "without_intent_a_function_may_log_and_no_more" {
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["none"].policy).Statement == [
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
+    ]
+    error_message = aws_iam_role_policy.function["none"].policy
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this["none"].environment[0].variables) == 0
+    error_message = "what it may not use it does not know"
+  }
+}
+
+run "write_puts_rows" {
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.function["connect"].policy).Statement, 1, 2) == [
+      { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
+    ]
+    error_message = aws_iam_role_policy.function["connect"].policy
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["connect"].environment[0].variables == tomap({ CONNECTION_TABLE = "chat-connections" })
+    error_message = jsonencode(aws_lambda_function.this["connect"].environment[0].variables)
+  }
+}
+
+run "read_and_delete_and_post_are_exact" {
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.function["send"].policy).Statement, 1, 5) == [
+      { Effect = "Allow", Action = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection" },
+      { Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*" },
+    ]
+    error_message = aws_iam_role_policy.function["send"].policy
+  }
+
+  assert {
+    condition = aws_lambda_function.this["send"].environment[0].variables == tomap({
+      CONNECTION_TABLE                         = "chat-connections"
+      AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/dev"
+    })
+    error_message = jsonencode(aws_lambda_function.this["send"].environment[0].variables)
+  }
+}
+
+run "each_method_is_a_grant_of_its_own" {
+  assert {
+    condition = [for s in slice(jsondecode(aws_iam_role_policy.function["admin"].policy).Statement, 1, 3) : s.Resource] == [
+      "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/DELETE/@connections/*",
+      "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/GET/@connections/*",
+    ]
+    error_message = aws_iam_role_policy.function["admin"].policy
+  }
+}
+
+run "nothing_scans_and_nothing_is_granted_on_everything" {
+  assert {
+    condition = alltrue(flatten([for p in values(aws_iam_role_policy.function) : [
+      for s in jsondecode(p.policy).Statement : [s.Resource != "*", [for action in s.Action : action != "dynamodb:Scan" && !endswith(action, "*")]]
+    ]]))
+    error_message = "a policy is too wide"
+  }
+}
+
+run "only_lambda_takes_the_roles" {
+  assert {
+    condition = alltrue([for role in values(aws_iam_role.function) : jsondecode(role.assume_role_policy).Statement == [
+      { Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } },
+    ]])
+    error_message = aws_iam_role.function["none"].assume_role_policy
+  }
+}

@@ -1,0 +1,99 @@
+# Routes: where each leads, who may answer, and who may invoke what.
+
+mock_provider "aws" {
+  source = "./tests/aws"
+}
+
+variables {
+  name  = "chat"
+  stage = "dev"
+  functions = {
+    connect = { package = "tests/package.zip" }
+    talk    = { package = "tests/package.zip" }
+  }
+  routes = {
+    "$connect" = { function = "connect" }
+    "$default" = { function = "talk", two_way = true }
+    send       = { function = "talk" }
+    ping       = { mock = "{\"type\":\"pong\"}" }
+  }
+}
+
+run "each_route_leads_to_its_integration" {
+  assert {
+    condition     = aws_apigatewayv2_route.this["$connect"].target == "integrations/${aws_apigatewayv2_integration.function["connect"].id}"
+    error_message = "$connect leads to ${aws_apigatewayv2_route.this["$connect"].target}"
+  }
+
+  assert {
+    condition     = alltrue([for key in ["$default", "send"] : aws_apigatewayv2_route.this[key].target == "integrations/${aws_apigatewayv2_integration.function["talk"].id}"])
+    error_message = "routes of one function share its integration"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["ping"].target == "integrations/${aws_apigatewayv2_integration.mock["ping"].id}"
+    error_message = "ping leads to ${aws_apigatewayv2_route.this["ping"].target}"
+  }
+
+  assert {
+    condition     = keys(aws_apigatewayv2_integration.function) == ["connect", "talk"]
+    error_message = "one integration for each function in use: ${jsonencode(keys(aws_apigatewayv2_integration.function))}"
+  }
+
+  assert {
+    condition = alltrue([for i in values(aws_apigatewayv2_integration.function) :
+      i.integration_type == "AWS_PROXY" && i.integration_method == "POST" && i.integration_uri == aws_lambda_function.this["talk"].invoke_arn
+    ])
+    error_message = "integrations proxy to the functions' invoke ARN"
+  }
+
+  assert {
+    condition     = alltrue([for r in values(aws_apigatewayv2_route.this) : r.authorization_type == "NONE"])
+    error_message = "the authorization is always said"
+  }
+}
+
+run "only_a_two_way_route_answers" {
+  assert {
+    condition     = keys(aws_apigatewayv2_route_response.this) == ["$default", "ping"]
+    error_message = "answering: ${jsonencode(keys(aws_apigatewayv2_route_response.this))}"
+  }
+
+  assert {
+    condition     = [for r in aws_apigatewayv2_route.this : r.route_key if r.route_response_selection_expression == "$default"] == ["$default", "ping"]
+    error_message = "a two-way route needs the selection expression, a one-way route must not have it"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration_response.mock["ping"].response_templates["$default"] == "{\"type\":\"pong\"}"
+    error_message = "the mock's answer: ${jsonencode(aws_apigatewayv2_integration_response.mock["ping"].response_templates)}"
+  }
+}
+
+run "each_route_may_invoke_its_function_and_no_other_may" {
+  assert {
+    condition = { for key, p in aws_lambda_permission.route : key => "${p.function_name} ${p.source_arn}" } == {
+      "$connect" = "chat-connect arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$connect"
+      "$default" = "chat-talk arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$default"
+      send       = "chat-talk arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/send"
+    }
+    error_message = jsonencode({ for key, p in aws_lambda_permission.route : key => p.source_arn })
+  }
+
+  assert {
+    condition     = alltrue([for p in values(aws_lambda_permission.route) : p.principal == "apigateway.amazonaws.com" && p.action == "lambda:InvokeFunction" && p.qualifier == null])
+    error_message = "API Gateway may invoke, and do nothing else"
+  }
+}
+
+run "the_endpoints_are_those_of_the_stage" {
+  assert {
+    condition     = output.websocket_url == "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/dev"
+    error_message = output.websocket_url
+  }
+
+  assert {
+    condition     = output.management_endpoint == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/dev"
+    error_message = output.management_endpoint
+  }
+}
