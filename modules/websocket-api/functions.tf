@@ -55,6 +55,13 @@ resource "aws_lambda_function" "this" {
 
   # Without its policy the first invocations would fail.
   depends_on = [aws_iam_role_policy.function]
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(each.value.package)
+      error_message = "There is no package at ${each.value.package}, for the function \"${each.key}\". Build it first (`make build`), or correct the path."
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "function" {

@@ -24,11 +24,16 @@ variable "functions" {
     The functions behind the routes, by a name of your choice. Each is either made here from `package`, the path of a zip,
     or an existing one named by `arn`, which keeps its own role and environment.
 
+    - `package`: the path of a zip. Its content is what is deployed: a new zip at the same path is a new version.
+    - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
     - `connections`: what the function does with the connection table: `read`, `write`, `delete`.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
-    - `timeout` is in seconds, `memory_size` in MB.
-    - `environment` is added to what the module sets: `CONNECTION_TABLE` where `connections` grants anything, and
-      `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does.
+    - `architecture`: `arm64` or `x86_64`.
+    - `runtime`: Lambda's name of the runtime.
+    - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
+    - `memory_size`: in MB; CPU comes with it.
+    - `timeout`: in seconds, 29 at most: API Gateway waits no longer.
+    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` where `connections` grants anything, and `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does.
   EOT
   type = map(object({
     package            = optional(string)
@@ -51,11 +56,6 @@ variable "functions" {
   validation {
     condition     = alltrue([for f in values(var.functions) : (f.package == null) != (f.arn == null)])
     error_message = "Each function takes either package, the path of a zip to make it from, or arn, an existing function; not both, not neither."
-  }
-
-  validation {
-    condition     = alltrue([for f in values(var.functions) : f.package == null ? true : fileexists(f.package)])
-    error_message = "There is no package at ${join(", ", [for f in values(var.functions) : f.package if f.package == null ? false : !fileexists(f.package)])}. Build the functions first (`make build`), or correct the path."
   }
 
   validation {
@@ -94,8 +94,11 @@ variable "routes" {
     The routes, by route key: `$connect`, `$disconnect`, `$default`, or the value that `route_selection_expression` finds in
     a message. Each goes to a `function` of the map above, or is answered with the fixed text of `mock` without any function.
 
-    - `two_way`: what the function returns goes back to the client. A `mock` is always two-way.
-    - `throttling_rate_limit` (requests a second) and `throttling_burst_limit` (requests) override those of the stage.
+    - `function`: the name of one in `functions`.
+    - `mock`: the text to answer. Such a route is always two-way.
+    - `two_way`: whether what the function returns goes back to the client.
+    - `throttling_rate_limit`: messages a second, instead of the stage's limit.
+    - `throttling_burst_limit`: messages at once, instead of the stage's limit.
   EOT
   type = map(object({
     function               = optional(string)
@@ -138,7 +141,12 @@ variable "route_selection_expression" {
 }
 
 variable "throttling" {
-  description = "The stage's limits for messages: `rate_limit` requests a second, and `burst_limit` requests at once."
+  description = <<-EOT
+    The stage's limits for messages: beyond them, messages are refused.
+
+    - `rate_limit`: messages a second.
+    - `burst_limit`: messages at once.
+  EOT
   type = object({
     rate_limit  = optional(number, 1000)
     burst_limit = optional(number, 500)

@@ -7,7 +7,7 @@ use std::{
     io::Read,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{ExitCode, Stdio},
     time::Duration,
 };
 
@@ -152,6 +152,7 @@ fn start(
         .env("CONNECTION_TABLE", ConnectionTable::NAME)
         .env("SUBPROTOCOLS", "chat.v2")
         .env("ACTIONS", "send")
+        .stdout(Stdio::null()) // its logs
         .kill_on_drop(true);
     command.spawn().context("cannot run an aarch64 program here: install qemu-user-static and arm64's C library, or name the emulator in QEMU")
 }

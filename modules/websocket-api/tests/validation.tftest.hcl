@@ -167,7 +167,7 @@ run "a_package_that_is_not_there" {
     functions = { f = { package = "tests/no-such-package.zip" } }
   }
 
-  expect_failures = [var.functions]
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "a_functions_name_that_is_too_long" {

@@ -1,0 +1,167 @@
+//! The README says what is so: its example is the one that is tested, its tables are those of the HCL, its
+//! targets are those of the Makefile.
+//!
+//! Behind each `<!-- … -->` of README.md stands what this test finds in the code. After a change, write it
+//! there with `UPDATE_README=1 cargo test --workspace --test readme`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{env, fmt::Write, fs, path::Path};
+
+use hcl::{Block, Body, Expression, TemplateExpr};
+use local_cloud::repository;
+
+#[test]
+fn the_example_and_the_tables_are_those_of_the_code() {
+    let path = repository().join("README.md");
+    let found = fs::read_to_string(&path).unwrap();
+    let expected = fill(&found);
+    if env::var_os("UPDATE_README").is_some() {
+        fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(
+            found == expected,
+            "README.md lags behind: UPDATE_README=1 cargo test --workspace --test readme"
+        );
+    }
+}
+
+#[test]
+fn every_target_that_is_named_exists() {
+    let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let named = readme.split("make ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).next());
+    let targets: Vec<_> = named
+        .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+        .collect();
+    assert!(targets.len() > 5, "{targets:?}");
+    for target in targets {
+        assert!(makefile.contains(&format!("\n{target}: ")), "there is no target {target}");
+    }
+}
+
+/// The text with what follows each marker, up to the next blank line before other text, made anew.
+fn fill(text: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("<!-- ") {
+        let end = at + rest[at..].find(" -->").unwrap();
+        let (kind, place) = rest[at + 5..end].split_once(": ").unwrap();
+        let content = match kind {
+            "example" => format!("```hcl\n{}```\n", fs::read_to_string(repository().join(place)).unwrap()),
+            "inputs" => inputs(&repository().join(place)),
+            "outputs" => outputs(&repository().join(place)),
+            "end" => {
+                filled.push_str(&rest[..end + 4]);
+                rest = &rest[end + 4..];
+                continue;
+            }
+            unknown => panic!("an unknown marker: {unknown}"),
+        };
+        write!(filled, "{} -->\n{content}", &rest[..end]).unwrap();
+        let closing = rest[end..].find("<!-- end: ").unwrap_or_else(|| panic!("no <!-- end: {kind} -->"));
+        rest = &rest[end + closing..];
+    }
+    filled + rest
+}
+
+fn blocks(file: &Path, kind: &str) -> Vec<Block> {
+    let body: Body = hcl::parse(&fs::read_to_string(file).unwrap()).unwrap();
+    body.into_blocks().filter(|block| block.identifier.as_str() == kind).collect()
+}
+
+fn attribute<'a>(block: &'a Block, name: &str) -> Option<&'a Expression> {
+    block.body.attributes().find(|attribute| attribute.key.as_str() == name).map(|attribute| &attribute.expr)
+}
+
+fn description(block: &Block) -> String {
+    match attribute(block, "description").unwrap() {
+        Expression::String(text) => text.clone(),
+        Expression::TemplateExpr(template) => match template.as_ref() {
+            TemplateExpr::Heredoc(heredoc) => heredoc.template.clone(),
+            TemplateExpr::QuotedString(text) => text.clone(),
+        },
+        other => panic!("a description is a string: {other:?}"),
+    }
+}
+
+/// What a description says of a field, in the line that begins with its name.
+fn of_field<'a>(description: &'a str, field: &str) -> &'a str {
+    let start = format!("- `{field}`: ");
+    let line = description.lines().find_map(|line| line.trim_start().strip_prefix(&start));
+    line.unwrap_or_else(|| panic!("no line {start:?} in {description:?}"))
+}
+
+/// A description's first paragraph, on one line.
+fn summary(description: &str) -> String {
+    let first = description.trim_start().split("\n\n").next().unwrap();
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn inputs(module: &Path) -> String {
+    let mut table = "| input | what it is | type | default |\n|---|---|---|---|\n".to_owned();
+    for block in blocks(&module.join("variables.tf"), "variable") {
+        let name = block.labels[0].as_str();
+        let default =
+            attribute(&block, "default").map_or("required".to_owned(), |value| format!("`{}`", line(value)));
+        let type_ = attribute(&block, "type").unwrap();
+        let fields = fields(type_);
+        let short = if fields.is_empty() { line(type_) } else { short(type_) };
+        let description = description(&block);
+        writeln!(table, "| `{name}` | {} | `{short}` | {default} |", summary(&description)).unwrap();
+        for (field, type_, default) in fields {
+            let (path, what) = (path(type_is_map(&block), &field), of_field(&description, &field));
+            writeln!(table, "| `{name}{path}` | {what} | `{type_}` | {default} |").unwrap();
+        }
+    }
+    table
+}
+
+fn outputs(module: &Path) -> String {
+    let mut table = "| output | what it is |\n|---|---|\n".to_owned();
+    for block in blocks(&module.join("outputs.tf"), "output") {
+        writeln!(table, "| `{}` | {} |", block.labels[0].as_str(), summary(&description(&block))).unwrap();
+    }
+    table
+}
+
+fn type_is_map(block: &Block) -> bool {
+    line(attribute(block, "type").unwrap()).starts_with("map(")
+}
+
+fn path(map: bool, field: &str) -> String {
+    if map { format!("[*].{field}") } else { format!(".{field}") }
+}
+
+fn short(type_: &Expression) -> String {
+    if line(type_).starts_with("map(") { "map(object)".to_owned() } else { "object".to_owned() }
+}
+
+/// The fields of an object type, or of a map of objects: name, type, default.
+fn fields(type_: &Expression) -> Vec<(String, String, String)> {
+    let Expression::FuncCall(call) = type_ else { return Vec::new() };
+    match (call.name.name.as_str(), call.args.as_slice()) {
+        ("map", [inner]) => fields(inner),
+        ("object", [Expression::Object(object)]) => object
+            .iter()
+            .map(|(name, type_)| {
+                let Expression::FuncCall(call) = type_ else {
+                    return (name.to_string(), line(type_), "required".to_owned());
+                };
+                match (call.name.name.as_str(), call.args.as_slice()) {
+                    ("optional", [type_]) => (name.to_string(), line(type_), "`null`".to_owned()),
+                    ("optional", [type_, default]) => {
+                        (name.to_string(), line(type_), format!("`{}`", line(default)))
+                    }
+                    _ => (name.to_string(), line(type_), "required".to_owned()),
+                }
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An expression as HCL, on one line.
+fn line(expression: &Expression) -> String {
+    let text = hcl::format::to_string(expression).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace("{ }", "{}")
+}
