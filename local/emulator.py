@@ -17,10 +17,13 @@ import sys
 import threading
 import time
 
+import hypercorn.config
 from ministack import app
 from ministack.services import apigateway, lambda_svc
 
-SECONDS_TO_END = 3
+# Open sockets are waited for, then the state is written.
+SECONDS_FOR_SOCKETS = 0.5
+SECONDS_TO_END = 10
 
 
 def end_with_parent():
@@ -73,6 +76,7 @@ def print_what_functions_log():
 
 
 if __name__ == "__main__":
+    hypercorn.config.Config.graceful_timeout = SECONDS_FOR_SOCKETS
     threading.Thread(target=end_with_parent, daemon=True).start()
     give_apis_an_endpoint_that_resolves()
     remember_integrations_as_asked_for()

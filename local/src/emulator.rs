@@ -28,6 +28,15 @@ pub struct Options {
     pub port: Option<u16>,
     /// Whether signatures are checked and each function's policy is enforced.
     pub enforce_iam: bool,
+    /// Whether what it holds is written to [`Options::state`] when it is stopped, and read at the next start.
+    pub keep_state: bool,
+}
+
+impl Options {
+    /// Where the state is kept. It is there between a stop and the next start, and not after a crash.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
 }
 
 /// An emulator that runs until it is stopped or dropped.
@@ -35,6 +44,8 @@ pub struct Options {
 pub struct Emulator {
     /// Its URL, the AWS endpoint for every service.
     pub endpoint: String,
+    /// Its port.
+    pub port: u16,
     child: Child,
 }
 
@@ -67,6 +78,8 @@ impl Emulator {
             .env("AUTH", options.enforce_iam.to_string())
             .env("SFTP_ENABLED", "0")
             .env("TMPDIR", &files)
+            .env("PERSIST_STATE", if options.keep_state { "1" } else { "0" })
+            .env("STATE_DIR", options.state())
             .stdin(Stdio::piped()) // It ends when this closes: with us, however we end.
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)
@@ -80,8 +93,11 @@ impl Emulator {
                 on_log(line);
             }
         });
-        let mut emulator = Self { endpoint, child };
+        let mut emulator = Self { endpoint, port, child };
         emulator.ready(port, &log).await?;
+        if options.keep_state && options.state().exists() {
+            std::fs::remove_dir_all(options.state())?;
+        }
         Ok(emulator)
     }
 
@@ -112,6 +128,11 @@ impl Emulator {
         drop(self.child.stdin.take());
         drop(self.child.wait().await);
     }
+}
+
+/// Whether a port of the loopback interface can be listened on.
+pub async fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).await.is_ok()
 }
 
 /// The port that was asked for, if nobody listens there, or else a free one.

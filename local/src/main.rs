@@ -2,20 +2,22 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use local_cloud::{
-    emulator::{Emulator, Options},
+    emulator::{Emulator, Options, is_free},
     mirror::Mirror,
     page, repository,
     stack::Stack,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,8 +36,10 @@ struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// The files that a run leaves in `.local`.
+/// The files that a run leaves in `.local`, or where it was told to.
 struct Files {
+    /// The ports of the last run, which the next one takes again: an open page finds its backend.
+    ports: PathBuf,
     /// The emulator's endpoint.
     endpoint: PathBuf,
     /// The stack's outputs, for scripts.
@@ -59,6 +63,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
     let repository = repository();
     let local = arguments.folder.clone().unwrap_or_else(|| repository.join(".local"));
     let files = Files {
+        ports: local.join("dev/ports.json"),
         endpoint: local.join("dev/endpoint"),
         outputs: local.join("outputs.json"),
         folder: local.join("dev"),
@@ -96,23 +101,34 @@ async fn run(
     mirror.refresh().await?;
     step.done("");
 
+    let folder = mirror.copy(Path::new("terraform"))?;
     let step = Step::start("Starting the emulator");
+    let last = Ports::of_last_run(&files.ports);
+    let port = match (arguments.port, last.emulator) {
+        (None, Some(port)) if is_free(port).await => Some(port),
+        (port, _) => port,
+    };
     let options = Options {
         repository: repository.to_owned(),
         folder: files.folder.clone(),
-        port: arguments.port,
+        port,
         enforce_iam: true,
+        keep_state: true,
     };
-    let emulator = emulator.insert(Emulator::start(&options, |line| println!("{line}")).await?);
+    // Endpoints hold the port. And the state of the emulator goes with that of Terraform, or not at all.
+    if port.is_none() || port != last.emulator || !options.state().exists() {
+        drop(fs::remove_dir_all(options.state()));
+        drop(fs::remove_file(folder.join("terraform.tfstate")));
+    }
+    let emulator = emulator.insert(Emulator::start(&options, show).await?);
     step.done(&format!("on {}", emulator.endpoint));
 
-    // The emulator starts empty, whatever an earlier run left in the state.
-    let folder = mirror.copy(Path::new("terraform"))?;
-    drop(fs::remove_file(folder.join("terraform.tfstate")));
     let outputs = apply(&Stack::new(folder, &emulator.endpoint)).await?;
     let websocket_url =
         outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();
-    let page_url = format!("{}?url={websocket_url}", page::serve(&repository.join("examples/chat")).await?);
+    let page = page::serve(&repository.join("examples/chat"), last.page.unwrap_or(0)).await?;
+    let page_url = format!("http://127.0.0.1:{page}/?url={websocket_url}");
+    Ports { emulator: Some(emulator.port), page: Some(page) }.write(&files.ports)?;
     write_outputs(outputs, &page_url, &files.outputs)?;
     fs::write(&files.endpoint, &emulator.endpoint)?;
 
@@ -128,6 +144,35 @@ The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctr
     );
     emulator.ended().await;
     anyhow::bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
+}
+
+/// Set once the end has begun: what functions log while the emulator goes under them is no news.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+fn show(line: String) {
+    if !STOPPING.load(Ordering::Relaxed) {
+        println!("{line}");
+    }
+}
+
+/// The ports of a run.
+#[derive(Default, Deserialize, Serialize)]
+struct Ports {
+    emulator: Option<u16>,
+    page: Option<u16>,
+}
+
+impl Ports {
+    /// None where there was no run.
+    fn of_last_run(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        fs::write(path, serde_json::to_string(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
 }
 
 /// Brings a run that goes on elsewhere up to date.
@@ -151,7 +196,7 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
 async fn apply(stack: &Stack) -> Result<serde_json::Map<String, Value>> {
     let step = Step::start("Applying terraform/");
     stack.init().await?;
-    let changes = stack.apply(|done| step.progress(&format!("{done} resources"))).await?;
+    let changes = stack.apply(|done, of| step.progress(&format!("{done} of {of} resources"))).await?;
     step.done(&format!("{} added, {} changed, {} removed", changes.add, changes.change, changes.remove));
     stack.outputs().await
 }
@@ -172,6 +217,7 @@ async fn interrupted() -> Result<()> {
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
     }
+    STOPPING.store(true, Ordering::Relaxed);
     println!("\nStopping.");
     Ok(())
 }
@@ -189,12 +235,17 @@ impl Step {
         step
     }
 
+    /// Shown in place on a terminal, and not at all in a file.
     fn progress(&self, how_far: &str) {
-        print!("\r{} … {how_far}", self.name);
-        drop(std::io::stdout().flush());
+        if std::io::stdout().is_terminal() {
+            print!("\r\x1b[K{} … {how_far}", self.name);
+            drop(std::io::stdout().flush());
+        }
     }
 
     fn done(&self, result: &str) {
-        println!("\r\x1b[K{} … done in {:.1} s {result}", self.name, self.start.elapsed().as_secs_f32());
+        self.progress("");
+        let start = if std::io::stdout().is_terminal() { "\r" } else { "" };
+        println!("{start}{}: done in {:.1} s {result}", self.name, self.start.elapsed().as_secs_f32());
     }
 }

@@ -7,15 +7,18 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
-/// Serves the files of a folder on a free port of the loopback interface until the program ends, and
-/// gives the URL.
+/// Serves the files of a folder on the loopback interface until the program ends, and gives the port:
+/// this one, or another where it is taken.
 ///
 /// # Errors
 /// When no port can be had.
-pub async fn serve(folder: &Path) -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot open a port for the page")?;
-    let url = format!("http://{}/", listener.local_addr()?);
+pub async fn serve(folder: &Path, port: u16) -> Result<u16> {
+    let listener = match TcpListener::bind(("127.0.0.1", port)).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("cannot open a port for the page")?,
+    };
+    let port = listener.local_addr()?.port();
     let router = Router::new().fallback_service(ServeDir::new(folder));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(url)
+    Ok(port)
 }

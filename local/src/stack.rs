@@ -80,11 +80,11 @@ impl Stack {
         self.run("init", &arguments, |_| ()).await
     }
 
-    /// Makes the stack what its code says. `on_progress` is told after each resource how many are done.
+    /// Makes the stack what its code says. `on_progress` is told after each resource how many of how many are done.
     ///
     /// # Errors
     /// When Terraform fails.
-    pub async fn apply(&self, on_progress: impl FnMut(u64)) -> Result<Changes> {
+    pub async fn apply(&self, on_progress: impl FnMut(u64, u64)) -> Result<Changes> {
         self.change("apply", on_progress).await
     }
 
@@ -93,7 +93,7 @@ impl Stack {
     /// # Errors
     /// When Terraform fails.
     pub async fn destroy(&self) -> Result<Changes> {
-        self.change("destroy", |_| ()).await
+        self.change("destroy", |_, _| ()).await
     }
 
     /// What an apply would do now.
@@ -101,10 +101,10 @@ impl Stack {
     /// # Errors
     /// When Terraform fails.
     pub async fn plan(&self) -> Result<Changes> {
-        self.change("plan", |_| ()).await
+        self.change("plan", |_, _| ()).await
     }
 
-    async fn change(&self, command: &str, mut on_progress: impl FnMut(u64)) -> Result<Changes> {
+    async fn change(&self, command: &str, mut on_progress: impl FnMut(u64, u64)) -> Result<Changes> {
         let mut arguments = vec!["-input=false".to_owned()];
         if command != "plan" {
             arguments.push("-auto-approve".to_owned());
@@ -114,8 +114,9 @@ impl Stack {
         self.run(command, &arguments, |message| match message["type"].as_str() {
             Some("apply_complete") => {
                 done += 1;
-                on_progress(done);
+                on_progress(done, changes.add + changes.change + changes.remove);
             }
+            // Once after the plan, and once at the end.
             Some("change_summary") => {
                 let count = |name: &str| message["changes"][name].as_u64().unwrap_or_default();
                 changes = Changes { add: count("add"), change: count("change"), remove: count("remove") };

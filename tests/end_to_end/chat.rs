@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::Client;
-use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use futures::future::try_join_all;
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn applied(cloud: &Shared) -> Result<&Cloud> {
     cloud
         .get_or_try_init(|| async {
             let cloud = Cloud::start("chat", "terraform").await?;
-            cloud.stack.apply(|_| ()).await?;
+            cloud.stack.apply(|_, _| ()).await?;
             Ok(cloud)
         })
         .await
@@ -61,11 +61,13 @@ async fn pair(cloud: &Cloud) -> Result<[Client; 2]> {
 
 /// Closes the clients and waits until the backend has forgotten them: the next test starts alone.
 async fn part(cloud: &Cloud, clients: impl IntoIterator<Item = Client>) -> Result<()> {
-    stream::iter(clients)
-        .map(|client| Ok(client.close()))
-        .try_for_each_concurrent(AT_ONCE, |closed| closed)
-        .await?;
-    cloud.rows_become(0).await
+    let mut clients: Vec<_> = clients.into_iter().collect();
+    while !clients.is_empty() {
+        let stay = clients.len().saturating_sub(AT_ONCE);
+        try_join_all(clients.drain(stay..).map(Client::close)).await?;
+        cloud.rows_become(stay).await?;
+    }
+    Ok(())
 }
 
 async fn a_second_plan_has_nothing_to_do(cloud: &Cloud) -> Result<()> {

@@ -17,10 +17,10 @@ use local_cloud::{
     repository,
     stack::{REGION, Stack, point_at_emulator},
 };
-use serde_json::Value;
-use tokio::process::Command;
+use serde_json::{Map, Value};
+use tokio::{process::Command, sync::OnceCell};
 
-/// How many clients connect or part at once: each is a process on this machine while its function runs.
+/// How many clients connect or part at once: to the emulator each is a process, while its function runs.
 pub(crate) const AT_ONCE: usize = 8;
 
 /// A row of the connection table.
@@ -30,6 +30,7 @@ pub(crate) type Row = HashMap<String, AttributeValue>;
 pub(crate) struct Cloud {
     pub(crate) stack: Stack,
     emulator: Emulator,
+    outputs: OnceCell<Map<String, Value>>,
 }
 
 impl Cloud {
@@ -41,17 +42,22 @@ impl Cloud {
         }
         let mirror = Mirror::new(&repository(), &folder);
         mirror.refresh().await?;
-        let options =
-            Options { repository: repository(), folder: folder.clone(), port: None, enforce_iam: true };
+        let options = Options {
+            repository: repository(),
+            folder: folder.clone(),
+            port: None,
+            enforce_iam: true,
+            keep_state: false,
+        };
         let emulator = Emulator::start(&options, |_| ()).await?;
         let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
         stack.init().await?;
-        Ok(Self { stack, emulator })
+        Ok(Self { stack, emulator, outputs: OnceCell::new() })
     }
 
-    /// An output of the stack.
+    /// An output of the stack, as it was when the first one was asked for.
     pub(crate) async fn output(&self, name: &str) -> Result<String> {
-        let outputs = self.stack.outputs().await?;
+        let outputs = self.outputs.get_or_try_init(|| self.stack.outputs()).await?;
         outputs
             .get(name)
             .and_then(Value::as_str)

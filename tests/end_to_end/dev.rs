@@ -85,6 +85,16 @@ async fn it_starts_updates_and_stops_all() -> Result<()> {
     ensure!(!folder.join("outputs.json").exists());
     let left = processes_of(&folder).await?;
     ensure!(left.is_empty(), "still running: {left}");
+
+    let again = program(&folder).spawn()?;
+    let same = self::outputs(&folder).await?;
+    ensure!(same == outputs, "the next run is where the last one was: {same}");
+    let mut client = Client::connect(&text("websocket_url")?).await?;
+    client.say(r#"{"action":"send","message":"back again"}"#).await?;
+    ensure!(client.hear("message").await?["message"] == "back again");
+    let said = interrupt(again, &folder).await?.stdout;
+    let said = String::from_utf8_lossy(&said);
+    ensure!(said.contains("0 added, 0 changed, 0 removed"), "it has nothing to make anew: {said}");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 async fn minimal() -> Result<()> {
     let cloud = Cloud::start("example-minimal", "examples/minimal").await?;
-    cloud.stack.apply(|_| ()).await?;
+    cloud.stack.apply(|_, _| ()).await?;
     ensure!(cloud.stack.plan().await? == Changes::default());
     let mut clients = cloud.clients(2).await?;
     clients[0].say(r#"{"action":"send","message":"hello"}"#).await?;

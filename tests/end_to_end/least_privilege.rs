@@ -17,7 +17,7 @@ const SEND: &str = r#"{"action":"send","message":1}"#;
 
 async fn each_grant_is_needed() -> Result<()> {
     let cloud = Cloud::start("least-privilege", "tests/stacks/least-privilege").await?;
-    cloud.stack.apply(|_| ()).await?;
+    cloud.stack.apply(|_, _| ()).await?;
     let url = cloud.output("websocket_url").await?;
     let mut client = Client::connect(&url).await?;
     let ack = send(&mut client).await?;
@@ -52,7 +52,7 @@ async fn each_grant_is_needed() -> Result<()> {
 
 /// The stack with one grant changed; the others are as they should be.
 async fn with(cloud: &Cloud, variable: &str, value: &str) -> Result<()> {
-    let changes = cloud.stack.clone().with(variable, value).apply(|_| ()).await?;
+    let changes = cloud.stack.clone().with(variable, value).apply(|_, _| ()).await?;
     ensure!(
         changes.add == 0 && changes.remove == 0 && changes.change <= 2,
         "only policies change: {changes:?}"

@@ -1,10 +1,10 @@
 //! The loop of a function: an event in, a handler called, a reply out.
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, service_fn};
 
 use crate::{
-    error::{Error, chain},
+    error::Error,
     event::{Event, EventError},
     reply::Reply,
 };
@@ -19,7 +19,7 @@ pub fn init_logs() {
 ///
 /// # Errors
 /// When the Lambda runtime API cannot be reached. A handler's error fails its invocation alone: it is
-/// logged with its causes and reported to Lambda under a stable name.
+/// logged with its causes, and reported to Lambda under a stable name.
 pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     E: TryFrom<Event, Error = EventError>,
@@ -28,10 +28,7 @@ where
     let handler = &handler;
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
         // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
-        Box::pin(serve(handler, event.payload)).await.map_err(|error| {
-            tracing::error!(error = chain(&error), "the invocation failed");
-            Diagnostic::from(error)
-        })
+        Box::pin(serve(handler, event.payload)).await
     }))
     .await
 }
