@@ -3,17 +3,14 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::Client;
+use end_to_end::{Client, harness::trial};
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::{
-    cloud::{AT_ONCE, Cloud},
-    trial,
-};
+use crate::cloud::{AT_ONCE, Cloud};
 
 type Shared = Arc<OnceCell<Cloud>>;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use end_to_end::Client;
+use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use local_cloud::{packages, repository};
 use serde_json::Value;
@@ -17,8 +17,6 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
-
-use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![

@@ -1,10 +1,11 @@
 //! Each stack in examples/ does what it says.
 
 use anyhow::{Result, ensure};
+use end_to_end::harness::trial;
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
 
-use crate::{cloud::Cloud, trial};
+use crate::cloud::Cloud;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("examples::minimal", minimal)]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::Client;
+use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::{cloud::Cloud, trial};
+use crate::cloud::Cloud;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![trial("least_privilege::each_grant_is_needed", each_grant_is_needed)]

@@ -12,8 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use end_to_end::harness::{self, trial};
 use lambda_websocket::channel::Channel;
-use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, runtime_api::RuntimeApi};
 use tokio::process::{Child, Command};
@@ -28,30 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PROGRAMS: [&str; 4] = ["connect", "disconnect", "default", "send"];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let _guard = runtime.enter();
-    let mut trials = Vec::new();
-    for name in PROGRAMS {
-        trials.push(trial(
-            format!("{name}::is_small_and_for_arm64"),
-            async move { is_small_and_for_arm64(name) },
-        ));
-        trials.push(trial(format!("{name}::boots_and_answers"), boots_and_answers(name)));
-    }
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn trial(name: String, test: impl Future<Output = Result<()>> + Send + 'static) -> Trial {
-    let handle = tokio::runtime::Handle::current();
-    Trial::test(name, move || handle.block_on(test).map_err(|error| Failed::from(format!("{error:#}"))))
+    harness::run(|| {
+        let trials = PROGRAMS.map(|name| {
+            [
+                trial(format!("{name}::is_small_and_for_arm64"), async move || is_small_and_for_arm64(name)),
+                trial(format!("{name}::boots_and_answers"), move || boots_and_answers(name)),
+            ]
+        });
+        trials.into_iter().flatten().collect()
+    })
 }
 
 fn package(name: &str) -> PathBuf {
@@ -92,7 +77,7 @@ async fn boots_and_answers(name: &str) -> Result<()> {
     let reply = match name {
         "connect" => {
             let reply = invoke(&mut api, fixtures::connect_json()).await?;
-            ensure!(reply["headers"]["sec-websocket-protocol"] == "chat.v2", "{reply}");
+            ensure!(reply["headers"]["Sec-WebSocket-Protocol"] == "chat.v2", "{reply}");
             ensure!(table.connection_ids().await == [fixtures::CONNECTION_ID]);
             reply
         }

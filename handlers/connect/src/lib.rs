@@ -1,6 +1,5 @@
 //! The function of `$connect`: lets a client in and registers its connection.
 
-use http::HeaderValue;
 use lambda_websocket::{channel::Channel, error::Error, event::Connect, registry::Registry, reply::Reply};
 
 /// The environment variable with the sub-protocols to accept, separated by commas. Unset: none.
@@ -22,9 +21,8 @@ impl Admission {
     /// The first sub-protocol of the client's list that is accepted here.
     ///
     /// Without one the client is let in all the same: by RFC 6455 it is the client that gives up then.
-    fn choose(&self, offered: &[String]) -> Option<HeaderValue> {
-        let chosen = offered.iter().find(|offer| self.subprotocols.contains(offer))?;
-        HeaderValue::from_str(chosen).ok()
+    fn choose(&self, offered: Vec<String>) -> Option<String> {
+        offered.into_iter().find(|offer| self.subprotocols.contains(offer))
     }
 }
 
@@ -36,5 +34,5 @@ pub async fn connect(admission: &Admission, event: Connect) -> Result<Reply, Err
     let Connect { connection, request_id, subprotocols } = event;
     admission.registry.add(&Channel::everyone(), &connection).await?;
     tracing::info!(connection_id = %connection.id, request_id, "connected");
-    Ok(admission.choose(&subprotocols).map_or_else(Reply::empty, Reply::subprotocol))
+    Ok(admission.choose(subprotocols).map_or_else(Reply::empty, Reply::subprotocol))
 }

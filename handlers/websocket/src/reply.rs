@@ -1,33 +1,43 @@
 //! What a handler answers to API Gateway.
 
-use aws_lambda_events::apigw::ApiGatewayProxyResponse;
-use http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
 use serde::Serialize;
 
 use crate::frame::Frame;
 
-/// A function's answer. Its body reaches the client only where the route is two-way.
+/// A function's answer, in the shape of a [Lambda proxy integration's response][shape]. Its body reaches
+/// the client only where the route is two-way.
 ///
 /// The status is always 200: on `$connect` it lets the client in, elsewhere no client sees it.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct Reply(ApiGatewayProxyResponse);
+///
+/// [shape]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Headers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Headers {
+    // Spelled as AWS's guide spells it: whether API Gateway takes another case is not documented.
+    #[serde(rename = "Sec-WebSocket-Protocol")]
+    subprotocol: String,
+}
 
 impl Reply {
     /// Nothing to say.
     pub fn empty() -> Self {
-        let mut response = ApiGatewayProxyResponse::default();
-        response.status_code = 200;
-        Self(response)
+        Self { status_code: 200, headers: None, body: None }
     }
 
-    /// Lets a client in that speaks a sub-protocol: API Gateway passes the header on, as [RFC 6455] wants it.
+    /// Lets a client in that speaks a sub-protocol: the client is told which, as [RFC 6455] wants it.
     ///
     /// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
-    pub fn subprotocol(chosen: HeaderValue) -> Self {
-        let mut reply = Self::empty();
-        reply.0.headers.insert(SEC_WEBSOCKET_PROTOCOL, chosen);
-        reply
+    pub fn subprotocol(chosen: impl Into<String>) -> Self {
+        Self { headers: Some(Headers { subprotocol: chosen.into() }), ..Self::empty() }
     }
 
     /// A frame back to the client.
@@ -37,9 +47,7 @@ impl Reply {
 
     /// Any text back to the client.
     pub fn text(text: impl Into<String>) -> Self {
-        let mut reply = Self::empty();
-        reply.0.body = Some(text.into().into());
-        reply
+        Self { body: Some(text.into()), ..Self::empty() }
     }
 }
 
@@ -55,9 +63,11 @@ mod tests {
 
     #[test]
     fn replies_have_the_shape_that_api_gateway_reads() {
-        assert_snapshot!(json(&Reply::empty()), @r#"{"statusCode":200,"headers":{},"multiValueHeaders":{},"isBase64Encoded":false}"#);
-        assert_snapshot!(json(&Reply::text("hi")), @r#"{"statusCode":200,"headers":{},"multiValueHeaders":{},"body":"hi","isBase64Encoded":false}"#);
-        let chosen = Reply::subprotocol(HeaderValue::from_static("chat.v1"));
-        assert_snapshot!(json(&chosen), @r#"{"statusCode":200,"headers":{"sec-websocket-protocol":"chat.v1"},"multiValueHeaders":{},"isBase64Encoded":false}"#);
+        assert_snapshot!(json(&Reply::empty()), @r#"{"statusCode":200}"#);
+        assert_snapshot!(json(&Reply::text("hi")), @r#"{"statusCode":200,"body":"hi"}"#);
+        assert_snapshot!(
+            json(&Reply::subprotocol("chat.v1")),
+            @r#"{"statusCode":200,"headers":{"Sec-WebSocket-Protocol":"chat.v1"}}"#
+        );
     }
 }

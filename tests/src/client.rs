@@ -1,0 +1,103 @@
+//! A WebSocket client.
+
+use std::{collections::VecDeque, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message},
+};
+
+/// How long a frame may take that must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client that is connected.
+#[derive(Debug)]
+pub struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// What came while something else was waited for.
+    heard: VecDeque<Value>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let (socket, _) = connect_async(url).await.with_context(|| format!("cannot connect to {url}"))?;
+        Ok(Self { socket, heard: VecDeque::new() })
+    }
+
+    /// Sends a text.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn say(&mut self, text: impl Into<String>) -> Result<()> {
+        self.socket.send(Message::text(text.into())).await.context("cannot send")
+    }
+
+    /// The next frame of this type; what comes before it is kept.
+    ///
+    /// # Errors
+    /// When it does not come in time, or the connection closes.
+    pub async fn hear(&mut self, kind: &str) -> Result<Value> {
+        if let Some(at) = self.heard.iter().position(|frame| frame["type"] == kind) {
+            return self.heard.remove(at).context("it is there");
+        }
+        loop {
+            let frame = timeout(PATIENCE, self.frame());
+            let frame = frame.await.with_context(|| format!("no frame of type {kind} came"))??;
+            if frame["type"] == kind {
+                return Ok(frame);
+            }
+            self.heard.push_back(frame);
+        }
+    }
+
+    /// Makes sure that no frame of this type is there, and none comes for a while.
+    ///
+    /// # Errors
+    /// When one is or comes.
+    pub async fn hear_no(&mut self, kind: &str, within: Duration) -> Result<()> {
+        let listen = async {
+            loop {
+                let frame = self.frame().await?;
+                self.heard.push_back(frame);
+            }
+        };
+        let ended: Result<Result<()>, _> = timeout(within, listen).await;
+        if let Ok(Err(error)) = ended {
+            return Err(error);
+        }
+        ensure!(!self.heard.iter().any(|frame| frame["type"] == kind), "heard a {kind}: {:?}", self.heard);
+        Ok(())
+    }
+
+    /// Closes the connection, as a client does that says good-bye.
+    ///
+    /// # Errors
+    /// When it was closed already.
+    pub async fn close(mut self) -> Result<()> {
+        self.socket.close(None).await?;
+        while let Some(Ok(_)) = self.socket.next().await {}
+        Ok(())
+    }
+
+    async fn frame(&mut self) -> Result<Value> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    return serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"));
+                }
+                Some(Ok(Message::Close(frame))) => bail!("the server closed the connection: {frame:?}"),
+                Some(Ok(_)) => {}
+                Some(Err(Error::ConnectionClosed)) | None => bail!("the connection is closed"),
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+}
