@@ -36,6 +36,7 @@ help: ## List the targets.
 
 .PHONY: dev
 dev: venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
+	@cargo build --bins # not quiet: the first time it takes minutes
 	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port $(PORT))
 
 .PHONY: venv
@@ -56,7 +57,7 @@ prerequisites:
 
 .PHONY: test
 test: lint test-terraform test-rust ## Check format, lints, documentation and Terraform; run every test; count them.
-	@$(PYTHON) scripts/tally.py $(LOGS)/*.log
+	@$(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/rust.log
 
 .PHONY: lint
 lint: prerequisites ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.

@@ -17,7 +17,7 @@ module "websocket" {
     }
     disconnect = {
       package     = "${var.packages}/disconnect/bootstrap.zip"
-      connections = ["read", "delete"]
+      connections = ["delete"]
     }
     default = {
       package     = "${var.packages}/default/bootstrap.zip"

@@ -6,7 +6,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.79"
+      version = "~> 5.79"
     }
   }
 }
@@ -18,7 +18,7 @@ module "websocket" {
 
   functions = {
     connect    = { package = "${local.packages}/connect/bootstrap.zip", connections = ["write"] }
-    disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["read", "delete"] }
+    disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["delete"] }
     send = {
       package            = "${local.packages}/send/bootstrap.zip"
       connections        = ["read", "delete"]

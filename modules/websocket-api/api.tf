@@ -19,9 +19,10 @@ resource "aws_apigatewayv2_deployment" "this" {
 
   triggers = {
     inputs = sha256(jsonencode({
-      routes                     = { for key, r in var.routes : key => { function = r.function, mock = r.mock, two_way = local.two_way[key] } }
-      existing_functions         = { for key, f in var.functions : key => f.arn if f.arn != null }
       route_selection_expression = var.route_selection_expression
+      routes                     = { for key, two_way in local.two_way : key => { two_way = two_way } }
+      functions                  = { for key, r in local.function_routes : key => try(local.lambda_names[r.function], var.functions[r.function].arn) }
+      mocks                      = { for key in keys(local.mock_routes) : key => [local.mock_request, local.mock_responses[key]] }
     }))
   }
 
@@ -34,6 +35,7 @@ resource "aws_apigatewayv2_deployment" "this" {
     aws_apigatewayv2_route.this,
     aws_apigatewayv2_route_response.this,
     aws_apigatewayv2_integration_response.mock,
+    aws_lambda_permission.route, # A route that is live must be allowed to invoke.
   ]
 }
 

@@ -1,6 +1,8 @@
 locals {
-  made_functions     = { for key, f in var.functions : key => f if f.package != null }
-  existing_functions = { for key, f in var.functions : key => f if f.arn != null }
+  made_functions = { for key, f in var.functions : key => f if f.package != null }
+  # Told apart by the package, which is known at plan; an arn may not be yet.
+  existing_functions = { for key, f in var.functions : key => f if f.package == null }
+  lambda_names       = { for key in keys(local.made_functions) : key => "${var.name}-${key}" }
 
   # arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
   arn_parts = { for key, f in local.existing_functions : key => split(":", f.arn) }
@@ -26,10 +28,10 @@ locals {
 resource "aws_lambda_function" "this" {
   for_each = local.made_functions
 
-  function_name    = "${var.name}-${each.key}"
+  function_name    = local.lambda_names[each.key]
   role             = aws_iam_role.function[each.key].arn
   filename         = each.value.package
-  source_code_hash = filebase64sha256(each.value.package)
+  source_code_hash = try(filebase64sha256(each.value.package), null) # To destroy, no package is needed.
   architectures    = [each.value.architecture]
   runtime          = each.value.runtime
   handler          = each.value.handler
@@ -50,7 +52,7 @@ resource "aws_lambda_function" "this" {
     log_group             = aws_cloudwatch_log_group.function[each.key].name
     log_format            = "JSON"
     application_log_level = var.log_level
-    system_log_level      = "WARN"
+    system_log_level      = "INFO" # With each invocation's duration and memory.
   }
 
   # Without its policy the first invocations would fail.
@@ -67,7 +69,7 @@ resource "aws_lambda_function" "this" {
 resource "aws_cloudwatch_log_group" "function" {
   for_each = local.made_functions
 
-  name              = "/aws/lambda/${var.name}-${each.key}"
+  name              = "/aws/lambda/${local.lambda_names[each.key]}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
 }

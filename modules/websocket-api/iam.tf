@@ -1,12 +1,13 @@
 locals {
   # What an intent means, in actions and the resources that they are for. There is no Scan, on purpose.
   table_grants = {
-    read = [
-      { actions = ["dynamodb:Query"], resource = aws_dynamodb_table.connections.arn },
+    read  = [{ actions = ["dynamodb:Query"], resource = aws_dynamodb_table.connections.arn }]
+    write = [{ actions = ["dynamodb:PutItem"], resource = aws_dynamodb_table.connections.arn }]
+    # No BatchWriteItem: who may delete by it may write by it too.
+    delete = [
+      { actions = ["dynamodb:DeleteItem"], resource = aws_dynamodb_table.connections.arn },
       { actions = ["dynamodb:Query"], resource = "${aws_dynamodb_table.connections.arn}/index/${local.connection_index}" },
     ]
-    write  = [{ actions = ["dynamodb:PutItem"], resource = aws_dynamodb_table.connections.arn }]
-    delete = [{ actions = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], resource = aws_dynamodb_table.connections.arn }]
   }
 
   function_grants = {

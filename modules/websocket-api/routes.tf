@@ -3,6 +3,11 @@ locals {
   mock_routes     = { for key, r in var.routes : key => r if r.mock != null }
   two_way         = { for key, r in var.routes : key => r.two_way || r.mock != null }
   used_functions  = toset(values(local.function_routes)[*].function)
+
+  # What a mock is made of. The deployment's hash reads it too.
+  mock_template  = "$default"
+  mock_request   = jsonencode({ statusCode = 200 })
+  mock_responses = { for key, r in local.mock_routes : key => r.mock }
 }
 
 resource "aws_apigatewayv2_route" "this" {
@@ -46,8 +51,8 @@ resource "aws_apigatewayv2_integration" "mock" {
 
   api_id                        = aws_apigatewayv2_api.this.id
   integration_type              = "MOCK"
-  template_selection_expression = "\\$default"
-  request_templates             = { "$default" = jsonencode({ statusCode = 200 }) }
+  template_selection_expression = "\\${local.mock_template}"
+  request_templates             = { (local.mock_template) = local.mock_request }
 
   lifecycle {
     create_before_destroy = true
@@ -60,8 +65,8 @@ resource "aws_apigatewayv2_integration_response" "mock" {
   api_id                        = aws_apigatewayv2_api.this.id
   integration_id                = aws_apigatewayv2_integration.mock[each.key].id
   integration_response_key      = "/200/"
-  template_selection_expression = "\\$default"
-  response_templates            = { "$default" = each.value.mock }
+  template_selection_expression = "\\${local.mock_template}"
+  response_templates            = { (local.mock_template) = local.mock_responses[each.key] }
 }
 
 # One permission per route: the function can be invoked by that route of that stage, and by no other.

@@ -26,7 +26,7 @@ variable "functions" {
 
     - `package`: the path of a zip. Its content is what is deployed: a new zip at the same path is a new version.
     - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
-    - `connections`: what the function does with the connection table: `read`, `write`, `delete`.
+    - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
     - `architecture`: `arm64` or `x86_64`.
     - `runtime`: Lambda's name of the runtime.
@@ -95,7 +95,7 @@ variable "routes" {
     a message. Each goes to a `function` of the map above, or is answered with the fixed text of `mock` without any function.
 
     - `function`: the name of one in `functions`.
-    - `mock`: the text to answer. Such a route is always two-way.
+    - `mock`: the text to answer, without `$` and `#`. Such a route is always two-way.
     - `two_way`: whether what the function returns goes back to the client.
     - `throttling_rate_limit`: messages a second, instead of the stage's limit.
     - `throttling_burst_limit`: messages at once, instead of the stage's limit.
@@ -126,6 +126,11 @@ variable "routes" {
   validation {
     condition     = alltrue([for key, r in var.routes : !contains(["$connect", "$disconnect"], key) || (r.mock == null && !r.two_way)])
     error_message = "$connect and $disconnect cannot answer: before the one and after the other there is no connection. Leave mock and two_way out."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.mock == null ? true : !can(regex("[$#]", r.mock))])
+    error_message = "A mock's text holds neither $ nor #: API Gateway would read it as a template, and answer something else. Let a function answer instead."
   }
 
   validation {
@@ -171,13 +176,13 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "The least level that the functions log: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+  description = "The least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR."
   type        = string
   default     = "INFO"
 
   validation {
-    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"], var.log_level)
-    error_message = "log_level is TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
+    error_message = "log_level is TRACE, DEBUG, INFO, WARN or ERROR."
   }
 }
 

@@ -68,13 +68,63 @@ run "a_route_became_two_way" {
   }
 }
 
+run "a_route_became_a_mock" {
+  variables {
+    routes = { "$default" = { function = "g", two_way = true }, send = { mock = "yes" } }
+  }
+
+  assert {
+    condition     = output.deployment_hash != run.a_route_became_two_way.deployment_hash
+    error_message = "a route's new kind is not deployed"
+  }
+}
+
 run "a_mock_says_something_else" {
   variables {
     routes = { "$default" = { function = "g", two_way = true }, send = { mock = "no" } }
   }
 
   assert {
-    condition     = output.deployment_hash != run.a_route_became_two_way.deployment_hash
+    condition     = output.deployment_hash != run.a_route_became_a_mock.deployment_hash
     error_message = "a mock's answer is not deployed"
+  }
+}
+
+run "the_functions_have_another_name" {
+  variables {
+    name = "talk"
+  }
+
+  assert {
+    condition     = output.deployment_hash != run.first.deployment_hash
+    error_message = "the stage would go on to invoke functions that are gone"
+  }
+}
+
+run "a_route_leads_to_a_function_that_exists" {
+  variables {
+    functions = { f = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" } }
+  }
+}
+
+run "the_function_that_exists_is_another" {
+  variables {
+    functions = { f = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:two" } }
+  }
+
+  assert {
+    condition     = output.deployment_hash != run.a_route_leads_to_a_function_that_exists.deployment_hash
+    error_message = "another function is not deployed"
+  }
+}
+
+run "messages_name_their_route_elsewhere" {
+  variables {
+    route_selection_expression = "$request.body.type"
+  }
+
+  assert {
+    condition     = output.deployment_hash != run.first.deployment_hash
+    error_message = "another selection is not deployed"
   }
 }

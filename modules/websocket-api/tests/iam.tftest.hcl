@@ -32,7 +32,8 @@ run "without_intent_a_function_may_log_and_no_more" {
 
 run "write_puts_rows" {
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.function["connect"].policy).Statement, 1, 2) == [
+    condition = jsondecode(aws_iam_role_policy.function["connect"].policy).Statement == [
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
       { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
     ]
     error_message = aws_iam_role_policy.function["connect"].policy
@@ -46,10 +47,11 @@ run "write_puts_rows" {
 
 run "read_and_delete_and_post_are_exact" {
   assert {
-    condition = slice(jsondecode(aws_iam_role_policy.function["send"].policy).Statement, 1, 5) == [
-      { Effect = "Allow", Action = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
-      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
+    condition = jsondecode(aws_iam_role_policy.function["send"].policy).Statement == [
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
+      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
       { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection" },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
       { Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*" },
     ]
     error_message = aws_iam_role_policy.function["send"].policy
@@ -66,7 +68,8 @@ run "read_and_delete_and_post_are_exact" {
 
 run "each_method_is_a_grant_of_its_own" {
   assert {
-    condition = [for s in slice(jsondecode(aws_iam_role_policy.function["admin"].policy).Statement, 1, 3) : s.Resource] == [
+    condition = [for s in jsondecode(aws_iam_role_policy.function["admin"].policy).Statement : s.Resource] == [
+      "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/DELETE/@connections/*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/GET/@connections/*",
     ]

@@ -239,3 +239,13 @@ run "a_timeout_longer_than_api_gateway_waits" {
 
   expect_failures = [var.functions]
 }
+
+run "a_mock_that_would_be_read_as_a_template" {
+  command = plan
+
+  variables {
+    routes = { ping = { mock = "costs $5" } }
+  }
+
+  expect_failures = [var.routes]
+}

@@ -11,7 +11,7 @@ variable "connect" {
 
 variable "disconnect" {
   type    = set(string)
-  default = ["read", "delete"]
+  default = ["delete"]
 }
 
 variable "send" {
