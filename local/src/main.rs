@@ -123,6 +123,8 @@ async fn run(
     let emulator = emulator.insert(Emulator::start(&options, show).await?);
     step.done(&format!("on {}", emulator.endpoint));
 
+    // Without the ports the next run starts afresh, as it must if this apply is cut off.
+    drop(fs::remove_file(&files.ports));
     let outputs = apply(&Stack::new(folder, &emulator.endpoint)).await?;
     let websocket_url =
         outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();

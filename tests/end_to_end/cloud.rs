@@ -1,6 +1,12 @@
 //! A stack on an emulator of its own, and what a test looks at behind it.
 
-use std::{collections::HashMap, path::Path, process::Stdio};
+use std::{
+    collections::HashMap,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -31,6 +37,7 @@ pub(crate) struct Cloud {
     pub(crate) stack: Stack,
     emulator: Emulator,
     outputs: OnceCell<Map<String, Value>>,
+    logs: Arc<Mutex<String>>,
 }
 
 impl Cloud {
@@ -49,10 +56,14 @@ impl Cloud {
             enforce_iam: true,
             keep_state: false,
         };
-        let emulator = Emulator::start(&options, |_| ()).await?;
+        let logs = Arc::new(Mutex::new(String::new()));
+        let log = Arc::clone(&logs);
+        let write =
+            move |line: String| log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&(line + "\n"));
+        let emulator = Emulator::start(&options, write).await?;
         let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
         stack.init().await?;
-        Ok(Self { stack, emulator, outputs: OnceCell::new() })
+        Ok(Self { stack, emulator, outputs: OnceCell::new(), logs })
     }
 
     /// An output of the stack, as it was when the first one was asked for.
@@ -101,7 +112,7 @@ impl Cloud {
             if self.rows().await?.len() == count {
                 return Ok(());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         anyhow::bail!("the table has {} rows, not {count}", self.rows().await?.len())
     }
@@ -110,6 +121,27 @@ impl Cloud {
     pub(crate) async fn clients(&self, count: usize) -> Result<Vec<Client>> {
         let url = self.output("websocket_url").await?;
         stream::iter(0..count).map(|_| Client::connect(&url)).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Waits until a function has logged a line that holds all of these words; earlier lines do not count again.
+    pub(crate) async fn logs(&self, words: &[&str]) -> Result<()> {
+        for _ in 0..100 {
+            if self.found_in_logs(words) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        anyhow::bail!("nobody logged {words:?} but:\n{logs}")
+    }
+
+    fn found_in_logs(&self, words: &[&str]) -> bool {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = logs.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        if found {
+            logs.clear();
+        }
+        found
     }
 
     /// Ends the emulator.

@@ -30,6 +30,7 @@ pub(crate) async fn deploys_and_destroys() -> Result<()> {
         ensure!(said.contains("38 added, 0 changed, 0 destroyed"), "{said}");
         ensure!(said.contains(&format!("/{stage}\"")), "the outputs name the stage: {said}");
     }
+    fs::remove_file(folder.join("target"))?;
     for stage in ["dev", "prod"] {
         let said = make(&folder, &emulator, &["destroy", &format!("STAGE={stage}")]).await?;
         ensure!(said.contains("38 destroyed"), "each stage has its own state: {said}");

@@ -2,7 +2,7 @@
 
 mod request;
 
-use std::future::ready;
+use std::{future::ready, time::Duration};
 
 use futures::TryStreamExt;
 use lambda_websocket::{
@@ -15,6 +15,9 @@ use lambda_websocket::{
     reply::Reply,
 };
 use request::Request;
+
+/// The part of the invocation's time that is left for what follows the posts: to forget who is gone, and to answer.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
 
 /// What it takes to reach everyone.
 #[derive(Clone, Debug)]
@@ -62,11 +65,12 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
 
     let recipients =
         registry.members(&channel).try_filter(|id| ready(request.echo || *id != event.connection_id));
-    let delivery = fanout.post(&message, recipients).await?;
+    let (delivery, read) = fanout.post(&message, recipients, event.deadline - FOR_THE_REST).await;
     if let Err(error) = registry.prune(&channel, &delivery.gone).await {
         // They are found gone again by the next broadcast.
         tracing::warn!(error = chain(&error), "connections that are gone stay registered");
     }
+    read?;
     let gone = delivery.gone.len() as u64;
     tracing::info!(
         connection_id = %event.connection_id,

@@ -138,6 +138,34 @@ async fn what_fits_is_delivered_and_one_byte_more_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_never_is_too_large_whatever_it_quotes() {
+    let chat = Chat::with(&["a="]).await;
+    let long = "\\u0000".repeat(20_000);
+    for body in [
+        format!(r#"{{"action":"send","message":1,"{long}":1}}"#),
+        format!(r#"{{"action":"send","message":1,"echo":"{long}"}}"#),
+    ] {
+        let answer = chat.say("a=", &body).await;
+        assert_eq!(answer["code"], "invalid_request");
+        assert!(answer["message"].as_str().unwrap().ends_with('…'), "{answer}");
+        assert!(answer.to_string().len() < 4_000, "{} bytes", answer.to_string().len());
+    }
+}
+
+#[tokio::test]
+async fn near_the_deadline_the_sender_hears_what_was_not_reached() {
+    let chat = Chat::with(&["a=", "gone="]).await;
+    chat.connections.set("gone=", Answer::Refuse(410));
+    let mut event = fixtures::message("a=", r#"{"action":"send","message":1}"#);
+    event.deadline = tokio::time::Instant::now() + Duration::from_millis(3_500);
+    chat.connections.set("a=", Answer::Never);
+    let reply = serde_json::to_value(send(&chat.broadcaster, event).await.unwrap()).unwrap();
+    let ack: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&ack["gone"], &ack["failed"]), (&json!(1), &json!(1)), "the deadline came: {ack}");
+    assert_eq!(chat.table.connection_ids().await, ["a="]);
+}
+
+#[tokio::test]
 async fn a_registry_that_cannot_be_read_is_our_fault() {
     let chat = Chat::with(&[]).await;
     chat.table.drop_table().await;

@@ -3,6 +3,7 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use lambda_websocket::event::{Connect, Disconnect, Event, Message};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 /// The connection that the fixtures are about.
 pub const CONNECTION_ID: &str = "BkQ3rc-0liACIhw=";
@@ -44,7 +45,7 @@ pub fn disconnect(connection_id: &str) -> Disconnect {
 /// An event, read as a function reads it.
 pub fn event(json: Value) -> Event {
     let request: ApiGatewayWebsocketProxyRequest = serde_json::from_value(json).expect("API Gateway's shape");
-    Event::try_from(request).expect("an event")
+    Event::parse(request, Instant::now() + Duration::from_secs(29)).expect("an event")
 }
 
 /// Milliseconds since the Unix epoch.

@@ -6,6 +6,8 @@
 
 use aws_lambda_events::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
 
+use tokio::time::Instant;
+
 use crate::{
     config::split_list,
     connection::{Connection, ConnectionId, InvalidConnectionId},
@@ -46,6 +48,8 @@ pub struct Message {
     pub received_at: u64,
     /// The text as the client sent it; empty when it sent none.
     pub body: String,
+    /// When Lambda ends the invocation.
+    pub deadline: Instant,
 }
 
 /// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or doubled.
@@ -97,10 +101,16 @@ impl Event {
     }
 }
 
-impl TryFrom<ApiGatewayWebsocketProxyRequest> for Event {
-    type Error = EventError;
+/// How much of a `User-Agent` is kept, in characters. It is the client's to choose, and whoever reads a
+/// channel pays for its length.
+const USER_AGENT_KEPT: usize = 256;
 
-    fn try_from(request: ApiGatewayWebsocketProxyRequest) -> Result<Self, EventError> {
+impl Event {
+    /// Reads an event of an invocation that Lambda ends at the deadline.
+    ///
+    /// # Errors
+    /// When the event is none of a WebSocket API.
+    pub fn parse(request: ApiGatewayWebsocketProxyRequest, deadline: Instant) -> Result<Self, EventError> {
         let context = request.request_context;
         let connection_id = ConnectionId::parse(required(context.connection_id.as_deref(), "connectionId")?)?;
         let request_id = required(context.request_id.as_deref(), "requestId")?;
@@ -122,6 +132,7 @@ impl TryFrom<ApiGatewayWebsocketProxyRequest> for Event {
                 message_id: required(context.message_id.as_deref(), "messageId")?,
                 received_at: millis(context.request_time_epoch, "requestTimeEpoch")?,
                 body: request.body.unwrap_or_default(),
+                deadline,
             })),
             "DISCONNECT" => Ok(Self::Disconnect(Disconnect {
                 connection_id,
@@ -142,7 +153,11 @@ fn connection(
         id,
         connected_at: millis(context.connected_at, "connectedAt")?,
         source_ip: context.identity.source_ip.clone(),
-        user_agent: context.identity.user_agent.clone(),
+        user_agent: context
+            .identity
+            .user_agent
+            .as_deref()
+            .map(|agent| agent.chars().take(USER_AGENT_KEPT).collect()),
     })
 }
 

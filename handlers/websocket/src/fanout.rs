@@ -1,12 +1,13 @@
 //! One message, posted to many connections through `@connections`.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use aws_sdk_apigatewaymanagement::{
     Client, config::http::HttpResponse, error::SdkError,
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
 };
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{connection::ConnectionId, error::chain};
 
@@ -59,27 +60,39 @@ impl Fanout {
         Self { client, policy }
     }
 
-    /// Posts a message to every recipient. One that cannot be reached never stops the rest.
+    /// Posts a message to every recipient. One that cannot be reached never stops the rest; one whose turn
+    /// has not come at the deadline has failed.
     ///
-    /// # Errors
-    /// When the recipients could not be read to the end; those that were read have been posted to.
+    /// The result beside the delivery is an error when the recipients could not be read to the end. Those
+    /// that were read have been posted to all the same.
     pub async fn post<E>(
         &self,
         message: &str,
         recipients: impl Stream<Item = Result<ConnectionId, E>>,
-    ) -> Result<Delivery, E> {
-        recipients
-            .map_ok(async |id| Ok((self.post_to(&id, message).await, id)))
-            .try_buffer_unordered(self.policy.concurrency)
-            .try_fold(Delivery::default(), async |mut delivery, (outcome, id)| {
-                match outcome {
-                    Outcome::Delivered => delivery.delivered += 1,
-                    Outcome::Gone => delivery.gone.push(id),
-                    Outcome::Failed => delivery.failed += 1,
-                }
-                Ok(delivery)
-            })
-            .await
+        deadline: Instant,
+    ) -> (Delivery, Result<(), E>) {
+        let posts = recipients.map(async |recipient| {
+            let id = recipient?;
+            Ok((self.post_before(deadline, &id, message).await, id))
+        });
+        let mut posts = pin!(posts.buffer_unordered(self.policy.concurrency));
+        let (mut delivery, mut read) = (Delivery::default(), Ok(()));
+        while let Some(post) = posts.next().await {
+            match post {
+                Ok((Outcome::Delivered, _)) => delivery.delivered += 1,
+                Ok((Outcome::Gone, id)) => delivery.gone.push(id),
+                Ok((Outcome::Failed, _)) => delivery.failed += 1,
+                Err(error) => read = Err(error),
+            }
+        }
+        (delivery, read)
+    }
+
+    async fn post_before(&self, deadline: Instant, id: &ConnectionId, message: &str) -> Outcome {
+        if Instant::now() >= deadline {
+            return Outcome::Failed;
+        }
+        timeout_at(deadline, self.post_to(id, message)).await.unwrap_or(Outcome::Failed)
     }
 
     async fn post_to(&self, id: &ConnectionId, message: &str) -> Outcome {

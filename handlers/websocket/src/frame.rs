@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{channel::Channel, connection::ConnectionId};
@@ -46,7 +46,9 @@ pub enum Frame<'a> {
     Error {
         /// What was wrong, for programs.
         code: ErrorCode,
-        /// What was wrong and what to do, for people.
+        /// What was wrong and what to do, for people. It may quote what the client sent: of a long one only the
+        /// beginning goes out, so that the answer never is what is too large.
+        #[serde(serialize_with = "shorten")]
         message: Cow<'a, str>,
         /// API Gateway's id of the request.
         request_id: &'a str,
@@ -72,6 +74,16 @@ impl Frame<'_> {
     #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a frame is JSON")
+    }
+}
+
+/// The most of an error's sentence, in characters.
+const SENTENCE: usize = 400;
+
+fn shorten<S: Serializer>(sentence: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match sentence.char_indices().nth(SENTENCE) {
+        None => serializer.serialize_str(sentence),
+        Some((end, _)) => serializer.collect_str(&format_args!("{} …", &sentence[..end])),
     }
 }
 

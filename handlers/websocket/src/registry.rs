@@ -13,13 +13,10 @@
 use std::{
     collections::{HashMap, HashSet},
     error::Error as StdError,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, DeleteRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -30,33 +27,16 @@ use crate::{
 /// The index that finds all rows of a connection.
 pub const CONNECTION_INDEX: &str = "by-connection";
 
-/// The most deletes that one `BatchWriteItem` takes.
-const BATCH: usize = 25;
-
-/// How often a batch is sent again for what DynamoDB left unprocessed.
-const BATCH_ATTEMPTS: u32 = 5;
+/// How many deletes are under way at once.
+const DELETES_AT_ONCE: usize = 16;
 
 /// The table could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// A call failed, after the SDK's retries.
-    #[error("{operation} on the table {table}")]
-    Call {
-        /// The DynamoDB operation.
-        operation: &'static str,
-        /// The table's name.
-        table: String,
-        /// What DynamoDB said.
-        source: Box<dyn StdError + Send + Sync>,
-    },
-    /// DynamoDB kept throttling a batch.
-    #[error("{count} rows of the table {table} were not deleted: DynamoDB left them unprocessed")]
-    Unprocessed {
-        /// How many rows are left.
-        count: usize,
-        /// The table's name.
-        table: String,
-    },
+#[error("{operation} on the table {table}")]
+pub struct RegistryError {
+    operation: &'static str,
+    table: String,
+    source: Box<dyn StdError + Send + Sync>,
 }
 
 /// The table of channels and the connections in them.
@@ -150,32 +130,16 @@ impl Registry {
         self.delete(ids.iter().map(|id| Key::new(channel, id)).collect()).await
     }
 
+    /// Deletes rows one by one, some at a time. `BatchWriteItem` would need fewer calls, and a grant to write.
     async fn delete(&self, keys: HashSet<Key>) -> Result<(), RegistryError> {
-        let mut keys = keys.into_iter().map(Key::into_delete).peekable();
-        while keys.peek().is_some() {
-            let mut requests: Vec<_> = keys.by_ref().take(BATCH).collect();
-            for attempt in 0..BATCH_ATTEMPTS {
-                let response = self
-                    .client
-                    .batch_write_item()
-                    .request_items(&self.table, requests)
-                    .send()
-                    .await
-                    .map_err(|error| self.failed("BatchWriteItem", error))?;
-                requests = response
-                    .unprocessed_items
-                    .and_then(|mut left| left.remove(&self.table))
-                    .unwrap_or_default();
-                if requests.is_empty() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
-            }
-            if !requests.is_empty() {
-                return Err(RegistryError::Unprocessed { count: requests.len(), table: self.table.clone() });
-            }
-        }
-        Ok(())
+        stream::iter(keys.into_iter().map(Ok))
+            .try_for_each_concurrent(DELETES_AT_ONCE, async |key| {
+                let delete =
+                    self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
+                delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
+                Ok(())
+            })
+            .await
     }
 
     fn failed(
@@ -183,7 +147,7 @@ impl Registry {
         operation: &'static str,
         source: impl StdError + Send + Sync + 'static,
     ) -> RegistryError {
-        RegistryError::Call { operation, table: self.table.clone(), source: Box::new(source) }
+        RegistryError { operation, table: self.table.clone(), source: Box::new(source) }
     }
 }
 
@@ -209,12 +173,6 @@ impl Key {
             ("channel".to_owned(), AttributeValue::S(self.partition)),
             ("connectionId".to_owned(), AttributeValue::S(self.connection_id)),
         ])
-    }
-
-    #[expect(clippy::expect_used, reason = "the builder fails only without a key")]
-    fn into_delete(self) -> WriteRequest {
-        let delete = DeleteRequest::builder().set_key(Some(self.into_attributes()));
-        WriteRequest::builder().delete_request(delete.build().expect("the key is set")).build()
     }
 }
 

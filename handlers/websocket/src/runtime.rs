@@ -1,7 +1,10 @@
 //! The loop of a function: an event in, a handler called, a reply out.
 
+use std::time::SystemTime;
+
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use tokio::time::Instant;
 
 use crate::{
     error::Error,
@@ -28,16 +31,18 @@ where
     let handler = &handler;
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
         // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
-        Box::pin(serve(handler, event.payload)).await
+        // And as a diagnostic, since the runtime logs an error in full: an SDK's with all of its response.
+        Box::pin(serve(handler, event)).await.map_err(Diagnostic::from)
     }))
     .await
 }
 
-async fn serve<E, H>(handler: &H, request: ApiGatewayWebsocketProxyRequest) -> Result<Reply, Error>
+async fn serve<E, H>(handler: &H, event: LambdaEvent<ApiGatewayWebsocketProxyRequest>) -> Result<Reply, Error>
 where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
 {
-    let event = Event::try_from(request)?;
-    handler(E::try_from(event)?).await
+    let deadline =
+        Instant::now() + event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    handler(E::try_from(Event::parse(event.payload, deadline)?)?).await
 }

@@ -4,11 +4,10 @@
 use lambda_websocket::event::{Connect, Disconnect, Event, EventError, Message};
 use serde_json::{Value, json};
 use testkit::fixtures;
+use tokio::time::Instant;
 
 fn parse(json: Value) -> Result<Event, EventError> {
-    Event::try_from(
-        serde_json::from_value::<aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest>(json).unwrap(),
-    )
+    Event::parse(serde_json::from_value(json).unwrap(), Instant::now())
 }
 
 #[test]
@@ -20,6 +19,14 @@ fn a_connect_tells_who_and_what_they_speak() {
     assert!(event.connection.user_agent.unwrap().contains("Firefox/133.0"));
     assert_eq!(event.request_id, "BkQ3rHnGliAFsbw=");
     assert_eq!(event.subprotocols, ["chat.v2", "chat.v1"]);
+}
+
+#[test]
+fn of_a_long_user_agent_the_beginning_is_kept() {
+    let mut json = fixtures::connect_json();
+    json["requestContext"]["identity"]["userAgent"] = json!("é".repeat(8_000));
+    let event = Connect::try_from(parse(json).unwrap()).unwrap();
+    assert_eq!(event.connection.user_agent.unwrap(), "é".repeat(256));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use lambda_websocket::{
     fanout::{Delivery, Fanout, Policy},
 };
 use testkit::connections::{Answer, Connections};
+use tokio::time::Instant;
 
 const QUICK: Policy = Policy { concurrency: 16, attempts: 3, backoff: Duration::from_millis(1) };
 
@@ -16,9 +17,14 @@ fn id(text: &str) -> ConnectionId {
     ConnectionId::parse(text).unwrap()
 }
 
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
 async fn post(connections: &Connections, policy: Policy, ids: &[&str]) -> Delivery {
     let recipients = stream::iter(ids.iter().map(|text| Ok::<_, Infallible>(id(text))));
-    let Ok(delivery) = Fanout::new(connections.client(), policy).post("hello", recipients).await;
+    let fanout = Fanout::new(connections.client(), policy);
+    let (delivery, Ok(())) = fanout.post("hello", recipients, in_time()).await;
     delivery
 }
 
@@ -39,7 +45,7 @@ async fn posts_run_side_by_side_up_to_the_limit() {
     let connections = Connections::start().await;
     let ids: Vec<_> = (0..64).map(|n| format!("c{n}=")).collect();
     for id in &ids {
-        connections.set(id, Answer::DeliverAfter(Duration::from_millis(100)));
+        connections.set(id, Answer::DeliverAfter(Duration::from_millis(500)));
     }
     let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
     assert_eq!(post(&connections, QUICK, &borrowed).await.delivered, 64);
@@ -95,7 +101,26 @@ async fn nobody_to_reach_is_no_error() {
 #[tokio::test]
 async fn recipients_that_cannot_be_read_to_the_end_are_an_error() {
     let connections = Connections::start().await;
-    let recipients = stream::iter([Ok(id("live=")), Err("the table is away")]);
-    let error = Fanout::new(connections.client(), QUICK).post("hello", recipients).await.unwrap_err();
-    assert_eq!(error, "the table is away");
+    connections.set("gone=", Answer::Refuse(410));
+    connections.set("slow=", Answer::DeliverAfter(Duration::from_millis(200)));
+    let read = [Ok(id("gone=")), Ok(id("slow=")), Err("the table is away")];
+    let (delivery, result) =
+        Fanout::new(connections.client(), QUICK).post("hello", stream::iter(read), in_time()).await;
+    assert_eq!(result, Err("the table is away"));
+    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![id("gone=")], failed: 0 });
+}
+
+#[tokio::test]
+async fn who_is_not_reached_by_the_deadline_has_failed() {
+    let connections = Connections::start().await;
+    let ids: Vec<_> = (0..40).map(|n| format!("c{n}=")).collect();
+    for id in &ids[20..] {
+        connections.set(id, Answer::Never);
+    }
+    let recipients = stream::iter(ids.iter().map(|text| Ok::<_, Infallible>(id(text))));
+    let (start, soon) = (Instant::now(), Duration::from_millis(500));
+    let (delivery, _) =
+        Fanout::new(connections.client(), QUICK).post("hello", recipients, start + soon).await;
+    assert_eq!(delivery, Delivery { delivered: 20, gone: vec![], failed: 20 });
+    assert!(start.elapsed() < 4 * soon, "it took {:?}", start.elapsed());
 }
