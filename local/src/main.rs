@@ -75,6 +75,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
         Err(TryLockError::WouldBlock) => return update(&repository, &files).await,
         Err(TryLockError::Error(error)) => return Err(error).context("cannot lock .local/dev.lock"),
     }
+    files.forget_run(); // one that was killed could not
     let mut emulator = None;
     let result = tokio::select! {
         result = run(arguments, &repository, &files, &mut emulator) => result,
@@ -83,10 +84,16 @@ async fn start(arguments: &Arguments) -> Result<()> {
     if let Some(emulator) = emulator {
         emulator.stop().await;
     }
-    // A script that finds them takes the backend for running.
-    drop(fs::remove_file(&files.outputs));
-    drop(fs::remove_file(&files.endpoint));
+    files.forget_run();
     result
+}
+
+impl Files {
+    /// Removes what says that the backend is running.
+    fn forget_run(&self) {
+        drop(fs::remove_file(&self.outputs));
+        drop(fs::remove_file(&self.endpoint));
+    }
 }
 
 /// Starts everything and shows the functions' logs for as long as the emulator lives.

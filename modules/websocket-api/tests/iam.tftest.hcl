@@ -4,6 +4,46 @@ mock_provider "aws" {
   source = "./tests/aws"
 }
 
+override_resource {
+  target = aws_cloudwatch_log_group.function["none"]
+  values = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-none" }
+}
+
+override_resource {
+  target = aws_iam_role.function["none"]
+  values = { id = "chat-none", arn = "arn:aws:iam::123456789012:role/chat-none" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.function["connect"]
+  values = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-connect" }
+}
+
+override_resource {
+  target = aws_iam_role.function["connect"]
+  values = { id = "chat-connect", arn = "arn:aws:iam::123456789012:role/chat-connect" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.function["send"]
+  values = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-send" }
+}
+
+override_resource {
+  target = aws_iam_role.function["send"]
+  values = { id = "chat-send", arn = "arn:aws:iam::123456789012:role/chat-send" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.function["admin"]
+  values = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-admin" }
+}
+
+override_resource {
+  target = aws_iam_role.function["admin"]
+  values = { id = "chat-admin", arn = "arn:aws:iam::123456789012:role/chat-admin" }
+}
+
 variables {
   name  = "chat"
   stage = "dev"
@@ -19,7 +59,7 @@ variables {
 run "without_intent_a_function_may_log_and_no_more" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["none"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-none:*" },
     ]
     error_message = aws_iam_role_policy.function["none"].policy
   }
@@ -33,7 +73,7 @@ run "without_intent_a_function_may_log_and_no_more" {
 run "write_puts_rows" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["connect"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-connect:*" },
       { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
     ]
     error_message = aws_iam_role_policy.function["connect"].policy
@@ -48,7 +88,7 @@ run "write_puts_rows" {
 run "read_and_delete_and_post_are_exact" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["send"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-send:*" },
       { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
       { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection" },
       { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
@@ -69,7 +109,7 @@ run "read_and_delete_and_post_are_exact" {
 run "each_method_is_a_grant_of_its_own" {
   assert {
     condition = [for s in jsondecode(aws_iam_role_policy.function["admin"].policy).Statement : s.Resource] == [
-      "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-f:*",
+      "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-admin:*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/DELETE/@connections/*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/GET/@connections/*",
     ]
@@ -92,5 +132,22 @@ run "only_lambda_takes_the_roles" {
       { Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } },
     ]])
     error_message = aws_iam_role.function["none"].assume_role_policy
+  }
+}
+
+run "each_function_has_its_own_role_and_policy" {
+  assert {
+    condition = { for key, f in aws_lambda_function.this : key => f.role } == {
+      admin   = "arn:aws:iam::123456789012:role/chat-admin"
+      connect = "arn:aws:iam::123456789012:role/chat-connect"
+      none    = "arn:aws:iam::123456789012:role/chat-none"
+      send    = "arn:aws:iam::123456789012:role/chat-send"
+    }
+    error_message = jsonencode({ for key, f in aws_lambda_function.this : key => f.role })
+  }
+
+  assert {
+    condition     = alltrue([for key, p in aws_iam_role_policy.function : p.role == "chat-${key}"])
+    error_message = jsonencode({ for key, p in aws_iam_role_policy.function : key => p.role })
   }
 }

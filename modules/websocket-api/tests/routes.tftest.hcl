@@ -4,6 +4,16 @@ mock_provider "aws" {
   source = "./tests/aws"
 }
 
+override_resource {
+  target = aws_lambda_function.this["connect"]
+  values = { invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:123456789012:function:chat-connect/invocations" }
+}
+
+override_resource {
+  target = aws_lambda_function.this["talk"]
+  values = { invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:123456789012:function:chat-talk/invocations" }
+}
+
 variables {
   name  = "chat"
   stage = "dev"
@@ -41,10 +51,11 @@ run "each_route_leads_to_its_integration" {
   }
 
   assert {
-    condition = alltrue([for i in values(aws_apigatewayv2_integration.function) :
-      i.integration_type == "AWS_PROXY" && i.integration_method == "POST" && i.integration_uri == aws_lambda_function.this["talk"].invoke_arn
-    ])
-    error_message = "integrations proxy to the functions' invoke ARN"
+    condition = { for key, i in aws_apigatewayv2_integration.function : key => "${i.integration_type} ${i.integration_method} ${i.integration_uri}" } == {
+      connect = "AWS_PROXY POST arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:123456789012:function:chat-connect/invocations"
+      talk    = "AWS_PROXY POST arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:123456789012:function:chat-talk/invocations"
+    }
+    error_message = jsonencode(values(aws_apigatewayv2_integration.function)[*].integration_uri)
   }
 
   assert {
