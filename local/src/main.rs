@@ -40,6 +40,8 @@ struct Arguments {
 struct Files {
     /// The ports of the last run, which the next one takes again: an open page finds its backend.
     ports: PathBuf,
+    /// There while a start applies. Found by the next start, it tells that the states are not to be trusted.
+    applying: PathBuf,
     /// The emulator's endpoint.
     endpoint: PathBuf,
     /// The stack's outputs, for scripts.
@@ -64,6 +66,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
     let local = arguments.folder.clone().unwrap_or_else(|| repository.join(".local"));
     let files = Files {
         ports: local.join("dev/ports.json"),
+        applying: local.join("dev/applying"),
         endpoint: local.join("dev/endpoint"),
         outputs: local.join("outputs.json"),
         folder: local.join("dev"),
@@ -123,16 +126,19 @@ async fn run(
         keep_state: true,
     };
     // Endpoints hold the port. And the state of the emulator goes with that of Terraform, or not at all.
-    if port.is_none() || port != last.emulator || !options.state().exists() {
+    if files.applying.exists() {
+        println!("The last start was cut off while it applied. This one begins anew, with other URLs.");
+    }
+    if port.is_none() || port != last.emulator || !options.state().exists() || files.applying.exists() {
         drop(fs::remove_dir_all(options.state()));
         drop(fs::remove_file(folder.join("terraform.tfstate")));
     }
     let emulator = emulator.insert(Emulator::start(&options, show).await?);
-    step.done(&format!("on {}", emulator.endpoint));
+    step.done(&format!(", on {}", emulator.endpoint));
 
-    // Without the ports the next run starts afresh, as it must if this apply is cut off.
-    drop(fs::remove_file(&files.ports));
+    fs::write(&files.applying, "")?;
     let outputs = apply(&Stack::new(folder, &emulator.endpoint)).await?;
+    fs::remove_file(&files.applying)?;
     let websocket_url =
         outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();
     let page = page::serve(&repository.join("examples/chat"), last.page.unwrap_or(0)).await?;
@@ -193,12 +199,13 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
     mirror.refresh().await?;
     step.done("");
     let outputs = apply(&Stack::new(mirror.copy(Path::new("terraform"))?, &endpoint)).await?;
+    let websocket_url = outputs["websocket_url"].as_str().unwrap_or_default().to_owned();
     let page_url = fs::read_to_string(&files.outputs)
         .ok()
         .and_then(|text| serde_json::from_str::<Value>(&text).ok()?["page_url"].as_str().map(str::to_owned))
         .context(".local/outputs.json has no page_url: stop `make dev` and start it again.")?;
     write_outputs(outputs, &page_url, &files.outputs)?;
-    println!("The running backend is up to date: {page_url}");
+    println!("The running backend is up to date: {websocket_url}, and the page {page_url}");
     Ok(())
 }
 
@@ -206,7 +213,7 @@ async fn apply(stack: &Stack) -> Result<serde_json::Map<String, Value>> {
     let step = Step::start("Applying terraform/");
     stack.init().await?;
     let changes = stack.apply(|done, of| step.progress(&format!("{done} of {of} resources"))).await?;
-    step.done(&format!("{} added, {} changed, {} removed", changes.add, changes.change, changes.remove));
+    step.done(&format!(": {} added, {} changed, {} removed", changes.add, changes.change, changes.remove));
     stack.outputs().await
 }
 
@@ -240,7 +247,11 @@ struct Step {
 impl Step {
     fn start(name: &'static str) -> Self {
         let step = Self { name, start: Instant::now() };
-        step.progress("");
+        if std::io::stdout().is_terminal() {
+            step.progress("");
+        } else {
+            println!("{name} …");
+        }
         step
     }
 
@@ -255,6 +266,6 @@ impl Step {
     fn done(&self, result: &str) {
         self.progress("");
         let start = if std::io::stdout().is_terminal() { "\r" } else { "" };
-        println!("{start}{}: done in {:.1} s {result}", self.name, self.start.elapsed().as_secs_f32());
+        println!("{start}{}: done in {:.1} s{result}", self.name, self.start.elapsed().as_secs_f32());
     }
 }
