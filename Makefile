@@ -51,6 +51,7 @@ $(VENV)/.%: requirements/%.txt | prerequisites
 
 .PHONY: prerequisites
 prerequisites:
+	@mkdir -p .local $(TF_PLUGIN_CACHE_DIR) # Terraform does not make its cache itself.
 	@scripts/prerequisites
 
 # --- tests -------------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ test-terraform: prerequisites | $(LOGS) ## Validate every module and stack, and 
 	@rm -f $(LOGS)/terraform-*.log
 	@for folder in $(MODULES) $(STACKS); do \
 		echo "terraform: $$folder"; \
-		export TF_DATA_DIR="$(CURDIR)/.local/validate/$$folder"; mkdir -p "$$TF_DATA_DIR" $(TF_PLUGIN_CACHE_DIR); \
+		export TF_DATA_DIR="$(CURDIR)/.local/validate/$$folder"; mkdir -p "$$TF_DATA_DIR"; \
 		$(TERRAFORM) -chdir=$$folder $(TF_INIT) -backend=false >"$$TF_DATA_DIR/init.log" || { cat "$$TF_DATA_DIR/init.log"; exit 1; }; \
 		$(TERRAFORM) -chdir=$$folder validate || exit 1; \
 		if ls $$folder/tests/*.tftest.hcl >/dev/null 2>&1; then \
@@ -115,7 +116,6 @@ destroy: init ## Remove the stage from your AWS account. STAGE=dev|prod, AUTO_AP
 .PHONY: init
 init: prerequisites
 	@test -f terraform/$(STAGE).tfvars || { echo "error: there is no terraform/$(STAGE).tfvars. Write one, or choose STAGE from: $(patsubst terraform/%.tfvars,%,$(wildcard terraform/*.tfvars))" >&2; exit 1; }
-	@mkdir -p .local $(TF_PLUGIN_CACHE_DIR)
 	$(DEPLOY) $(TF_INIT)
 	$(DEPLOY) workspace select -or-create $(STAGE)
 
