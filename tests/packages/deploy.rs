@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Result, ensure};
 use local_cloud::{
     emulator::{Emulator, Options},
+    mirror::Mirror,
     repository,
     stack::point_at_emulator,
 };
@@ -49,17 +50,11 @@ fn checkout() -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    fs::create_dir_all(folder.join("terraform"))?;
+    fs::create_dir_all(&folder)?;
     for name in ["Makefile", "modules", "scripts", "target"] {
         symlink(repository().join(name), folder.join(name))?;
     }
-    for file in fs::read_dir(repository().join("terraform"))? {
-        let path = file?.path();
-        let is_source = path.extension().is_some_and(|extension| extension == "tf" || extension == "tfvars");
-        if let (true, Some(name)) = (is_source && !path.ends_with("backend.tf"), path.file_name()) {
-            fs::copy(&path, folder.join("terraform").join(name))?;
-        }
-    }
+    Mirror::new(&repository(), &folder).copy(Path::new("terraform"))?;
     Ok(folder)
 }
 
