@@ -12,31 +12,48 @@ use serde_json::Value;
 /// The environment variable with the names of the actions that have a route, separated by commas.
 pub const ACTIONS: &str = "ACTIONS";
 
+/// The environment variable with the field that names the action, where that is not [`FIELD`]: the last part of
+/// the API's route selection expression.
+pub const ACTION_FIELD: &str = "ACTION_FIELD";
+
+/// The field that names the action, unless [`ACTION_FIELD`] says otherwise.
+pub const FIELD: &str = "action";
+
 /// How much of an unknown action's name the answer repeats, in characters.
 const SHOWN: usize = 64;
 
+/// What a client should have sent.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The field that names the action.
+    pub field: String,
+    /// The actions that have a route.
+    pub actions: Vec<String>,
+}
+
 /// Answers with what was wrong and which actions there are. The connection stays open.
-pub fn refuse(actions: &[String], event: &Message) -> Reply {
-    let (code, problem) = diagnose(&event.body);
-    tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, ?code, "refused");
+pub fn refuse(expected: &Expected, event: &Message) -> Reply {
+    let Expected { field, actions } = expected;
+    let (code, problem) = diagnose(&event.body, field);
+    tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, %code, "refused");
     Reply::frame(&Frame::Error {
         code,
-        message: format!("{problem} Send a JSON object whose \"action\" is one of: {}.", actions.join(", "))
+        message: format!("{problem} Send a JSON object whose {field:?} is one of: {}.", actions.join(", "))
             .into(),
         request_id: &event.request_id,
     })
 }
 
-fn diagnose(body: &str) -> (ErrorCode, String) {
+fn diagnose(body: &str, field: &str) -> (ErrorCode, String) {
     let Ok(json) = serde_json::from_str::<Value>(body) else {
         return (ErrorCode::InvalidJson, "The message is not JSON.".to_owned());
     };
-    match json.get("action") {
+    match json.get(field) {
         Some(Value::String(action)) => {
             let shown: String = action.chars().take(SHOWN).collect();
-            (ErrorCode::UnknownAction, format!("There is no action {shown:?}."))
+            (ErrorCode::UnknownAction, format!("There is no {field} {shown:?}."))
         }
-        Some(_) => (ErrorCode::InvalidRequest, "The \"action\" is not a string.".to_owned()),
-        None => (ErrorCode::InvalidRequest, "The message has no \"action\".".to_owned()),
+        Some(_) => (ErrorCode::InvalidRequest, format!("The {field:?} is not a string.")),
+        None => (ErrorCode::InvalidRequest, format!("The message has no {field:?}.")),
     }
 }

@@ -1,13 +1,18 @@
 //! What a client is told that sent what nobody understands.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use default::refuse;
+use default::{Expected, FIELD, refuse};
 use serde_json::Value;
 use testkit::fixtures;
 
 fn answer(body: &str) -> (String, String) {
-    let actions = ["ping".to_owned(), "send".to_owned()];
-    let reply = serde_json::to_value(refuse(&actions, &fixtures::message("a=", body))).unwrap();
+    answer_where(FIELD, body)
+}
+
+/// The answer where this field names the action.
+fn answer_where(field: &str, body: &str) -> (String, String) {
+    let expected = Expected { field: field.to_owned(), actions: vec!["ping".to_owned(), "send".to_owned()] };
+    let reply = serde_json::to_value(refuse(&expected, &fixtures::message("a=", body))).unwrap();
     let frame: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
     assert_eq!((&frame["type"], &frame["requestId"]), (&"error".into(), &"BkQ5aH5UliAFpOA=".into()));
     (frame["code"].as_str().unwrap().to_owned(), frame["message"].as_str().unwrap().to_owned())
@@ -44,6 +49,18 @@ fn json_without_an_action_is_said_to_lack_one() {
         (code.as_str(), message.starts_with("The \"action\" is not a string.")),
         ("invalid_request", true)
     );
+}
+
+#[test]
+fn another_field_can_name_the_action() {
+    let (code, message) = answer_where("type", r#"{"type":"shout"}"#);
+    assert_eq!(code, "unknown_action");
+    assert_eq!(
+        message,
+        r#"There is no type "shout". Send a JSON object whose "type" is one of: ping, send."#
+    );
+    let (_, message) = answer_where("type", r#"{"action":"send"}"#);
+    assert!(message.starts_with(r#"The message has no "type". "#), "{message}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use lambda_websocket::{aws, config, registry::Registry, runtime};
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
     let table = config::required(config::CONNECTION_TABLE)?;
-    let registry = Registry::new(aws::dynamodb(&aws::sdk_config().await), table);
+    let shards = config::parsed(config::CONNECTION_SHARDS)?;
+    let registry = Registry::new(aws::dynamodb(&aws::sdk_config().await), table, shards);
     runtime::run(async |event| disconnect(&registry, event).await).await
 }

@@ -38,7 +38,7 @@ pub struct Broadcaster {
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
     let Broadcaster { registry, fanout } = broadcaster;
     let refuse = |code, message: String| {
-        tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, ?code, "refused");
+        tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, %code, "refused");
         Ok(Reply::frame(&Frame::Error { code, message: message.into(), request_id: &event.request_id }))
     };
     let request: Request<'_> = match Request::parse(&event.body) {
@@ -63,15 +63,16 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
         return refuse(ErrorCode::MessageTooLarge, sentence);
     }
 
-    let recipients =
-        registry.members(&channel).try_filter(|id| ready(request.echo || *id != event.connection_id));
+    let recipients = registry
+        .members(&channel)
+        .try_filter(|member| ready(request.echo || member.id != event.connection_id));
     let (delivery, read) = fanout.post(&message, recipients, event.deadline - FOR_THE_REST).await;
-    if let Err(error) = registry.prune(&channel, &delivery.gone).await {
+    let gone = delivery.gone.len() as u64;
+    if let Err(error) = registry.prune(delivery.gone).await {
         // They are found gone again by the next broadcast.
         tracing::warn!(error = chain(&error), "connections that are gone stay registered");
     }
     read?;
-    let gone = delivery.gone.len() as u64;
     tracing::info!(
         connection_id = %event.connection_id,
         request_id = event.request_id,

@@ -12,9 +12,10 @@ use send::{Broadcaster, send};
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
     let table = config::required(config::CONNECTION_TABLE)?;
+    let shards = config::parsed(config::CONNECTION_SHARDS)?;
     let sdk = aws::sdk_config().await;
     let broadcaster = Broadcaster {
-        registry: Registry::new(aws::dynamodb(&sdk), table),
+        registry: Registry::new(aws::dynamodb(&sdk), table, shards),
         fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
     };
     runtime::run(async |event| send(&broadcaster, event).await).await

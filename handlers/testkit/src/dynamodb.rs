@@ -39,9 +39,15 @@ impl ConnectionTable {
         Self { endpoint, client }
     }
 
-    /// The registry in this table.
+    /// The registry in this table, with one shard per channel.
     pub fn registry(&self) -> Registry {
-        Registry::new(self.client.clone(), Self::NAME)
+        self.sharded_registry(1)
+    }
+
+    /// The registry in this table, with so many shards per channel.
+    pub fn sharded_registry(&self, shards: u8) -> Registry {
+        let shards = shards.to_string().parse().expect("a number of shards");
+        Registry::new(self.client.clone(), Self::NAME, shards)
     }
 
     /// Every row.

@@ -17,12 +17,12 @@ impl Channel {
         Self("*".to_owned())
     }
 
-    /// The value of the table's hash key for this channel's rows.
+    /// The value of the table's hash key for this channel's rows in a shard.
     ///
-    /// It ends in a shard number, so that a channel can be spread over several partitions
-    /// (one takes 1,000 writes and 3,000 reads a second) without a change to the table.
-    pub(crate) fn partition_key(&self) -> String {
-        format!("{}#0", self.0)
+    /// It ends in the shard's number, so that a channel can be spread over several partitions: see
+    /// [`Shards`](crate::shards::Shards).
+    pub(crate) fn partition_key(&self, shard: u8) -> String {
+        format!("{}#{shard}", self.0)
     }
 }
 

@@ -1,19 +1,38 @@
 //! The functions' configuration: environment variables, read once at start.
 //!
-//! Each function reads what it uses and no more. The Terraform module sets [`CONNECTION_TABLE`] for a
-//! function that was granted the table, and the `@connections` endpoint under the SDK's own name,
-//! `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
+//! Each function reads what it uses and no more. The Terraform module sets [`CONNECTION_TABLE`] and
+//! [`CONNECTION_SHARDS`] for a function that was granted the table, and the `@connections` endpoint under
+//! the SDK's own name, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
 
-use std::env;
+use std::{env, fmt::Display, str::FromStr};
 
 /// The name of the DynamoDB table of connections.
 pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
+
+/// How many [`Shards`](crate::shards::Shards) a channel has; unset: one. It is the same for all functions of a table.
+///
+/// It can change while connections live: a row stays in the shard that it was written to.
+/// - Made larger, all of them are still read. While the change is rolled out, a function that has the old number
+///   does not see the newest connections.
+/// - Made smaller, connections in the shards left out miss what is sent until they connect anew, which is two
+///   hours away at most ([`MAX_LIFETIME`](crate::connection::MAX_LIFETIME)). Their rows go when they disconnect,
+///   or else expire 2 h 10 min after they were written.
+pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
 
 /// A variable that a function needs is not set.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the environment variable {name} is not set")]
 pub struct MissingVariable {
     name: String,
+}
+
+/// A variable is set to what it cannot be.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the environment variable {name} is {value:?}: {reason}")]
+pub struct InvalidVariable {
+    name: String,
+    value: String,
+    reason: String,
 }
 
 /// The value of a variable that the function cannot work without.
@@ -29,7 +48,27 @@ pub fn list(name: &str) -> Vec<String> {
     split_list(&optional(name).unwrap_or_default())
 }
 
-fn optional(name: &str) -> Option<String> {
+/// What a variable says, read as a type of its own; the type's default when it is unset or empty.
+///
+/// # Errors
+/// When the type does not read the value.
+pub fn parsed<T>(name: &str) -> Result<T, InvalidVariable>
+where
+    T: FromStr<Err: Display> + Default,
+{
+    optional(name).map_or_else(|| Ok(T::default()), |value| parse(name, value))
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &str, value: String) -> Result<T, InvalidVariable> {
+    value.parse().map_err(|error: T::Err| InvalidVariable {
+        name: name.to_owned(),
+        reason: error.to_string(),
+        value,
+    })
+}
+
+/// The value of a variable that the function can work without; none when it is unset or empty.
+pub fn optional(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -41,11 +80,28 @@ pub(crate) fn split_list(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shards::Shards;
 
     #[test]
     fn a_missing_variable_names_itself() {
         let error = required("NO_SUCH_VARIABLE").unwrap_err();
         assert_eq!(error.to_string(), "the environment variable NO_SUCH_VARIABLE is not set");
+    }
+
+    #[test]
+    fn a_bad_value_names_itself_and_its_variable() {
+        for value in ["0", "65", "many"] {
+            let error = parse::<Shards>(CONNECTION_SHARDS, value.to_owned()).unwrap_err();
+            let sentence = format!(
+                "the environment variable CONNECTION_SHARDS is {value:?}: a channel has 1 to 64 shards"
+            );
+            assert_eq!(error.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn what_is_unset_is_the_default() {
+        assert_eq!(parsed("NO_SUCH_VARIABLE"), Ok(Shards::default()));
     }
 
     #[test]

@@ -51,6 +51,13 @@ impl ConnectionId {
     }
 }
 
+/// Whom a message is posted to can be known by more than the id.
+impl AsRef<Self> for ConnectionId {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -15,14 +15,23 @@ pub enum Error {
     /// The table could not be read or written.
     #[error("the connection registry failed")]
     Registry(#[from] RegistryError),
+    /// Something else that the handler needs failed, such as a table of its own.
+    #[error("the handler failed")]
+    Other(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl Error {
+    /// The error of something that this library knows nothing of, as in `.map_err(Error::other)?`.
+    pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
     /// The name under which Lambda's logs and metrics know the error: stable, unlike a Rust type's name.
     fn error_type(&self) -> &'static str {
         match self {
             Self::Event(_) => "WebSocket.Event",
             Self::Registry(_) => "WebSocket.Registry",
+            Self::Other(_) => "WebSocket.Other",
         }
     }
 }

@@ -36,13 +36,13 @@ impl Default for Policy {
     }
 }
 
-/// What became of a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
+/// What became of a message to recipients of some kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery<R> {
     /// To how many connections it was posted.
     pub delivered: u64,
-    /// The connections that are closed.
-    pub gone: Vec<ConnectionId>,
+    /// The recipients whose connection is closed.
+    pub gone: Vec<R>,
     /// How many connections could not be reached, though they may be alive.
     pub failed: u64,
 }
@@ -65,22 +65,22 @@ impl Fanout {
     ///
     /// The result beside the delivery is an error when the recipients could not be read to the end. Those
     /// that were read have been posted to all the same.
-    pub async fn post<E>(
+    pub async fn post<R: AsRef<ConnectionId>, E>(
         &self,
         message: &str,
-        recipients: impl Stream<Item = Result<ConnectionId, E>>,
+        recipients: impl Stream<Item = Result<R, E>>,
         deadline: Instant,
-    ) -> (Delivery, Result<(), E>) {
+    ) -> (Delivery<R>, Result<(), E>) {
         let posts = recipients.map(async |recipient| {
-            let id = recipient?;
-            Ok((self.post_before(deadline, &id, message).await, id))
+            let recipient = recipient?;
+            Ok((self.post_before(deadline, recipient.as_ref(), message).await, recipient))
         });
         let mut posts = pin!(posts.buffer_unordered(self.policy.concurrency));
-        let (mut delivery, mut read) = (Delivery::default(), Ok(()));
+        let (mut delivery, mut read) = (Delivery { delivered: 0, gone: vec![], failed: 0 }, Ok(()));
         while let Some(post) = posts.next().await {
             match post {
                 Ok((Outcome::Delivered, _)) => delivery.delivered += 1,
-                Ok((Outcome::Gone, id)) => delivery.gone.push(id),
+                Ok((Outcome::Gone, recipient)) => delivery.gone.push(recipient),
                 Ok((Outcome::Failed, _)) => delivery.failed += 1,
                 Err(error) => read = Err(error),
             }

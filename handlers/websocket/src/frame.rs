@@ -1,6 +1,6 @@
 //! The JSON that clients receive.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -69,6 +69,13 @@ pub enum ErrorCode {
     MessageTooLarge,
 }
 
+/// The code as clients read it.
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl Frame<'_> {
     /// The frame as it goes over the wire.
     #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
@@ -116,5 +123,10 @@ mod tests {
         let frame =
             Frame::Error { code: ErrorCode::MessageTooLarge, message: "Send less.".into(), request_id: "r" };
         assert_snapshot!(frame.to_json(), @r#"{"type":"error","code":"message_too_large","message":"Send less.","requestId":"r"}"#);
+    }
+
+    #[test]
+    fn logs_show_an_error_code_as_clients_read_it() {
+        assert_eq!(ErrorCode::InvalidJson.to_string(), "invalid_json");
     }
 }

@@ -8,6 +8,7 @@
 //! | [`event`] | what happened: [`event::Connect`], [`event::Message`], [`event::Disconnect`] |
 //! | [`connection`] | who: [`connection::ConnectionId`], and what is stored of a connection |
 //! | [`channel`] | to whom: a named set of connections |
+//! | [`shards`] | over how many partitions a channel is spread |
 //! | [`registry`] | the DynamoDB table of channels and their connections |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`frame`] | the JSON that clients receive |
@@ -43,3 +44,4 @@ pub mod frame;
 pub mod registry;
 pub mod reply;
 pub mod runtime;
+pub mod shards;

@@ -2,13 +2,14 @@
 //!
 //! | attribute | key | type |
 //! |---|---|---|
-//! | `channel` | hash | the channel's name and a shard number: `*#0` |
+//! | `channel` | hash | the channel's name and the number of a shard: `*#0` |
 //! | `connectionId` | range, and hash of the index `by-connection` | the id |
 //! | `connectedAt` | | milliseconds since the Unix epoch |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //! | `sourceIp`, `userAgent` | | the client's, where known |
 //!
-//! To reach a channel is a query of its partition, to forget a connection a query of the index; nothing scans.
+//! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
+//! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,11 +18,12 @@ use std::{
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, TryStreamExt, stream};
 
 use crate::{
     channel::Channel,
     connection::{Connection, ConnectionId},
+    shards::Shards,
 };
 
 /// The index that finds all rows of a connection.
@@ -44,12 +46,23 @@ pub struct RegistryError {
 pub struct Registry {
     client: Client,
     table: String,
+    shards: Shards,
+}
+
+/// A connection that is in a channel, and the row that says so: it can be in another shard than the connection
+/// would be put into now, when the number of shards has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// The connection, the row's range key.
+    pub id: ConnectionId,
+    /// The row's hash key.
+    partition: String,
 }
 
 impl Registry {
-    /// The registry in the table of that name.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+    /// The registry in the table of that name, each channel spread over so many shards.
+    pub fn new(client: Client, table: impl Into<String>, shards: Shards) -> Self {
+        Self { client, table: table.into(), shards }
     }
 
     /// Puts a connection into a channel. To put it again changes nothing.
@@ -57,7 +70,7 @@ impl Registry {
     /// # Errors
     /// When the row could not be written.
     pub async fn add(&self, channel: &Channel, connection: &Connection) -> Result<(), RegistryError> {
-        let mut row = Key::new(channel, &connection.id).into_attributes();
+        let mut row = self.member(channel, &connection.id).into_key();
         row.insert("connectedAt".to_owned(), number(connection.connected_at));
         row.insert("expiresAt".to_owned(), number(connection.expires_at()));
         for (name, value) in [("sourceIp", &connection.source_ip), ("userAgent", &connection.user_agent)] {
@@ -70,13 +83,19 @@ impl Registry {
         Ok(())
     }
 
-    /// The connections in a channel, page after page, without those whose row has expired.
+    /// The connections in a channel, without those whose row has expired: all shards at once, page after page as
+    /// they come, in no order.
     ///
-    /// The reads are consistent: who was added before the call is in it.
-    pub fn members(
-        &self,
-        channel: &Channel,
-    ) -> impl Stream<Item = Result<ConnectionId, RegistryError>> + use<'_> {
+    /// The reads are consistent: who was added before the call is in it. It is there twice if it was added again
+    /// under another number of shards.
+    ///
+    /// Where a shard cannot be read, an error stands for the rest of it; the others are read on.
+    pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
+        let partitions = self.shards.numbers().map(|shard| channel.partition_key(shard));
+        stream::select_all(partitions.map(|partition| Box::pin(self.members_in(partition))))
+    }
+
+    fn members_in(&self, partition: String) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
         // DynamoDB deletes expired rows within days, not at once.
         let pages = self
             .client
@@ -86,15 +105,19 @@ impl Registry {
             .key_condition_expression("channel = :channel")
             .filter_expression("expiresAt > :now")
             .projection_expression("connectionId")
-            .expression_attribute_values(":channel", text(channel.partition_key()))
+            .expression_attribute_values(":channel", text(&partition))
             .expression_attribute_values(":now", number(unix_seconds()))
             .into_paginator()
             .send();
         stream::unfold(pages, async |mut pages| pages.next().await.map(|page| (page, pages)))
             .map_err(|error| self.failed("Query", error))
-            .map_ok(|page| stream::iter(page.items.unwrap_or_default()).map(Ok))
+            .map_ok(move |page| {
+                let ids = page.items().iter().filter_map(read_id);
+                let members = ids.map(|id| Ok(Member { id, partition: partition.clone() }));
+                // At once: a page of thousands of rows waits here for each shard, and a row is many times a member.
+                stream::iter(members.collect::<Vec<_>>())
+            })
             .try_flatten()
-            .try_filter_map(async |row| Ok(read_id(&row)))
     }
 
     /// Takes a connection out of every channel. To remove it again changes nothing.
@@ -108,7 +131,7 @@ impl Registry {
             .table_name(&self.table)
             .index_name(CONNECTION_INDEX)
             .key_condition_expression("connectionId = :id")
-            .projection_expression("channel, connectionId")
+            .projection_expression("channel")
             .expression_attribute_values(":id", text(id.as_str()))
             .into_paginator()
             .items()
@@ -116,30 +139,33 @@ impl Registry {
             .try_collect()
             .await
             .map_err(|error| self.failed("Query", error))?;
-        let mut keys: HashSet<Key> = found.iter().filter_map(Key::of).collect();
+        let partitions = found.iter().filter_map(|row| read_text(row, "channel"));
+        let mut members: HashSet<_> =
+            partitions.map(|partition| Member { id: id.clone(), partition }).collect();
         // The index lags behind the table: this row is there though the index may not show it yet.
-        keys.insert(Key::new(&Channel::everyone(), id));
-        self.delete(keys).await
+        members.insert(self.member(&Channel::everyone(), id));
+        self.prune(members).await
     }
 
-    /// Takes connections out of a channel, many at a time.
+    /// Takes members out of their channels, many at a time: the very rows that were read.
     ///
     /// # Errors
     /// When not all rows could be deleted.
-    pub async fn prune(&self, channel: &Channel, ids: &[ConnectionId]) -> Result<(), RegistryError> {
-        self.delete(ids.iter().map(|id| Key::new(channel, id)).collect()).await
-    }
-
-    /// Deletes rows one by one, some at a time. `BatchWriteItem` would need fewer calls, and a grant to write.
-    async fn delete(&self, keys: HashSet<Key>) -> Result<(), RegistryError> {
-        stream::iter(keys.into_iter().map(Ok))
-            .try_for_each_concurrent(DELETES_AT_ONCE, async |key| {
+    pub async fn prune(&self, members: impl IntoIterator<Item = Member>) -> Result<(), RegistryError> {
+        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write.
+        stream::iter(members.into_iter().map(Ok))
+            .try_for_each_concurrent(DELETES_AT_ONCE, async |member| {
                 let delete =
-                    self.client.delete_item().table_name(&self.table).set_key(Some(key.into_attributes()));
+                    self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
                 delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
                 Ok(())
             })
             .await
+    }
+
+    /// The connection in the shard that it is put into.
+    fn member(&self, channel: &Channel, id: &ConnectionId) -> Member {
+        Member { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
     }
 
     fn failed(
@@ -151,28 +177,19 @@ impl Registry {
     }
 }
 
-/// A row's key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    partition: String,
-    connection_id: String,
-}
-
-impl Key {
-    fn new(channel: &Channel, id: &ConnectionId) -> Self {
-        Self { partition: channel.partition_key(), connection_id: id.to_string() }
-    }
-
-    /// The key of a row that was read; none when the row is not one of ours.
-    fn of(row: &Row) -> Option<Self> {
-        Some(Self { partition: read_text(row, "channel")?, connection_id: read_text(row, "connectionId")? })
-    }
-
-    fn into_attributes(self) -> Row {
+impl Member {
+    /// The key of its row.
+    fn into_key(self) -> Row {
         Row::from([
             ("channel".to_owned(), AttributeValue::S(self.partition)),
-            ("connectionId".to_owned(), AttributeValue::S(self.connection_id)),
+            ("connectionId".to_owned(), text(self.id.as_str())),
         ])
+    }
+}
+
+impl AsRef<ConnectionId> for Member {
+    fn as_ref(&self) -> &ConnectionId {
+        &self.id
     }
 }
 

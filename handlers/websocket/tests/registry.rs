@@ -1,30 +1,58 @@
 //! The registry, against a DynamoDB engine.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex},
+};
 
-use futures::TryStreamExt;
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeSerializationInterceptorContextMut, BeforeSerializationInterceptorContextRef},
+    },
+    error::BoxError,
+    operation::query::QueryInput,
+    types::AttributeValue,
+};
+use futures::{StreamExt, TryStreamExt};
 use lambda_websocket::{
     channel::Channel,
     connection::{Connection, ConnectionId},
     error::chain,
-    registry::{Registry, RegistryError},
+    registry::{Member, Registry},
 };
+use proptest::prelude::*;
 use testkit::{
     dynamodb::{ConnectionTable, Row},
     fixtures,
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 fn connection(id: &str) -> Connection {
     fixtures::connect(id).connection
 }
 
-async fn members(registry: &Registry) -> Vec<String> {
-    let ids: Result<Vec<ConnectionId>, RegistryError> =
-        registry.members(&Channel::everyone()).try_collect().await;
-    ids.unwrap().iter().map(ToString::to_string).collect()
+async fn add(registry: &Registry, ids: &[String]) {
+    for id in ids {
+        registry.add(&Channel::everyone(), &connection(id)).await.unwrap();
+    }
+}
+
+async fn members(registry: &Registry) -> Vec<Member> {
+    registry.members(&Channel::everyone()).try_collect().await.unwrap()
+}
+
+/// The members' ids, in order, each as often as it is read.
+async fn member_ids(registry: &Registry) -> Vec<String> {
+    let mut ids: Vec<_> = members(registry).await.iter().map(|member| member.id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+/// So many ids, in order.
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("c{n:04}=")).collect()
 }
 
 fn row(channel: &str, connection_id: &str, expires_at: &str) -> Row {
@@ -45,7 +73,7 @@ async fn who_is_added_is_a_member_once() {
     for _ in 0..2 {
         registry.add(&Channel::everyone(), &connection("a=")).await.unwrap();
     }
-    assert_eq!(members(&registry).await, ["a="]);
+    assert_eq!(member_ids(&registry).await, ["a="]);
 
     let rows = table.rows().await;
     let [row] = rows.as_slice() else { panic!("one row, not {rows:?}") };
@@ -62,7 +90,7 @@ async fn an_expired_row_is_no_member() {
     table.put(row("*#0", "old=", "1700000000")).await;
     table.put(row("*#0", "live=", FAR_AWAY)).await;
     table.put(row("team#0", "elsewhere=", FAR_AWAY)).await;
-    assert_eq!(members(&table.registry()).await, ["live="]);
+    assert_eq!(member_ids(&table.registry()).await, ["live="]);
 }
 
 #[tokio::test]
@@ -70,7 +98,7 @@ async fn a_row_that_holds_no_id_is_passed_over() {
     let table = ConnectionTable::start().await;
     table.put(row("*#0", "not an id", FAR_AWAY)).await;
     table.put(row("*#0", "live=", FAR_AWAY)).await;
-    assert_eq!(members(&table.registry()).await, ["live="]);
+    assert_eq!(member_ids(&table.registry()).await, ["live="]);
 }
 
 #[tokio::test]
@@ -78,15 +106,117 @@ async fn members_are_read_page_after_page() {
     // A page ends at 1 MB: 1,200 rows of 2 KB are three.
     let table = ConnectionTable::start().await;
     let registry = table.registry();
-    let expected: HashSet<String> = (0..1_200).map(|n| format!("c{n}=")).collect();
-    for id in &expected {
-        let mut connection = connection(id);
+    for id in ids(1_200) {
+        let mut connection = connection(&id);
         connection.user_agent = Some("x".repeat(2_000));
         registry.add(&Channel::everyone(), &connection).await.unwrap();
     }
-    let found = members(&registry).await;
-    assert_eq!(found.len(), expected.len());
-    assert_eq!(found.into_iter().collect::<HashSet<_>>(), expected);
+    assert_eq!(member_ids(&registry).await, ids(1_200));
+}
+
+#[tokio::test]
+async fn everyone_is_found_once_however_many_shards_there_are() {
+    for shards in [1, 4, 64] {
+        let table = ConnectionTable::start().await;
+        let registry = table.sharded_registry(shards);
+        add(&registry, &ids(100)).await;
+        assert_eq!(member_ids(&registry).await, ids(100), "{shards} shards");
+    }
+}
+
+#[tokio::test]
+async fn the_connections_of_a_channel_are_spread_over_its_shards() {
+    let table = ConnectionTable::start().await;
+    add(&table.sharded_registry(4), &ids(100)).await;
+    let mut rows = BTreeMap::new();
+    for row in table.rows().await {
+        *rows.entry(row["channel"].as_s().unwrap().clone()).or_insert(0) += 1;
+    }
+    let rows: Vec<_> = rows.iter().map(|(shard, count)| (shard.as_str(), *count)).collect();
+    assert_eq!(rows, [("*#0", 25), ("*#1", 25), ("*#2", 25), ("*#3", 25)]);
+}
+
+#[tokio::test]
+async fn with_more_shards_everyone_is_found_and_pruned() {
+    let table = ConnectionTable::start().await;
+    let (before, after) = (table.sharded_registry(2), table.sharded_registry(4));
+    let (old, new) = (&ids(100)[..50], &ids(100)[50..]);
+    add(&before, old).await;
+    add(&after, new).await;
+    assert_eq!(member_ids(&after).await, ids(100));
+    after.prune(members(&after).await).await.unwrap();
+    assert!(table.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn with_fewer_shards_some_are_not_read_and_yet_removed() {
+    let table = ConnectionTable::start().await;
+    let (before, after) = (table.sharded_registry(4), table.sharded_registry(2));
+    add(&before, &ids(100)).await;
+    assert_eq!(members(&after).await.len(), 50);
+    for id in ids(100) {
+        after.remove(&ConnectionId::parse(id).unwrap()).await.unwrap();
+    }
+    assert!(table.rows().await.is_empty());
+}
+
+/// Notes the partitions that are queried, and fails the query of one.
+#[derive(Clone, Debug, Default)]
+struct Queries {
+    partitions: Arc<Mutex<HashSet<String>>>,
+    failing: Option<&'static str>,
+}
+
+/// The registry with 4 shards, behind a client whose calls are watched.
+fn watched(table: &ConnectionTable, by: impl Intercept + 'static) -> Registry {
+    let config = table.client.config().to_builder().interceptor(by).build();
+    Registry::new(Client::from_conf(config), ConnectionTable::NAME, "4".parse().unwrap())
+}
+
+impl Intercept for Queries {
+    fn name(&self) -> &'static str {
+        "queries"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(query) = context.input().downcast_ref::<QueryInput>() {
+            let partition = query.expression_attribute_values().unwrap()[":channel"].as_s().unwrap();
+            self.partitions.lock().unwrap().insert(partition.clone());
+            if self.failing == Some(partition) {
+                return Err("this shard is away".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_shards_are_read_side_by_side() {
+    let table = ConnectionTable::start().await;
+    add(&table.sharded_registry(4), &ids(100)).await;
+    let queries = Queries::default();
+    let registry = watched(&table, queries.clone());
+    let channel = Channel::everyone();
+    let mut members = Box::pin(registry.members(&channel));
+    members.next().await.unwrap().unwrap();
+    assert_eq!(queries.partitions.lock().unwrap().len(), 4, "queries, when the first member is there");
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_read_is_an_error_and_the_others_are_read() {
+    let table = ConnectionTable::start().await;
+    add(&table.sharded_registry(4), &ids(100)).await;
+    let registry = watched(&table, Queries { failing: Some("*#2"), ..Queries::default() });
+    let read: Vec<_> = registry.members(&Channel::everyone()).collect().await;
+    let errors: Vec<_> = read.iter().filter_map(|member| member.as_ref().err()).collect();
+    let [error] = errors.as_slice() else { panic!("one error, not {errors:?}") };
+    assert!(chain(error).contains("this shard is away"), "{}", chain(error));
+    assert_eq!(read.len(), 75 + 1);
 }
 
 #[tokio::test]
@@ -109,12 +239,10 @@ async fn remove_takes_a_connection_out_of_every_channel_and_leaves_the_others() 
 async fn prune_takes_many_out_of_a_channel() {
     let table = ConnectionTable::start().await;
     let registry = table.registry();
-    let ids: Vec<_> = (0..60).map(|n| ConnectionId::parse(format!("c{n}=")).unwrap()).collect();
-    for id in &ids {
-        registry.add(&Channel::everyone(), &connection(id.as_str())).await.unwrap();
-    }
-    registry.prune(&Channel::everyone(), &ids[1..]).await.unwrap();
-    assert_eq!(table.connection_ids().await, ["c0="]);
+    add(&registry, &ids(60)).await;
+    let gone = members(&registry).await.into_iter().filter(|member| member.id.as_str() != "c0000=");
+    registry.prune(gone).await.unwrap();
+    assert_eq!(table.connection_ids().await, ["c0000="]);
 }
 
 #[tokio::test]
@@ -125,4 +253,57 @@ async fn a_failure_names_the_operation_and_the_table() {
     let sentence = chain(&error);
     assert!(sentence.starts_with("PutItem on the table connections: "), "{sentence}");
     assert!(sentence.contains("ResourceNotFoundException"), "{sentence}");
+}
+
+/// Queries of the index find nothing, as before it has caught up with the table.
+#[derive(Debug)]
+struct LateIndex;
+
+impl Intercept for LateIndex {
+    fn name(&self) -> &'static str {
+        "late index"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(query) = context.input_mut().downcast_mut::<QueryInput>() {
+            let nobody = AttributeValue::S("nobody=".to_owned());
+            query.expression_attribute_values.as_mut().unwrap().insert(":id".to_owned(), nobody);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_index_knows_them_is_removed_too() {
+    let table = ConnectionTable::start().await;
+    let registry = watched(&table, LateIndex);
+    add(&registry, &ids(20)).await;
+    for id in ids(20) {
+        registry.remove(&ConnectionId::parse(id).unwrap()).await.unwrap();
+    }
+    assert!(table.rows().await.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// From 2 shards to 4, or whatever: rows are found and deleted where they were put.
+    #[test]
+    fn with_more_shards_those_who_were_there_are_found_and_pruned(before in 1..=64_u8, more in 0..=63_u8) {
+        let after = before.saturating_add(more).min(64);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let table = ConnectionTable::start().await;
+            add(&table.sharded_registry(before), &ids(20)).await;
+            let registry = table.sharded_registry(after);
+            assert_eq!(member_ids(&registry).await, ids(20));
+            registry.prune(members(&registry).await).await.unwrap();
+            assert!(table.rows().await.is_empty());
+        });
+    }
 }

@@ -1,0 +1,95 @@
+//! The function of the route `vote`: counts a vote and tells everyone the tally.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, ReturnValue},
+};
+use lambda_websocket::{
+    channel::Channel,
+    error::{Error, chain},
+    event::Message,
+    fanout::Fanout,
+    registry::Registry,
+    reply::Reply,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+/// The environment variable with the name of the table of votes.
+pub const VOTES_TABLE: &str = "VOTES_TABLE";
+
+/// The poll: the item of the table that holds its votes.
+const POLL: &str = "drinks";
+
+/// The part of the invocation's time that is left to forget who is gone.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
+
+/// What it takes to count a vote and to reach everyone.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// Where the votes are counted.
+    pub votes: Votes,
+    /// Who is connected.
+    pub registry: Registry,
+    /// The way to them.
+    pub fanout: Fanout,
+}
+
+/// The table of votes: for each poll an item, with a number for each option.
+#[derive(Clone, Debug)]
+pub struct Votes {
+    /// A client of it.
+    pub client: Client,
+    /// Its name.
+    pub table: String,
+}
+
+/// What a client sends, beside the `type` that chose the route.
+#[derive(Debug, Deserialize)]
+struct Vote {
+    option: String,
+}
+
+/// Counts the vote and posts the tally to every connection, the voter's included.
+///
+/// # Errors
+/// When the vote could not be counted, or the connections not be read to the end. API Gateway has held the message
+/// against the route's model: one that cannot be read is our fault too.
+pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
+    let Poll { votes, registry, fanout } = poll;
+    let vote: Vote = serde_json::from_str(&event.body).map_err(Error::other)?;
+    let tally = json!({ "type": "tally", "votes": votes.add(&vote.option).await? }).to_string();
+
+    let everyone = registry.members(&Channel::everyone());
+    let (delivery, read) = fanout.post(&tally, everyone, event.deadline - FOR_THE_REST).await;
+    if let Err(error) = registry.prune(delivery.gone).await {
+        // They are found gone again by the next broadcast.
+        tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+    }
+    read?;
+    tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, "voted");
+    Ok(Reply::empty()) // The tally was the answer.
+}
+
+impl Votes {
+    /// Adds a vote, and says how many each option has now. Votes at the same time are all counted; one whose
+    /// answer got lost on the way is sent again by the SDK, and counted again.
+    async fn add(&self, option: &str) -> Result<BTreeMap<String, u64>, Error> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("poll", AttributeValue::S(POLL.to_owned()))
+            .update_expression("ADD #option :one")
+            .expression_attribute_names("#option", option)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::AllNew);
+        let item = update.send().await.map_err(Error::other)?.attributes.unwrap_or_default();
+        Ok(item
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_n().ok()?.parse().ok()?)))
+            .collect())
+    }
+}
