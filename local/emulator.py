@@ -3,11 +3,15 @@
 The parent holds this process's standard input open. When it closes, because the parent stopped or was
 killed, this process ends, and with it every function that it started: they share its process group.
 
-Three things are added to what MiniStack does:
+What is added to what MiniStack does:
 - An API's endpoint is one that resolves on every machine. MiniStack's own, ID.execute-api.localhost, needs
   a resolver that knows names below localhost.
-- An integration is remembered as it was asked for, as AWS does: else Terraform would see a drift.
 - What functions log goes to standard output, a line at a time, with the function's name before it.
+- Models, and the messages that do not match them (additions/models.py).
+- Integrations with AWS services and HTTP endpoints (additions/integrations.py).
+- What a client hears, and when it hears nothing (additions/messages.py).
+- Resources are remembered as they were asked for (additions/memory.py, additions/alarms.py).
+- Some calls of AWS that it lacks (additions/calls.py).
 """
 
 import json
@@ -20,6 +24,8 @@ import time
 import hypercorn.config
 from ministack import app
 from ministack.services import apigateway, lambda_svc
+
+from additions import alarms, calls, memory, messages, models  # noqa: F401 — they act when they are imported.
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5
@@ -48,21 +54,6 @@ def give_apis_an_endpoint_that_resolves():
     apigateway._create_api = create_api
 
 
-def remember_integrations_as_asked_for():
-    create = apigateway._create_integration
-
-    def create_integration(api_id, data):
-        status, headers, body = create(api_id, data)
-        if status == 201:
-            integration = apigateway._integrations[api_id][json.loads(body)["integrationId"]]
-            integration["templateSelectionExpression"] = data.get("templateSelectionExpression")
-            integration["integrationMethod"] = data.get("integrationMethod")
-            return apigateway._apigw_response(integration, status)
-        return status, headers, body
-
-    apigateway._create_integration = create_integration
-
-
 def print_what_functions_log():
     emit = lambda_svc._emit_lambda_logs
 
@@ -79,6 +70,5 @@ if __name__ == "__main__":
     hypercorn.config.Config.graceful_timeout = SECONDS_FOR_SOCKETS
     threading.Thread(target=end_with_parent, daemon=True).start()
     give_apis_an_endpoint_that_resolves()
-    remember_integrations_as_asked_for()
     print_what_functions_log()
     app.main()

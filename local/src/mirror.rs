@@ -1,7 +1,8 @@
 //! A copy of the Terraform code to work in, so that the checkout stays as it is.
 //!
 //! It keeps the checkout's layout: relative paths, from a stack to the modules and to the functions'
-//! packages, hold in it unchanged. What differs is what the packages are built for: this machine.
+//! packages, hold in it unchanged. What differs is what the packages are built for: this machine. And a function
+//! in Python is zipped, `NAME.py` to `NAME.zip` beside it.
 
 use std::{
     fs,
@@ -58,8 +59,12 @@ impl Mirror {
         }
         for file in fs::read_dir(&from).with_context(|| format!("there is no stack {}", from.display()))? {
             let file = file?;
-            if is_source(&file.path()) {
-                fs::copy(file.path(), to.join(file.file_name()))?;
+            let (path, name) = (file.path(), file.file_name());
+            if is_source(&path) {
+                fs::copy(&path, to.join(&name))?;
+            }
+            if has_extension(&path, "py") {
+                packages::zip(&name.to_string_lossy(), &path, &to.join(&name).with_extension("zip"))?;
             }
         }
         Ok(to)
@@ -68,6 +73,10 @@ impl Mirror {
 
 /// Whether Terraform reads the file as code. The backend is left out: the state of a local stack stays local.
 fn is_source(path: &Path) -> bool {
-    let is = |extension| path.extension().is_some_and(|found| found == extension);
-    (is("tf") || is("tfvars")) && path.file_name().is_some_and(|name| name != "backend.tf")
+    (has_extension(path, "tf") || has_extension(path, "tfvars"))
+        && path.file_name().is_some_and(|name| name != "backend.tf")
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }

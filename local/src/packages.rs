@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufReader, Cursor, Write},
+    io::{BufReader, Cursor},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -13,13 +13,16 @@ use serde_json::Value;
 use tokio::process::Command;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// Builds every program of the checkout's `handlers` folder, by name.
+/// Where the functions' programs are: those that are shipped, and those of the examples.
+const FUNCTIONS: [&str; 2] = ["handlers", "examples"];
+
+/// Builds every function of the checkout, by name.
 ///
 /// # Errors
 /// When the build fails; the compiler has said why on standard error.
 pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let output = cargo()
-        // All programs of the workspace, not only the handlers: a smaller selection would have other
+        // All programs of the workspace, not only the functions: a smaller selection would have other
         // features, and compile the dependencies once more.
         .args(["build", "--quiet", "--bins", "--message-format", "json-render-diagnostics"])
         .current_dir(repository)
@@ -31,9 +34,9 @@ pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if !output.status.success() {
         bail!("The functions do not compile: see above.");
     }
-    let handlers = repository.join("handlers");
+    let folders = FUNCTIONS.map(|folder| repository.join(folder));
     let messages = String::from_utf8(output.stdout).context("cargo's messages are text")?;
-    let programs = messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?, &handlers));
+    let programs = messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?, &folders));
     Ok(programs.collect())
 }
 
@@ -53,17 +56,15 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The name and path of a program, when the message tells of one in this folder.
-fn program(message: &Value, folder: &Path) -> Option<(String, PathBuf)> {
+/// The name and path of a program, when the message tells of one in these folders.
+fn program(message: &Value, folders: &[PathBuf]) -> Option<(String, PathBuf)> {
     let executable = message["executable"].as_str()?;
     let manifest = Path::new(message["manifest_path"].as_str()?);
     let name = message["target"]["name"].as_str()?;
-    manifest.starts_with(folder).then(|| (name.to_owned(), executable.into()))
+    folders.iter().any(|folder| manifest.starts_with(folder)).then(|| (name.to_owned(), executable.into()))
 }
 
 /// Zips a program to `FOLDER/NAME/bootstrap.zip`, the layout of `cargo lambda build`.
-///
-/// The same program gives the same bytes, so that Terraform sees no change where there is none.
 ///
 /// # Errors
 /// When the program cannot be read or the zip not written.
@@ -72,16 +73,25 @@ pub fn package(name: &str, program: &Path, folder: &Path) -> Result<()> {
     if modified(&path)? > modified(program)? {
         return Ok(());
     }
+    fs::create_dir_all(folder.join(name))?;
+    zip("bootstrap", program, &path)
+}
+
+/// Zips one file, under this name.
+///
+/// The same content gives the same bytes, so that Terraform sees no change where there is none.
+///
+/// # Errors
+/// When the file cannot be read or the zip not written.
+pub fn zip(name: &str, file: &Path, path: &Path) -> Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(1))
         .unix_permissions(0o755);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("bootstrap", options)?;
-    std::io::copy(&mut BufReader::new(fs::File::open(program)?), &mut zip)?;
-    zip.flush()?;
-    fs::create_dir_all(folder.join(name))?;
-    fs::write(&path, zip.finish()?.into_inner()).with_context(|| format!("cannot write {}", path.display()))
+    zip.start_file(name, options)?;
+    std::io::copy(&mut BufReader::new(fs::File::open(file)?), &mut zip)?;
+    fs::write(path, zip.finish()?.into_inner()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn modified(path: &Path) -> Result<Option<std::time::SystemTime>> {

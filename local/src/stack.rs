@@ -1,6 +1,7 @@
 //! A Terraform stack, worked on with Terraform itself.
 
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
     process::Stdio,
@@ -102,6 +103,25 @@ impl Stack {
     /// When Terraform fails.
     pub async fn plan(&self) -> Result<Changes> {
         self.change("plan", |_, _| ()).await
+    }
+
+    /// What an apply would do now: the addresses of resources, each with the action (`create`, `update`, `replace`
+    /// or `delete`).
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn actions(&self) -> Result<BTreeMap<String, String>> {
+        let mut actions = BTreeMap::new();
+        let arguments = [["-input=false".to_owned()].as_slice(), &self.variables].concat();
+        self.run("plan", &arguments, |message| {
+            if message["type"] == "planned_change" {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let change = &message["change"];
+                actions.insert(text(&change["resource"]["addr"]), text(&change["action"]));
+            }
+        })
+        .await?;
+        Ok(actions)
     }
 
     async fn change(&self, command: &str, mut on_progress: impl FnMut(u64, u64)) -> Result<Changes> {
