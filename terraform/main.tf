@@ -3,11 +3,13 @@
 module "websocket" {
   source = "../modules/websocket-api"
 
-  name               = "${var.name}-${var.stage}"
-  stage              = var.stage
-  throttling         = var.throttling
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
+  name       = "${var.name}-${var.stage}"
+  stage      = var.stage
+  throttling = var.throttling
+  logging    = { retention_days = var.log_retention_days }
+  alarms     = var.alarms
+  dashboard  = var.dashboard
+  tags       = var.tags
 
   functions = {
     connect = {

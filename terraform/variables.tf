@@ -43,6 +43,18 @@ variable "log_retention_days" {
   default     = 30
 }
 
+variable "alarms" {
+  description = "The CloudWatch alarms, with the ARNs of SNS topics that hear of them in `actions`; null makes none."
+  type        = object({ actions = optional(list(string), []) })
+  default     = null
+}
+
+variable "dashboard" {
+  description = "Whether a CloudWatch dashboard is made."
+  type        = bool
+  default     = false
+}
+
 variable "tags" {
   description = "Tags for everything that takes tags."
   type        = map(string)

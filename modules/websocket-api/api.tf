@@ -1,28 +1,51 @@
 resource "aws_apigatewayv2_api" "this" {
-  name                       = var.name
-  protocol_type              = "WEBSOCKET"
-  route_selection_expression = var.route_selection_expression
-  tags                       = var.tags
+  count = var.create ? 1 : 0
+
+  name                         = var.name
+  description                  = var.description
+  protocol_type                = "WEBSOCKET"
+  route_selection_expression   = var.route_selection_expression
+  api_key_selection_expression = var.api_key_selection_expression
+  ip_address_type              = var.ip_address_type
+  disable_execute_api_endpoint = local.only_the_domain_answers
+  tags                         = var.tags
 }
 
 locals {
+  api                     = one(aws_apigatewayv2_api.this)
+  only_the_domain_answers = try(var.domain.disable_execute_api_endpoint, false)
+
   # The one place that knows where the API is. AWS gives wss://…; an emulator may give ws://….
-  websocket_url       = "${aws_apigatewayv2_api.this.api_endpoint}/${var.stage}"
-  management_endpoint = replace(local.websocket_url, "/^ws/", "http")
+  execute_api_url = var.create ? "${local.api.api_endpoint}/${var.stage}" : null
+  # Under a domain the stage is not in the path: the mapping has chosen it.
+  domain_url    = var.domain == null ? null : join("/", compact(["wss://${var.domain.name}", var.domain.mapping_key]))
+  websocket_url = var.create ? coalesce(local.domain_url, local.execute_api_url) : null
+  # Posts take the API's own endpoint as long as there is one: it needs no DNS of yours.
+  management_endpoint = var.create ? replace(local.only_the_domain_answers ? local.domain_url : local.execute_api_url, "/^ws/", "http") : null
 }
 
 # A stage serves a deployment, a snapshot of the routes. What the snapshot is made of is hashed here, as it was put in:
 # a hash of the resources would change once more after each apply, and redeploy for nothing.
 resource "aws_apigatewayv2_deployment" "this" {
-  api_id      = aws_apigatewayv2_api.this.id
+  count = var.create ? 1 : 0
+
+  api_id      = local.api.id
   description = "Made by Terraform"
 
   triggers = {
     inputs = sha256(jsonencode({
-      route_selection_expression = var.route_selection_expression
-      routes                     = { for key, two_way in local.two_way : key => { two_way = two_way } }
-      functions                  = { for key, r in local.function_routes : key => try(local.lambda_names[r.function], var.functions[r.function].arn) }
-      mocks                      = { for key in keys(local.mock_routes) : key => [local.mock_request, local.mock_responses[key]] }
+      api = [
+        var.route_selection_expression, var.api_key_selection_expression, var.ip_address_type, local.only_the_domain_answers,
+      ]
+      authorizer = var.authorizer == null ? null : [var.authorizer, try(local.integration_targets[var.authorizer.function], null)]
+      routes = { for key, r in local.routes : key => {
+        two_way          = local.two_way[key]
+        api_key_required = r.api_key_required
+        request_model    = r.request_model
+        operation_name   = r.operation_name
+      } }
+      functions    = { for key, r in local.function_routes : key => local.integration_targets[r.function] }
+      integrations = local.route_integrations
     }))
   }
 
@@ -34,30 +57,55 @@ resource "aws_apigatewayv2_deployment" "this" {
   depends_on = [
     aws_apigatewayv2_route.this,
     aws_apigatewayv2_route_response.this,
-    aws_apigatewayv2_integration_response.mock,
-    aws_lambda_permission.route, # A route that is live must be allowed to invoke.
+    aws_apigatewayv2_integration_response.reply,
+    # A route that is live must be allowed to invoke.
+    aws_lambda_permission.route,
+    aws_lambda_permission.authorizer,
+    aws_iam_role_policy.route,
   ]
 }
 
 resource "aws_apigatewayv2_stage" "this" {
-  api_id        = aws_apigatewayv2_api.this.id
-  name          = var.stage
-  deployment_id = aws_apigatewayv2_deployment.this.id
-  tags          = var.tags
+  count = var.create ? 1 : 0
 
-  # Unset limits would become 0, which is 429 for everything.
+  api_id          = local.api.id
+  name            = var.stage
+  deployment_id   = aws_apigatewayv2_deployment.this[0].id
+  stage_variables = var.stage_variables
+  tags            = var.tags
+
+  # All of it is always said. Limits left out would become 0, which is 429 for everything.
   default_route_settings {
-    throttling_rate_limit  = var.throttling.rate_limit
-    throttling_burst_limit = var.throttling.burst_limit
+    throttling_rate_limit    = var.throttling.rate_limit
+    throttling_burst_limit   = var.throttling.burst_limit
+    logging_level            = var.logging.execution_level
+    data_trace_enabled       = var.logging.data_trace
+    detailed_metrics_enabled = var.logging.detailed_metrics
   }
 
+  # A route with settings of its own inherits none.
   dynamic "route_settings" {
-    for_each = { for key, r in var.routes : key => r if r.throttling_rate_limit != null || r.throttling_burst_limit != null }
+    for_each = { for key, r in local.routes : key => r if r.throttling_rate_limit != null || r.throttling_burst_limit != null }
 
     content {
-      route_key              = route_settings.key
-      throttling_rate_limit  = coalesce(route_settings.value.throttling_rate_limit, var.throttling.rate_limit)
-      throttling_burst_limit = coalesce(route_settings.value.throttling_burst_limit, var.throttling.burst_limit)
+      route_key                = route_settings.key
+      throttling_rate_limit    = coalesce(route_settings.value.throttling_rate_limit, var.throttling.rate_limit)
+      throttling_burst_limit   = coalesce(route_settings.value.throttling_burst_limit, var.throttling.burst_limit)
+      logging_level            = var.logging.execution_level
+      data_trace_enabled       = var.logging.data_trace
+      detailed_metrics_enabled = var.logging.detailed_metrics
     }
   }
+
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format          = jsonencode(local.access_log_format)
+    }
+  }
+
+  # Without the account's role for logs a stage that logs is refused; without the group API Gateway makes one that never ends.
+  depends_on = [var.logging, aws_cloudwatch_log_group.execution]
 }

@@ -1,8 +1,10 @@
 locals {
-  made_functions = { for key, f in var.functions : key => f if f.package != null }
-  # Told apart by the package, which is known at plan; an arn may not be yet.
-  existing_functions = { for key, f in var.functions : key => f if f.package == null }
+  # Told apart by what is known at plan: an arn may not be yet.
+  made_functions     = { for key, f in var.functions : key => f if var.create && (f.package != null || f.s3 != null) }
+  existing_functions = { for key, f in var.functions : key => f if var.create && f.package == null && f.s3 == null }
+  warm_functions     = { for key, f in local.made_functions : key => f if f.provisioned_concurrency > 0 }
   lambda_names       = { for key in keys(local.made_functions) : key => "${var.name}-${key}" }
+  warm_alias         = "live"
 
   # arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
   arn_parts = { for key, f in local.existing_functions : key => split(":", f.arn) }
@@ -16,43 +18,74 @@ locals {
     { for key, parts in local.arn_parts : key => join(":", slice(parts, 0, 7)) },
   )
   qualifiers = merge(
-    { for key in keys(local.made_functions) : key => null },
+    { for key in keys(local.made_functions) : key => contains(keys(local.warm_functions), key) ? local.warm_alias : null },
     { for key, parts in local.arn_parts : key => try(parts[7], null) },
   )
   invoke_arns = merge(
     { for key, f in aws_lambda_function.this : key => f.invoke_arn },
+    { for key, alias in aws_lambda_alias.warm : key => alias.invoke_arn },
     { for key, parts in local.arn_parts : key => "arn:${parts[1]}:apigateway:${parts[3]}:lambda:path/2015-03-31/functions/${join(":", parts)}/invocations" },
   )
+  # What a route or the authorizer invokes, in terms of what was put in: no attribute of a resource is in it.
+  integration_targets = { for key, f in var.functions : key => try("${local.lambda_names[key]}:${coalesce(local.qualifiers[key], "$LATEST")}", f.arn) }
+}
+
+locals {
+  environments = { for key, f in local.made_functions : key => merge(
+    length(f.connections) > 0 ? { CONNECTION_TABLE = local.table.name, CONNECTION_SHARDS = tostring(var.connection_table.shards) } : {},
+    # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
+    length(f.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
+    f.environment,
+  ) }
 }
 
 resource "aws_lambda_function" "this" {
   for_each = local.made_functions
 
-  function_name    = local.lambda_names[each.key]
-  role             = aws_iam_role.function[each.key].arn
-  filename         = each.value.package
-  source_code_hash = try(filebase64sha256(each.value.package), null) # To destroy, no package is needed.
-  architectures    = [each.value.architecture]
-  runtime          = each.value.runtime
-  handler          = each.value.handler
-  memory_size      = each.value.memory_size
-  timeout          = each.value.timeout
-  tags             = var.tags
+  function_name                  = local.lambda_names[each.key]
+  role                           = aws_iam_role.function[each.key].arn
+  filename                       = each.value.package
+  source_code_hash               = each.value.package == null ? null : try(filebase64sha256(each.value.package), null) # To destroy, no package is needed.
+  s3_bucket                      = try(each.value.s3.bucket, null)
+  s3_key                         = try(each.value.s3.key, null)
+  s3_object_version              = try(each.value.s3.version, null)
+  architectures                  = [each.value.architecture]
+  runtime                        = each.value.runtime
+  handler                        = each.value.handler
+  memory_size                    = each.value.memory_size
+  timeout                        = each.value.timeout
+  layers                         = each.value.layers
+  reserved_concurrent_executions = each.value.reserved_concurrency
+  publish                        = each.value.provisioned_concurrency > 0
+  tags                           = var.tags
 
-  environment {
-    variables = merge(
-      length(each.value.connections) > 0 ? { CONNECTION_TABLE = aws_dynamodb_table.connections.name } : {},
-      # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
-      length(each.value.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
-      each.value.environment,
-    )
+  # None where it would be empty: an empty one is a change each time, and with a published version a new version.
+  dynamic "environment" {
+    for_each = [for variables in [local.environments[each.key]] : variables if length(variables) > 0]
+
+    content {
+      variables = environment.value
+    }
   }
 
   logging_config {
     log_group             = aws_cloudwatch_log_group.function[each.key].name
     log_format            = "JSON"
-    application_log_level = var.log_level
+    application_log_level = coalesce(each.value.log_level, var.logging.function_level)
     system_log_level      = "INFO" # With each invocation's duration and memory.
+  }
+
+  tracing_config {
+    mode = each.value.tracing ? "Active" : "PassThrough"
+  }
+
+  dynamic "vpc_config" {
+    for_each = each.value.vpc[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
   }
 
   # Without its policy the first invocations would fail.
@@ -60,16 +93,42 @@ resource "aws_lambda_function" "this" {
 
   lifecycle {
     precondition {
-      condition     = fileexists(each.value.package)
-      error_message = "There is no package at ${each.value.package}, for the function \"${each.key}\". Build it first (`make build`), or correct the path."
+      condition     = each.value.package == null ? true : fileexists(each.value.package)
+      error_message = "There is no package at ${coalesce(each.value.package, "?")}, for the function \"${each.key}\". Build it first (`make build`), or correct the path."
     }
   }
 }
 
-resource "aws_cloudwatch_log_group" "function" {
-  for_each = local.made_functions
+# Concurrency is provisioned for a version; routes invoke whichever the alias points at.
+resource "aws_lambda_alias" "warm" {
+  for_each = local.warm_functions
 
-  name              = "/aws/lambda/${local.lambda_names[each.key]}"
-  retention_in_days = var.log_retention_days
-  tags              = var.tags
+  name             = local.warm_alias
+  function_name    = aws_lambda_function.this[each.key].function_name
+  function_version = aws_lambda_function.this[each.key].version
+
+  # When the function is no longer kept warm, its routes leave the alias before it goes.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "warm" {
+  for_each = local.warm_functions
+
+  function_name                     = aws_lambda_alias.warm[each.key].function_name
+  qualifier                         = aws_lambda_alias.warm[each.key].name
+  provisioned_concurrent_executions = each.value.provisioned_concurrency
+}
+
+resource "aws_lambda_function_event_invoke_config" "this" {
+  for_each = { for key, f in local.made_functions : key => f if f.failure_destination != null }
+
+  function_name = aws_lambda_function.this[each.key].function_name
+
+  destination_config {
+    on_failure {
+      destination = each.value.failure_destination.arn
+    }
+  }
 }

@@ -1,25 +1,68 @@
+# What functions, and routes that call a service themselves, may do. Every grant is a statement as IAM writes it.
+
 locals {
   # What an intent means, in actions and the resources that they are for. There is no Scan, on purpose.
-  table_grants = {
-    read  = [{ actions = ["dynamodb:Query"], resource = aws_dynamodb_table.connections.arn }]
-    write = [{ actions = ["dynamodb:PutItem"], resource = aws_dynamodb_table.connections.arn }]
+  grants = merge([for stage_arn in local.stage_arn[*] : {
+    read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [local.table.arn] }]
+    write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [local.table.arn] }]
     # No BatchWriteItem: who may delete by it may write by it too.
     delete = [
-      { actions = ["dynamodb:DeleteItem"], resource = aws_dynamodb_table.connections.arn },
-      { actions = ["dynamodb:Query"], resource = "${aws_dynamodb_table.connections.arn}/index/${local.connection_index}" },
+      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = [local.table.arn] },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["${local.table.arn}/index/${local.connection_index}"] },
     ]
+    POST   = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/POST/@connections/*"] }]
+    GET    = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/GET/@connections/*"] }]
+    DELETE = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/DELETE/@connections/*"] }]
+  }]...)
+  stage_arn = var.create ? "${local.api.execution_arn}/${var.stage}" : null
+
+  # Who may use the table may use its key, by way of DynamoDB alone.
+  table_key_grants = [for key in var.connection_table.kms_key[*] : {
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt"]
+    Resource  = [key.arn]
+    Condition = { StringLike = { "kms:ViaService" = "dynamodb.*" } }
+  }]
+
+  # AWS knows no narrower resource for these two.
+  tracing_grant = { Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }
+  vpc_grant = {
+    Effect = "Allow"
+    Action = [
+      "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+      "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+    ]
+    Resource = ["*"]
   }
+
+  # What a failure destination needs, by the service in its ARN.
+  failure_actions = { sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents" }
 
   function_grants = {
     for key, f in local.made_functions : key => concat(
-      [{ actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resource = "${aws_cloudwatch_log_group.function[key].arn}:*" }],
-      flatten([for intent in sort(f.connections) : local.table_grants[intent]]),
-      [for method in sort(f.manage_connections) : {
-        actions  = ["execute-api:ManageConnections"]
-        resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/${method}/@connections/*"
+      [{ Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.function[key].arn}:*"] }],
+      flatten([for intent in concat(sort(f.connections), sort(f.manage_connections)) : local.grants[intent]]),
+      [for grant in local.table_key_grants : grant if length(f.connections) > 0],
+      [for destination in f.failure_destination[*] : {
+        Effect   = "Allow"
+        Action   = [local.failure_actions[split(":", destination.arn)[2]]]
+        Resource = [destination.arn]
       }],
+      f.tracing ? [local.tracing_grant] : [],
+      f.vpc == null ? [] : [local.vpc_grant],
+      [for s in f.policy_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }],
     )
   }
+
+  route_grants = merge(
+    { for key, r in local.routes : key => concat(
+      [{ Effect = "Allow", Action = ["sqs:SendMessage"], Resource = [r.queue.arn] }],
+      [for key in r.queue.kms_key[*] : { Effect = "Allow", Action = ["kms:GenerateDataKey", "kms:Decrypt"], Resource = [key.arn] }],
+    ) if r.queue != null },
+    { for key, r in local.routes : key => [
+      for s in r.service.policy_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }
+    ] if r.service != null },
+  )
 }
 
 resource "aws_iam_role" "function" {
@@ -29,27 +72,35 @@ resource "aws_iam_role" "function" {
   tags = var.tags
 
   assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "lambda.amazonaws.com" }
-    }]
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]
   })
 }
 
 resource "aws_iam_role_policy" "function" {
   for_each = local.made_functions
 
-  name = "function"
-  role = aws_iam_role.function[each.key].id
+  name   = "function"
+  role   = aws_iam_role.function[each.key].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.function_grants[each.key] })
+}
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [for grant in local.function_grants[each.key] : {
-      Effect   = "Allow"
-      Action   = grant.actions
-      Resource = grant.resource
-    }]
+resource "aws_iam_role" "route" {
+  for_each = local.route_grants
+
+  name = "${var.name}-${local.labels[each.key]}"
+  tags = var.tags
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" } }]
   })
+}
+
+resource "aws_iam_role_policy" "route" {
+  for_each = local.route_grants
+
+  name   = "route"
+  role   = aws_iam_role.route[each.key].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.route_grants[each.key] })
 }

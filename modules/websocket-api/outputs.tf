@@ -1,49 +1,102 @@
 output "websocket_url" {
-  description = "Where clients connect: wss://…"
+  description = "Where clients connect: wss://…, under the domain where there is one."
   value       = local.websocket_url
-  depends_on  = [aws_apigatewayv2_stage.this, aws_lambda_permission.route]
+  depends_on  = [aws_apigatewayv2_stage.this, aws_lambda_permission.route, aws_apigatewayv2_api_mapping.this, aws_route53_record.alias]
 }
 
 output "management_endpoint" {
-  description = "Where messages are posted to connections (`@connections`): https://…"
+  description = "Where messages are posted to connections (`@connections`): https://… For a function outside of the module, set `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` to it."
   value       = local.management_endpoint
+}
+
+output "policies" {
+  description = "IAM policy documents for functions and services outside of the module, by intent: `read`, `write` and `delete` connections in the table; `POST`, `GET` and `DELETE` at `@connections`."
+  value = { for intent, grants in local.grants : intent => jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat(grants, [for grant in local.table_key_grants : grant if contains(["read", "write", "delete"], intent)])
+  }) }
 }
 
 output "api_id" {
   description = "The API's id."
-  value       = aws_apigatewayv2_api.this.id
+  value       = one(aws_apigatewayv2_api.this[*].id)
+}
+
+output "api_arn" {
+  description = "The API's ARN."
+  value       = one(aws_apigatewayv2_api.this[*].arn)
 }
 
 output "execution_arn" {
   description = "The first part of the ARNs for policies about this API: append /STAGE/METHOD/@connections/* or /STAGE/ROUTE_KEY."
-  value       = aws_apigatewayv2_api.this.execution_arn
+  value       = one(aws_apigatewayv2_api.this[*].execution_arn)
 }
 
 output "stage" {
   description = "The stage's name."
-  value       = aws_apigatewayv2_stage.this.name
+  value       = one(aws_apigatewayv2_stage.this[*].name)
+}
+
+output "stage_arn" {
+  description = "The stage's ARN."
+  value       = one(aws_apigatewayv2_stage.this[*].arn)
+}
+
+output "authorizer_id" {
+  description = "The id of the authorizer that is a function; null where there is none."
+  value       = one(aws_apigatewayv2_authorizer.this[*].id)
 }
 
 output "table_name" {
   description = "The name of the connection table."
-  value       = aws_dynamodb_table.connections.name
+  value       = try(local.table.name, null)
 }
 
 output "table_arn" {
   description = "The ARN of the connection table."
-  value       = aws_dynamodb_table.connections.arn
+  value       = try(local.table.arn, null)
+}
+
+output "shards" {
+  description = "Over how many partitions a channel is spread: for functions outside of the module, as `CONNECTION_SHARDS`."
+  value       = var.connection_table.shards
 }
 
 output "functions" {
-  description = "By name in `functions`: the function's `arn`, and for those made here its `role_name` and `log_group`."
+  description = "By name in `functions`: the function's `arn`, and for those made here its `name`, `role_name`, `role_arn` and `log_group`."
   value = { for key, arn in local.function_arns : key => {
     arn       = arn
+    name      = try(aws_lambda_function.this[key].function_name, null)
     role_name = try(aws_iam_role.function[key].name, null)
+    role_arn  = try(aws_iam_role.function[key].arn, null)
     log_group = try(aws_cloudwatch_log_group.function[key].name, null)
   } }
 }
 
+output "log_groups" {
+  description = "The names of API Gateway's log groups: `access` and `execution`, null where that is off."
+  value = {
+    access    = one(aws_cloudwatch_log_group.access[*].name)
+    execution = one(aws_cloudwatch_log_group.execution[*].name)
+  }
+}
+
+output "domain_target" {
+  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain."
+  value       = local.domain_target
+}
+
+output "alarm_arns" {
+  description = "The ARNs of the alarms, by name."
+  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.arn }
+}
+
+output "dashboard_name" {
+  description = "The dashboard's name; null where there is none."
+  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
+}
+
 output "deployment_hash" {
   description = "Changes when, and only when, the API is deployed anew: for what has to follow a deployment."
-  value       = aws_apigatewayv2_deployment.this.triggers["inputs"]
+  value       = one(aws_apigatewayv2_deployment.this[*].triggers["inputs"])
 }

@@ -1,81 +1,56 @@
 locals {
-  function_routes = { for key, r in var.routes : key => r if r.function != null }
-  mock_routes     = { for key, r in var.routes : key => r if r.mock != null }
-  two_way         = { for key, r in var.routes : key => r.two_way || r.mock != null }
-  used_functions  = toset(values(local.function_routes)[*].function)
+  routes          = var.create ? var.routes : {}
+  function_routes = { for key, r in local.routes : key => r if r.function != null }
 
-  # What a mock is made of. The deployment's hash reads it too.
-  mock_template  = "$default"
-  mock_request   = jsonencode({ statusCode = 200 })
-  mock_responses = { for key, r in local.mock_routes : key => r.mock }
+  # What answers the client: a function or an HTTP endpoint that may, or a fixed text.
+  replies = { for key, r in local.routes : key => try(coalesce(r.mock, try(r.queue.reply, null), try(r.service.reply, null)), null) }
+  two_way = { for key, r in local.routes : key => r.two_way || local.replies[key] != null }
+
+  # A route key in letters and digits, for the names of what belongs to one route.
+  labels = { for key in keys(local.routes) : key => "${substr(replace(key, "/[^A-Za-z0-9]/", ""), 0, 12)}${substr(sha1(key), 0, 6)}" }
 }
 
 resource "aws_apigatewayv2_route" "this" {
-  for_each = var.routes
+  for_each = local.routes
 
-  api_id                              = aws_apigatewayv2_api.this.id
-  route_key                           = each.key
-  authorization_type                  = "NONE" # Left out, an authorizer that was there stays there.
-  route_response_selection_expression = local.two_way[each.key] ? "$default" : null
-  target = join("/", ["integrations", each.value.mock == null
-    ? aws_apigatewayv2_integration.function[each.value.function].id
-    : aws_apigatewayv2_integration.mock[each.key].id
+  api_id    = local.api.id
+  route_key = each.key
+  target = join("/", ["integrations", each.value.function == null
+    ? aws_apigatewayv2_integration.route[each.key].id
+    : aws_apigatewayv2_integration.function[each.value.function].id
   ])
+
+  # Always said: left out, an authorizer that was there would stay there.
+  authorization_type = each.key == "$connect" ? local.authorization_type : "NONE"
+  authorizer_id      = each.key == "$connect" ? one(aws_apigatewayv2_authorizer.this[*].id) : null
+  api_key_required   = each.value.api_key_required
+  operation_name     = each.value.operation_name
+
+  # Without the expression nothing is checked. There is one model: whatever it finds, that is the one.
+  model_selection_expression = each.value.request_model == null ? null : var.route_selection_expression
+  request_models             = each.value.request_model == null ? null : { "$default" = aws_apigatewayv2_model.request[each.key].name }
+
+  route_response_selection_expression = local.two_way[each.key] ? "$default" : null
 }
 
 resource "aws_apigatewayv2_route_response" "this" {
   for_each = { for key, two_way in local.two_way : key => two_way if two_way }
 
-  api_id             = aws_apigatewayv2_api.this.id
+  api_id             = local.api.id
   route_id           = aws_apigatewayv2_route.this[each.key].id
   route_response_key = "$default"
 }
 
-# One integration per function, however many routes lead to it.
-resource "aws_apigatewayv2_integration" "function" {
-  for_each = local.used_functions
+resource "aws_apigatewayv2_model" "request" {
+  for_each = { for key, r in local.routes : key => r if r.request_model != null }
 
-  api_id             = aws_apigatewayv2_api.this.id
-  integration_type   = "AWS_PROXY"
-  integration_method = "POST"
-  integration_uri    = local.invoke_arns[each.key]
+  api_id       = local.api.id
+  name         = local.labels[each.key]
+  content_type = "application/json"
+  schema       = each.value.request_model
 
-  # A route that points at it would keep the old one from going.
+  # A route that names it would keep it from going.
   lifecycle {
     create_before_destroy = true
   }
-}
-
-resource "aws_apigatewayv2_integration" "mock" {
-  for_each = local.mock_routes
-
-  api_id                        = aws_apigatewayv2_api.this.id
-  integration_type              = "MOCK"
-  template_selection_expression = "\\${local.mock_template}"
-  request_templates             = { (local.mock_template) = local.mock_request }
-
-  lifecycle {
-    create_before_destroy = true
-  }
-}
-
-resource "aws_apigatewayv2_integration_response" "mock" {
-  for_each = local.mock_routes
-
-  api_id                        = aws_apigatewayv2_api.this.id
-  integration_id                = aws_apigatewayv2_integration.mock[each.key].id
-  integration_response_key      = "/200/"
-  template_selection_expression = "\\${local.mock_template}"
-  response_templates            = { (local.mock_template) = local.mock_responses[each.key] }
-}
-
-# One permission per route: the function can be invoked by that route of that stage, and by no other.
-resource "aws_lambda_permission" "route" {
-  for_each = local.function_routes
-
-  action        = "lambda:InvokeFunction"
-  principal     = "apigateway.amazonaws.com"
-  function_name = local.function_names[each.value.function]
-  qualifier     = local.qualifiers[each.value.function]
-  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/${each.key}"
 }

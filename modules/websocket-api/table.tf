@@ -1,14 +1,18 @@
 locals {
   connection_index = "by-connection"
+  table            = one(concat([for t in aws_dynamodb_table.connections : { name = t.name, arn = t.arn }], var.connection_table.existing[*]))
 }
 
 # Channels and the connections in them. A broadcast queries a channel; a disconnect finds its rows by the index.
 resource "aws_dynamodb_table" "connections" {
-  name         = "${var.name}-connections"
-  billing_mode = "PAY_PER_REQUEST"
-  hash_key     = "channel"
-  range_key    = "connectionId"
-  tags         = var.tags
+  count = var.create && var.connection_table.existing == null ? 1 : 0
+
+  name                        = "${var.name}-connections"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "channel"
+  range_key                   = "connectionId"
+  deletion_protection_enabled = var.connection_table.deletion_protection
+  tags                        = var.tags
 
   attribute {
     name = "channel"
@@ -31,5 +35,18 @@ resource "aws_dynamodb_table" "connections" {
   ttl {
     attribute_name = "expiresAt"
     enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.connection_table.point_in_time_recovery
+  }
+
+  dynamic "server_side_encryption" {
+    for_each = var.connection_table.kms_key[*]
+
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value.arn
+    }
   }
 }

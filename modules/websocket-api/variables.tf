@@ -1,3 +1,9 @@
+variable "create" {
+  description = "Whether anything is created: with `false`, nothing is, and the outputs are null or empty."
+  type        = bool
+  default     = true
+}
+
 variable "name" {
   description = "The name of the API, and the first part of the names of all that belongs to it."
   type        = string
@@ -6,6 +12,12 @@ variable "name" {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,39}$", var.name))
     error_message = "name takes 1 to 40 letters, digits and hyphens, and starts with a letter: it becomes part of the names of functions, roles and a table."
   }
+}
+
+variable "description" {
+  description = "What the API is for, as the console shows it."
+  type        = string
+  default     = null
 }
 
 variable "stage" {
@@ -19,34 +31,89 @@ variable "stage" {
   }
 }
 
+variable "stage_variables" {
+  description = "Variables of the stage, which events and templates carry as `stageVariables`."
+  type        = map(string)
+  default     = {}
+}
+
+variable "ip_address_type" {
+  description = "Who can connect: `ipv4`, or `dualstack`, IPv6 too. It is that of the API and of its domain."
+  type        = string
+  default     = "ipv4"
+
+  validation {
+    condition     = contains(["ipv4", "dualstack"], var.ip_address_type)
+    error_message = "ip_address_type is \"ipv4\" or \"dualstack\"."
+  }
+}
+
+variable "route_selection_expression" {
+  description = "Where in a message the route key is found."
+  type        = string
+  default     = "$request.body.action"
+}
+
+variable "api_key_selection_expression" {
+  description = "Where the API key of a request is found, for routes with `api_key_required`: `$request.header.x-api-key`, or `$context.authorizer.usageIdentifierKey`."
+  type        = string
+  default     = "$request.header.x-api-key"
+
+  validation {
+    condition     = contains(["$request.header.x-api-key", "$context.authorizer.usageIdentifierKey"], var.api_key_selection_expression)
+    error_message = "api_key_selection_expression is \"$request.header.x-api-key\" or \"$context.authorizer.usageIdentifierKey\": API Gateway knows no other."
+  }
+}
+
 variable "functions" {
   description = <<-EOT
-    The functions behind the routes, by a name of your choice. Each is either made here from `package`, the path of a zip,
-    or an existing one named by `arn`, which keeps its own role and environment.
+    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`)
+    or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
 
     - `package`: the path of a zip. Its content is what is deployed: a new zip at the same path is a new version.
+    - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` where the bucket has versions. Another key or version is what is deployed anew; another content under the same key is not seen.
     - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
     - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
+    - `policy_statements`: what else it may do: `actions` on `resources`.
     - `architecture`: `arm64` or `x86_64`.
     - `runtime`: Lambda's name of the runtime.
     - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds, 29 at most: API Gateway waits no longer.
-    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` where `connections` grants anything, and `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does.
+    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, and `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does.
+    - `layers`: ARNs of layer versions, 5 at most.
+    - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
+    - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
+    - `vpc`: `subnet_ids` and `security_group_ids`, for a function that reaches into a VPC. To reach DynamoDB and `@connections` from there it needs endpoints or a NAT.
+    - `tracing`: whether X-Ray traces it.
+    - `log_level`: instead of `logging.function_level`.
+    - `log_retention_days`: instead of `logging.retention_days`.
+    - `failure_destination`: `arn` of a queue, topic, function or event bus that gets what failed of asynchronous invocations. Routes invoke synchronously: it is for what else invokes the function.
   EOT
   type = map(object({
-    package            = optional(string)
-    arn                = optional(string)
-    connections        = optional(set(string), [])
-    manage_connections = optional(set(string), [])
-    architecture       = optional(string, "arm64")
-    runtime            = optional(string, "provided.al2023")
-    handler            = optional(string, "bootstrap")
-    memory_size        = optional(number, 256)
-    timeout            = optional(number, 10)
-    environment        = optional(map(string), {})
+    package                 = optional(string)
+    s3                      = optional(object({ bucket = string, key = string, version = optional(string) }))
+    arn                     = optional(string)
+    connections             = optional(set(string), [])
+    manage_connections      = optional(set(string), [])
+    policy_statements       = optional(list(object({ actions = list(string), resources = list(string) })), [])
+    architecture            = optional(string, "arm64")
+    runtime                 = optional(string, "provided.al2023")
+    handler                 = optional(string, "bootstrap")
+    memory_size             = optional(number, 256)
+    timeout                 = optional(number, 10)
+    environment             = optional(map(string), {})
+    layers                  = optional(list(string), [])
+    reserved_concurrency    = optional(number, -1)
+    provisioned_concurrency = optional(number, 0)
+    vpc                     = optional(object({ subnet_ids = set(string), security_group_ids = set(string) }))
+    tracing                 = optional(bool, false)
+    log_level               = optional(string)
+    log_retention_days      = optional(number)
+    failure_destination     = optional(object({ arn = string }))
   }))
+  default = {}
 
   validation {
     condition     = alltrue([for key in keys(var.functions) : can(regex("^[A-Za-z0-9-]{1,23}$", key))])
@@ -54,8 +121,8 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : (f.package == null) != (f.arn == null)])
-    error_message = "Each function takes either package, the path of a zip to make it from, or arn, an existing function; not both, not neither."
+    condition     = alltrue([for f in values(var.functions) : length([for way in [f.package, f.s3, f.arn] : way if way != null]) == 1])
+    error_message = "Each function takes one of package, the path of a zip to make it from, s3, a zip in a bucket, and arn, an existing function; not several, not none."
   }
 
   validation {
@@ -64,8 +131,12 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : f.arn == null || length(f.connections) + length(f.manage_connections) + length(f.environment) == 0])
-    error_message = "A function given by arn keeps its own role and environment: leave connections, manage_connections and environment out, and use the outputs of this module in its own stack."
+    condition = alltrue([for f in values(var.functions) : f.package != null || f.s3 != null || alltrue([
+      length(f.connections) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
+      f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
+      f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
+    ])])
+    error_message = "A function given by arn keeps its own role and configuration: leave all else out, and use the outputs policies, table_name and management_endpoint in its own stack."
   }
 
   validation {
@@ -84,38 +155,111 @@ variable "functions" {
   }
 
   validation {
+    condition     = alltrue([for f in values(var.functions) : f.memory_size >= 128 && f.memory_size <= 10240])
+    error_message = "A function's memory_size is 128 to 10240 MB."
+  }
+
+  validation {
     condition     = alltrue([for f in values(var.functions) : f.timeout >= 1 && f.timeout <= 29])
     error_message = "A function's timeout is 1 to 29 seconds: API Gateway waits no longer than 29 seconds for it."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.reserved_concurrency == -1 || f.reserved_concurrency >= 1])
+    error_message = "A function's reserved_concurrency is 1 or more, or -1 for none: with 0 it would never run."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.provisioned_concurrency >= 0 && (f.reserved_concurrency == -1 || f.provisioned_concurrency <= f.reserved_concurrency)])
+    error_message = "A function's provisioned_concurrency is 0 or more, and no more than its reserved_concurrency."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : length(f.layers) <= 5])
+    error_message = "A function takes 5 layers at most."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.vpc == null ? true : length(f.vpc.subnet_ids) > 0 && length(f.vpc.security_group_ids) > 0])
+    error_message = "A function's vpc takes at least one of subnet_ids and one of security_group_ids."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.log_level == null ? true : contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], f.log_level)])
+    error_message = "A function's log_level is TRACE, DEBUG, INFO, WARN or ERROR."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.log_retention_days == null ? true : contains(local.retention_days, f.log_retention_days)])
+    error_message = "A function's log_retention_days takes what CloudWatch Logs offers: ${join(", ", local.retention_days)}."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.failure_destination == null ? true : can(local.failure_actions[split(":", f.failure_destination.arn)[2]])])
+    error_message = "A function's failure_destination is the arn of an SQS queue, an SNS topic, a Lambda function or an EventBridge bus."
   }
 }
 
 variable "routes" {
   description = <<-EOT
     The routes, by route key: `$connect`, `$disconnect`, `$default`, or the value that `route_selection_expression` finds in
-    a message. Each goes to a `function` of the map above, or is answered with the fixed text of `mock` without any function.
+    a message. Each leads to one of: a function of the map above (many routes may share one), a fixed answer, an HTTP
+    endpoint, a queue, another AWS service.
 
     - `function`: the name of one in `functions`.
-    - `mock`: the text to answer, without `$` and `#`. Such a route is always two-way.
-    - `two_way`: whether what the function returns goes back to the client.
+    - `mock`: the text to answer, without `$` and `#`; no function runs. Such a route is always two-way.
+    - `http`: passes the message on to a `url`, by `method`. `headers` adds headers: a value in single quotes, or `context.` and a name; `connectionId` is there without being asked for.
+    - `queue`: puts the message into the SQS queue with this `arn`, with the attributes `connectionId`, `routeKey` and `requestId`; no function runs. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`; `kms_key` is the key's `arn` where the queue has one of yours.
+    - `service`: calls another AWS service: `uri` (`arn:aws:apigateway:REGION:SERVICE:action/NAME` or `…:path/PATH`), `method`, `headers`, `template` (the request's body, in API Gateway's template language), `policy_statements` for the route's own role, and `reply`.
+    - `two_way`: whether what the function or the HTTP endpoint returns goes back to the client.
     - `throttling_rate_limit`: messages a second, instead of the stage's limit.
     - `throttling_burst_limit`: messages at once, instead of the stage's limit.
+    - `api_key_required`: whether the request needs an API key of a usage plan for this stage.
+    - `request_model`: a JSON schema (draft 4) that messages must match; what does not is answered `Bad request body` and goes nowhere.
+    - `operation_name`: the operation's name in an exported definition.
   EOT
   type = map(object({
-    function               = optional(string)
-    mock                   = optional(string)
+    function = optional(string)
+    mock     = optional(string)
+    http = optional(object({
+      url     = string
+      method  = optional(string, "POST")
+      headers = optional(map(string), {})
+    }))
+    queue = optional(object({
+      arn     = string
+      kms_key = optional(object({ arn = string }))
+      reply   = optional(string)
+    }))
+    service = optional(object({
+      uri               = string
+      method            = optional(string, "POST")
+      headers           = optional(map(string), {})
+      template          = string
+      policy_statements = list(object({ actions = list(string), resources = list(string) }))
+      reply             = optional(string)
+    }))
     two_way                = optional(bool, false)
     throttling_rate_limit  = optional(number)
     throttling_burst_limit = optional(number)
+    api_key_required       = optional(bool, false)
+    request_model          = optional(string)
+    operation_name         = optional(string)
   }))
 
   validation {
-    condition     = length(var.routes) > 0
-    error_message = "An API needs a route. Start with $connect, $disconnect and $default."
+    condition     = length(var.routes) > 0 && length(var.routes) <= 300
+    error_message = "An API has 1 to 300 routes. Start with $connect, $disconnect and $default."
   }
 
   validation {
-    condition     = alltrue([for r in values(var.routes) : (r.function == null) != (r.mock == null)])
-    error_message = "Each route takes either function, the name of one in functions, or mock, the text to answer; not both, not neither."
+    condition     = alltrue([for key in keys(var.routes) : !startswith(key, "$") || contains(["$connect", "$disconnect", "$default"], key)])
+    error_message = "The route keys that start with $ are $connect, $disconnect and $default."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : length([for way in [r.function, r.mock, r.http, r.queue, r.service] : way if way != null]) == 1])
+    error_message = "Each route takes one of function, the name of one in functions, mock, the text to answer, http, queue and service; not several, not none."
   }
 
   validation {
@@ -124,25 +268,93 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for key, r in var.routes : !contains(["$connect", "$disconnect"], key) || (r.mock == null && !r.two_way)])
-    error_message = "$connect and $disconnect cannot answer: before the one and after the other there is no connection. Leave mock and two_way out."
+    condition = alltrue([for key, r in var.routes : !contains(["$connect", "$disconnect"], key) || alltrue([
+      r.mock == null, !r.two_way, try(r.queue.reply, null) == null, try(r.service.reply, null) == null,
+    ])])
+    error_message = "$connect and $disconnect cannot answer: before the one and after the other there is no connection. Leave mock, reply and two_way out."
   }
 
   validation {
-    condition     = alltrue([for r in values(var.routes) : r.mock == null ? true : !can(regex("[$#]", r.mock))])
-    error_message = "A mock's text holds neither $ nor #: API Gateway would read it as a template, and answer something else. Let a function answer instead."
+    condition     = alltrue([for r in values(var.routes) : !r.two_way || (r.queue == null && r.service == null)])
+    error_message = "A queue or a service answers with the text of its reply: use that instead of two_way."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for r in values(var.routes) : [for text in [r.mock, try(r.queue.reply, null), try(r.service.reply, null)] : text == null ? true : !can(regex("[$#]", text))]]))
+    error_message = "The text of a mock or a reply holds neither $ nor #: API Gateway would read it as a template, and answer something else. Let a function answer instead."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.http == null ? true : can(regex("^https?://", r.http.url))])
+    error_message = "The url of a route's http starts with https:// or http://."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.queue == null ? true : can(regex("^arn:[^:]+:sqs:[^:]+:[0-9]{12}:[^:]+$", r.queue.arn))])
+    error_message = "The arn of a route's queue has the form arn:aws:sqs:REGION:ACCOUNT:NAME."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.service == null ? true : can(regex("^arn:[^:]+:apigateway:[^:]+:[^:]+:(action|path)/", r.service.uri))])
+    error_message = "The uri of a route's service has the form arn:aws:apigateway:REGION:SERVICE:action/NAME, or path/PATH in place of action/NAME."
   }
 
   validation {
     condition     = alltrue([for r in values(var.routes) : coalesce(r.throttling_rate_limit, 1) > 0 && coalesce(r.throttling_burst_limit, 1) > 0])
     error_message = "A route's throttling limits are greater than 0: with 0 every request is answered 429."
   }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.request_model == null ? true : can(keys(jsondecode(r.request_model)))])
+    error_message = "A route's request_model is a JSON schema, as text: jsonencode({ type = \"object\", … })."
+  }
+
+  validation {
+    condition     = alltrue([for key in ["$connect", "$disconnect"] : try(var.routes[key].request_model, null) == null])
+    error_message = "$connect and $disconnect carry no message that a request_model could check: leave it out."
+  }
 }
 
-variable "route_selection_expression" {
-  description = "Where in a message the route key is found."
-  type        = string
-  default     = "$request.body.action"
+variable "authorizer" {
+  description = <<-EOT
+    Who may connect: null lets in whoever knows the URL. API Gateway asks on `$connect` alone, once for each connection.
+
+    - `function`: the name of one in `functions`, which answers with a policy; what it puts into its `context` comes with every later event of the connection.
+    - `identity_sources`: what a client has to bring along to be asked at all, such as `route.request.querystring.token` or `route.request.header.Authorization`; without it the answer is 401.
+    - `iam`: in place of a function: whether the handshake is signed, by someone who may `execute-api:Invoke` the `$connect` route.
+  EOT
+  type = object({
+    function         = optional(string)
+    identity_sources = optional(set(string), [])
+    iam              = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.authorizer == null ? true : (var.authorizer.function != null) != var.authorizer.iam
+    error_message = "authorizer takes either function, the name of one in functions, or iam = true; not both, not neither."
+  }
+
+  validation {
+    condition     = try(var.authorizer.function, null) == null ? true : contains(keys(var.functions), var.authorizer.function)
+    error_message = "The authorizer's function is not in functions: name one that is. An existing function is put there by its arn."
+  }
+
+  validation {
+    condition     = var.authorizer == null ? true : contains(keys(var.routes), "$connect")
+    error_message = "An authorizer is asked on $connect: add that to routes."
+  }
+
+  validation {
+    condition = var.authorizer == null ? true : alltrue([for source in var.authorizer.identity_sources :
+    can(regex("^(route\\.request\\.(header|querystring)|context|stageVariables)\\.[A-Za-z0-9._-]+$", source))])
+    error_message = "An identity source is route.request.header.NAME, route.request.querystring.NAME, context.NAME or stageVariables.NAME."
+  }
+
+  validation {
+    condition     = var.authorizer == null ? true : !var.authorizer.iam || length(var.authorizer.identity_sources) == 0
+    error_message = "With iam the signature is the identity: leave identity_sources out."
+  }
 }
 
 variable "throttling" {
@@ -164,26 +376,165 @@ variable "throttling" {
   }
 }
 
-variable "log_retention_days" {
-  description = "How long the functions' logs are kept, in days."
-  type        = number
-  default     = 30
+variable "connection_table" {
+  description = <<-EOT
+    The DynamoDB table of who is connected: made here, on demand and with a TTL, or brought along.
+
+    - `existing`: a table that exists: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own; see table.tf.
+    - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
+    - `point_in_time_recovery`: whether it can be restored. Connections live for two hours: mostly of use where rules ask for it.
+    - `deletion_protection`: whether it refuses to be destroyed.
+    - `shards`: over how many partitions a channel is spread, 1 to 64. One takes 1,000 joins a second; each costs a query in every broadcast. When it is made smaller, connections in the shards left out hear nothing until they reconnect.
+  EOT
+  type = object({
+    existing               = optional(object({ name = string, arn = string }))
+    kms_key                = optional(object({ arn = string }))
+    point_in_time_recovery = optional(bool, false)
+    deletion_protection    = optional(bool, false)
+    shards                 = optional(number, 1)
+  })
+  default = {}
 
   validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days takes what CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    condition     = var.connection_table.shards >= 1 && var.connection_table.shards <= 64 && floor(var.connection_table.shards) == var.connection_table.shards
+    error_message = "connection_table.shards is a whole number from 1 to 64."
+  }
+
+  validation {
+    condition     = var.connection_table.existing == null || !(var.connection_table.point_in_time_recovery || var.connection_table.deletion_protection)
+    error_message = "An existing connection_table keeps its own configuration: leave point_in_time_recovery and deletion_protection out."
   }
 }
 
-variable "log_level" {
-  description = "The least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR."
-  type        = string
-  default     = "INFO"
+variable "domain" {
+  description = <<-EOT
+    A domain name of your own for the API; null leaves it at the one that AWS gives.
+
+    - `name`: the domain name, such as `ws.example.com`. It serves WebSocket APIs alone.
+    - `certificate`: `arn` of a certificate for it, in the API's Region. Without it one is made, and validated in `hosted_zone`.
+    - `hosted_zone`: `id` of the Route 53 zone where the domain's records are made. Without it you make them: see the output `domain_target`.
+    - `mapping_key`: the path below the domain; without it the API is at the root.
+    - `disable_execute_api_endpoint`: whether the API answers under its domain alone.
+  EOT
+  type = object({
+    name                         = string
+    certificate                  = optional(object({ arn = string }))
+    hosted_zone                  = optional(object({ id = string }))
+    mapping_key                  = optional(string)
+    disable_execute_api_endpoint = optional(bool, false)
+  })
+  default = null
 
   validation {
-    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
-    error_message = "log_level is TRACE, DEBUG, INFO, WARN or ERROR."
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain.name))
+    error_message = "domain.name is a domain name in lower case, such as ws.example.com, without a scheme or a path."
   }
+
+  validation {
+    condition     = var.domain == null ? true : var.domain.certificate != null || var.domain.hosted_zone != null
+    error_message = "A domain takes a certificate, or a hosted_zone in which one can be validated, or both."
+  }
+
+  validation {
+    condition     = try(var.domain.mapping_key, null) == null ? true : can(regex("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", var.domain.mapping_key))
+    error_message = "domain.mapping_key takes letters, digits, hyphens and underscores, without a slash at its ends."
+  }
+}
+
+variable "logging" {
+  description = <<-EOT
+    What is logged, and how long it is kept. The functions' logs are always on. Those of API Gateway need the account's role for
+    logs: where your account has none yet, see the module `account-logging`.
+
+    - `retention_days`: how long every log group keeps what it holds.
+    - `kms_key`: `arn` of a key of yours that encrypts every log group; its policy has to let CloudWatch Logs use it.
+    - `function_level`: the least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
+    - `access_logs`: whether API Gateway logs a line for each connect, message and disconnect.
+    - `access_log_format`: the fields of that line, by name, from `$context`.
+    - `execution_level`: what API Gateway logs of its own doing: OFF, ERROR or INFO.
+    - `data_trace`: whether execution logs hold the messages themselves. They may be private: for debugging alone.
+    - `detailed_metrics`: whether there are metrics for each route, at CloudWatch's price.
+    - `account_role`: the output `role` of `account-logging`, where that is in the same stack: API Gateway's logs wait for it.
+  EOT
+  type = object({
+    retention_days    = optional(number, 30)
+    kms_key           = optional(object({ arn = string }))
+    function_level    = optional(string, "INFO")
+    access_logs       = optional(bool, false)
+    access_log_format = optional(map(string))
+    execution_level   = optional(string, "OFF")
+    data_trace        = optional(bool, false)
+    detailed_metrics  = optional(bool, false)
+    account_role      = optional(object({ arn = string }))
+  })
+  default = {}
+
+  validation {
+    condition     = contains(local.retention_days, var.logging.retention_days)
+    error_message = "logging.retention_days takes what CloudWatch Logs offers: ${join(", ", local.retention_days)}."
+  }
+
+  validation {
+    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], var.logging.function_level)
+    error_message = "logging.function_level is TRACE, DEBUG, INFO, WARN or ERROR."
+  }
+
+  validation {
+    condition     = contains(["OFF", "ERROR", "INFO"], var.logging.execution_level)
+    error_message = "logging.execution_level is OFF, ERROR or INFO."
+  }
+
+  validation {
+    condition     = !var.logging.data_trace || var.logging.execution_level == "INFO"
+    error_message = "logging.data_trace writes into execution logs of level INFO: set execution_level to that."
+  }
+
+  validation {
+    condition     = var.logging.access_log_format == null ? true : length(jsonencode(var.logging.access_log_format)) <= 3072
+    error_message = "logging.access_log_format is 3 KB at most."
+  }
+
+  validation {
+    condition     = var.logging.access_log_format == null || var.logging.access_logs
+    error_message = "logging.access_log_format is for access_logs: switch them on."
+  }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes.
+
+    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `integration_errors`: answers 4xx or 5xx of functions and other integrations.
+    - `client_errors`: requests that API Gateway refused itself.
+    - `execution_errors`: integrations that could not be called.
+    - `integration_latency_ms`: the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
+    - `function_errors`: failures of any one function.
+    - `function_throttles`: refusals of any one function for want of concurrency.
+    - `table_throttles`: reads or writes that the connection table, or its index, refused.
+  EOT
+  type = object({
+    actions                = optional(list(string), [])
+    integration_errors     = optional(number, 5)
+    client_errors          = optional(number, 100)
+    execution_errors       = optional(number, 5)
+    integration_latency_ms = optional(number, 5000)
+    function_errors        = optional(number, 1)
+    function_throttles     = optional(number, 1)
+    table_throttles        = optional(number, 10)
+  })
+  default = null
+
+  validation {
+    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
+    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+  }
+}
+
+variable "dashboard" {
+  description = "Whether a CloudWatch dashboard is made, of the API, its functions and its table."
+  type        = bool
+  default     = false
 }
 
 variable "tags" {

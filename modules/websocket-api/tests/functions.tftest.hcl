@@ -5,10 +5,9 @@ mock_provider "aws" {
 }
 
 variables {
-  name               = "chat"
-  log_retention_days = 7
-  log_level          = "DEBUG"
-  tags               = { team = "a" }
+  name    = "chat"
+  logging = { retention_days = 7, function_level = "DEBUG" }
+  tags    = { team = "a" }
   functions = {
     made      = { package = "tests/package.zip", environment = { GREETING = "hello" } }
     elsewhere = { arn = "arn:aws-cn:lambda:cn-north-1:210987654321:function:greeter" }
@@ -76,5 +75,93 @@ run "an_existing_function_is_only_invoked" {
   assert {
     condition     = output.functions["elsewhere"].role_name == null && output.functions["made"].log_group == "/aws/lambda/chat-made"
     error_message = jsonencode(output.functions)
+  }
+}
+
+run "a_function_gets_all_that_it_asks_for" {
+  variables {
+    functions = {
+      made = {
+        s3                      = { bucket = "packages", key = "made.zip", version = "v3" }
+        architecture            = "x86_64"
+        runtime                 = "python3.13"
+        handler                 = "app.handler"
+        memory_size             = 1024
+        timeout                 = 29
+        layers                  = ["arn:aws:lambda:eu-central-1:123456789012:layer:l:1"]
+        reserved_concurrency    = 20
+        provisioned_concurrency = 2
+        vpc                     = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+        tracing                 = true
+        log_level               = "WARN"
+        log_retention_days      = 90
+        failure_destination     = { arn = "arn:aws:sqs:eu-central-1:123456789012:failed" }
+      }
+    }
+    routes = { "$default" = { function = "made" } }
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this["made"].s3_bucket == "packages"
+      && aws_lambda_function.this["made"].s3_key == "made.zip"
+      && aws_lambda_function.this["made"].s3_object_version == "v3"
+      && aws_lambda_function.this["made"].filename == null
+      && aws_lambda_function.this["made"].architectures == tolist(["x86_64"])
+      && aws_lambda_function.this["made"].runtime == "python3.13"
+      && aws_lambda_function.this["made"].handler == "app.handler"
+      && aws_lambda_function.this["made"].memory_size == 1024
+      && aws_lambda_function.this["made"].timeout == 29
+      && aws_lambda_function.this["made"].layers == tolist(["arn:aws:lambda:eu-central-1:123456789012:layer:l:1"])
+      && aws_lambda_function.this["made"].reserved_concurrent_executions == 20
+      && aws_lambda_function.this["made"].tracing_config[0].mode == "Active"
+      && aws_lambda_function.this["made"].vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"])
+      && aws_lambda_function.this["made"].vpc_config[0].security_group_ids == toset(["sg-1"])
+      && aws_lambda_function.this["made"].logging_config[0].application_log_level == "WARN"
+      && aws_cloudwatch_log_group.function["made"].retention_in_days == 90
+      && aws_lambda_function_event_invoke_config.this["made"].destination_config[0].on_failure[0].destination == "arn:aws:sqs:eu-central-1:123456789012:failed"
+    )
+    error_message = jsonencode(aws_lambda_function.this["made"])
+  }
+
+  # Kept warm is a version; the routes follow the alias to whichever it is.
+  assert {
+    condition = (
+      aws_lambda_function.this["made"].publish
+      && aws_lambda_alias.warm["made"].name == "live"
+      && aws_lambda_alias.warm["made"].function_version == aws_lambda_function.this["made"].version
+      && aws_lambda_provisioned_concurrency_config.warm["made"].qualifier == "live"
+      && aws_lambda_provisioned_concurrency_config.warm["made"].provisioned_concurrent_executions == 2
+      && aws_apigatewayv2_integration.function["made"].integration_uri == aws_lambda_alias.warm["made"].invoke_arn
+      && aws_lambda_permission.route["$default"].qualifier == "live"
+    )
+    error_message = "the routes invoke what is kept warm"
+  }
+}
+
+run "unasked_a_function_gets_none_of_it" {
+  assert {
+    condition = (
+      !aws_lambda_function.this["made"].publish
+      && aws_lambda_function.this["made"].reserved_concurrent_executions == -1
+      && length(aws_lambda_function.this["made"].vpc_config) == 0
+      && aws_lambda_function.this["made"].tracing_config[0].mode == "PassThrough"
+      && length(aws_lambda_alias.warm) + length(aws_lambda_provisioned_concurrency_config.warm) + length(aws_lambda_function_event_invoke_config.this) == 0
+    )
+    error_message = jsonencode(aws_lambda_function.this["made"])
+  }
+}
+
+# Planned, not applied: what AWS will call the function, the queue, the key, the certificate and the zone is not known yet.
+run "what_is_not_known_yet_can_be_planned_with" {
+  command = plan
+
+  module {
+    source = "./tests/all-unknown"
+  }
+
+  assert {
+    condition     = module.websocket.stage == "live"
+    error_message = "the plan is made"
   }
 }

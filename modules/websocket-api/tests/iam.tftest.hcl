@@ -59,13 +59,13 @@ variables {
 run "without_intent_a_function_may_log_and_no_more" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["none"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-none:*" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-none:*"] },
     ]
     error_message = aws_iam_role_policy.function["none"].policy
   }
 
   assert {
-    condition     = length(aws_lambda_function.this["none"].environment[0].variables) == 0
+    condition     = length(aws_lambda_function.this["none"].environment) == 0
     error_message = "what it may not use it does not know"
   }
 }
@@ -73,14 +73,14 @@ run "without_intent_a_function_may_log_and_no_more" {
 run "write_puts_rows" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["connect"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-connect:*" },
-      { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-connect:*"] },
+      { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections"] },
     ]
     error_message = aws_iam_role_policy.function["connect"].policy
   }
 
   assert {
-    condition     = aws_lambda_function.this["connect"].environment[0].variables == tomap({ CONNECTION_TABLE = "chat-connections" })
+    condition     = aws_lambda_function.this["connect"].environment[0].variables == tomap({ CONNECTION_TABLE = "chat-connections", CONNECTION_SHARDS = "1" })
     error_message = jsonencode(aws_lambda_function.this["connect"].environment[0].variables)
   }
 }
@@ -88,11 +88,11 @@ run "write_puts_rows" {
 run "read_and_delete_and_post_are_exact" {
   assert {
     condition = jsondecode(aws_iam_role_policy.function["send"].policy).Statement == [
-      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-send:*" },
-      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
-      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection" },
-      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = "arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections" },
-      { Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*" },
+      { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-send:*"] },
+      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections"] },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection"] },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections"] },
+      { Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*"] },
     ]
     error_message = aws_iam_role_policy.function["send"].policy
   }
@@ -100,6 +100,7 @@ run "read_and_delete_and_post_are_exact" {
   assert {
     condition = aws_lambda_function.this["send"].environment[0].variables == tomap({
       CONNECTION_TABLE                         = "chat-connections"
+      CONNECTION_SHARDS                        = "1"
       AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/dev"
     })
     error_message = jsonencode(aws_lambda_function.this["send"].environment[0].variables)
@@ -108,7 +109,7 @@ run "read_and_delete_and_post_are_exact" {
 
 run "each_method_is_a_grant_of_its_own" {
   assert {
-    condition = [for s in jsondecode(aws_iam_role_policy.function["admin"].policy).Statement : s.Resource] == [
+    condition = [for s in jsondecode(aws_iam_role_policy.function["admin"].policy).Statement : s.Resource[0]] == [
       "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat-admin:*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/DELETE/@connections/*",
       "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/GET/@connections/*",
@@ -120,7 +121,7 @@ run "each_method_is_a_grant_of_its_own" {
 run "nothing_scans_and_nothing_is_granted_on_everything" {
   assert {
     condition = alltrue(flatten([for p in values(aws_iam_role_policy.function) : [
-      for s in jsondecode(p.policy).Statement : [s.Resource != "*", [for action in s.Action : action != "dynamodb:Scan" && !endswith(action, "*")]]
+      for s in jsondecode(p.policy).Statement : [s.Resource != ["*"], [for action in s.Action : action != "dynamodb:Scan" && !endswith(action, "*")]]
     ]]))
     error_message = "a policy is too wide"
   }
@@ -149,5 +150,58 @@ run "each_function_has_its_own_role_and_policy" {
   assert {
     condition     = alltrue([for key, p in aws_iam_role_policy.function : p.role == "chat-${key}"])
     error_message = jsonencode({ for key, p in aws_iam_role_policy.function : key => p.role })
+  }
+}
+
+run "what_is_outside_of_the_module_gets_the_same_policies" {
+  variables {
+    connection_table = { kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } }
+  }
+
+  assert {
+    condition = { for intent, policy in output.policies : intent => [for s in jsondecode(policy).Statement : "${s.Action[0]} ${s.Resource[0]}"] } == {
+      DELETE = ["execute-api:ManageConnections arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/DELETE/@connections/*"]
+      GET    = ["execute-api:ManageConnections arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/GET/@connections/*"]
+      POST   = ["execute-api:ManageConnections arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/POST/@connections/*"]
+      delete = [
+        "dynamodb:DeleteItem arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections",
+        "dynamodb:Query arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections/index/by-connection",
+        "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k",
+      ]
+      read  = ["dynamodb:Query arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
+      write = ["dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
+    }
+    error_message = jsonencode(output.policies)
+  }
+}
+
+run "what_else_a_function_is_given_is_granted_as_narrowly" {
+  variables {
+    functions = {
+      none = {
+        package             = "tests/package.zip"
+        tracing             = true
+        vpc                 = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+        failure_destination = { arn = "arn:aws:sns:eu-central-1:123456789012:failed" }
+        policy_statements   = [{ actions = ["dynamodb:UpdateItem"], resources = ["arn:aws:dynamodb:eu-central-1:123456789012:table/votes"] }]
+      }
+    }
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.function["none"].policy).Statement, 1, 5) == [
+      { Effect = "Allow", Action = ["sns:Publish"], Resource = ["arn:aws:sns:eu-central-1:123456789012:failed"] },
+      { Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] },
+      {
+        Effect = "Allow"
+        Action = [
+          "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+          "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = ["*"]
+      },
+      { Effect = "Allow", Action = ["dynamodb:UpdateItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/votes"] },
+    ]
+    error_message = aws_iam_role_policy.function["none"].policy
   }
 }

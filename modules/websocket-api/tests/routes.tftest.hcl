@@ -41,7 +41,7 @@ run "each_route_leads_to_its_integration" {
   }
 
   assert {
-    condition     = aws_apigatewayv2_route.this["ping"].target == "integrations/${aws_apigatewayv2_integration.mock["ping"].id}"
+    condition     = aws_apigatewayv2_route.this["ping"].target == "integrations/${aws_apigatewayv2_integration.route["ping"].id}"
     error_message = "ping leads to ${aws_apigatewayv2_route.this["ping"].target}"
   }
 
@@ -76,8 +76,8 @@ run "only_a_two_way_route_answers" {
   }
 
   assert {
-    condition     = aws_apigatewayv2_integration_response.mock["ping"].response_templates["$default"] == "{\"type\":\"pong\"}"
-    error_message = "the mock's answer: ${jsonencode(aws_apigatewayv2_integration_response.mock["ping"].response_templates)}"
+    condition     = aws_apigatewayv2_integration_response.reply["ping"].response_templates["$default"] == "{\"type\":\"pong\"}"
+    error_message = "the mock's answer: ${jsonencode(aws_apigatewayv2_integration_response.reply["ping"].response_templates)}"
   }
 }
 
@@ -106,5 +106,58 @@ run "the_endpoints_are_those_of_the_stage" {
   assert {
     condition     = output.management_endpoint == "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/dev"
     error_message = output.management_endpoint
+  }
+}
+
+run "a_route_says_what_it_takes" {
+  variables {
+    routes = {
+      "$default" = { function = "talk" }
+      "chat.send" = {
+        function         = "talk"
+        api_key_required = true
+        operation_name   = "SendMessage"
+        request_model    = jsonencode({ type = "object", required = ["message"] })
+      }
+    }
+    api_key_selection_expression = "$context.authorizer.usageIdentifierKey"
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_route.this["chat.send"].api_key_required
+      && aws_apigatewayv2_route.this["chat.send"].operation_name == "SendMessage"
+      && aws_apigatewayv2_route.this["chat.send"].model_selection_expression == "$request.body.action"
+      && aws_apigatewayv2_route.this["chat.send"].request_models == tomap({ "$default" = aws_apigatewayv2_model.request["chat.send"].name })
+      && !aws_apigatewayv2_route.this["$default"].api_key_required
+      && aws_apigatewayv2_route.this["$default"].model_selection_expression == null
+      && aws_apigatewayv2_route.this["$default"].request_models == null
+      && aws_apigatewayv2_api.this[0].api_key_selection_expression == "$context.authorizer.usageIdentifierKey"
+    )
+    error_message = jsonencode(aws_apigatewayv2_route.this)
+  }
+
+  # A model's name has letters and digits alone; two routes whose keys differ in other signs have two names.
+  assert {
+    condition = (
+      can(regex("^[A-Za-z0-9]+$", aws_apigatewayv2_model.request["chat.send"].name))
+      && jsondecode(aws_apigatewayv2_model.request["chat.send"].schema).required == ["message"]
+      && aws_apigatewayv2_model.request["chat.send"].content_type == "application/json"
+    )
+    error_message = jsonencode(aws_apigatewayv2_model.request)
+  }
+}
+
+run "keys_that_differ_in_signs_are_told_apart" {
+  variables {
+    routes = {
+      "chat.send" = { function = "talk", request_model = "{}" }
+      "chat-send" = { function = "talk", request_model = "{}" }
+    }
+  }
+
+  assert {
+    condition     = length(distinct(values(aws_apigatewayv2_model.request)[*].name)) == 2
+    error_message = jsonencode(values(aws_apigatewayv2_model.request)[*].name)
   }
 }

@@ -15,13 +15,13 @@ variables {
 
 run "by_default" {
   assert {
-    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 1000 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 500
-    error_message = jsonencode(aws_apigatewayv2_stage.this.default_route_settings)
+    condition     = aws_apigatewayv2_stage.this[0].default_route_settings[0].throttling_rate_limit == 1000 && aws_apigatewayv2_stage.this[0].default_route_settings[0].throttling_burst_limit == 500
+    error_message = jsonencode(aws_apigatewayv2_stage.this[0].default_route_settings)
   }
 
   assert {
-    condition     = aws_apigatewayv2_stage.this.name == "live"
-    error_message = aws_apigatewayv2_stage.this.name
+    condition     = aws_apigatewayv2_stage.this[0].name == "live"
+    error_message = aws_apigatewayv2_stage.this[0].name
   }
 }
 
@@ -31,7 +31,7 @@ run "a_route_overrides_one_limit_and_keeps_the_other" {
   }
 
   assert {
-    condition     = [for s in aws_apigatewayv2_stage.this.route_settings : [s.route_key, s.throttling_rate_limit, s.throttling_burst_limit]] == [["slow", 5, 20]]
-    error_message = jsonencode(aws_apigatewayv2_stage.this.route_settings)
+    condition     = [for s in aws_apigatewayv2_stage.this[0].route_settings : [s.route_key, s.throttling_rate_limit, s.throttling_burst_limit]] == [["slow", 5, 20]]
+    error_message = jsonencode(aws_apigatewayv2_stage.this[0].route_settings)
   }
 }

@@ -1,0 +1,77 @@
+locals {
+  api_dimensions   = { ApiId = try(local.api.id, null), Stage = var.stage }
+  table_dimensions = { TableName = try(local.table.name, null) }
+
+  # None, or one set: the list holds what was asked for, or nothing.
+  alarms = merge([for thresholds in var.create ? var.alarms[*] : [] : merge(
+    {
+      integration-errors = {
+        metric    = ["AWS/ApiGateway", "IntegrationError", local.api_dimensions]
+        threshold = thresholds.integration_errors
+        about     = "Functions or other integrations answer 4xx or 5xx."
+      }
+      client-errors = {
+        metric    = ["AWS/ApiGateway", "ClientError", local.api_dimensions]
+        threshold = thresholds.client_errors
+        about     = "API Gateway refuses requests: throttled, unauthorized, or not what a request model asks for."
+      }
+      execution-errors = {
+        metric    = ["AWS/ApiGateway", "ExecutionError", local.api_dimensions]
+        threshold = thresholds.execution_errors
+        about     = "API Gateway cannot call an integration."
+      }
+      integration-latency = {
+        metric     = ["AWS/ApiGateway", "IntegrationLatency", local.api_dimensions]
+        percentile = "p99"
+        periods    = 3
+        threshold  = thresholds.integration_latency_ms
+        about      = "Integrations are slow."
+      }
+      table-reads = {
+        metric    = ["AWS/DynamoDB", "ReadThrottleEvents", local.table_dimensions]
+        threshold = thresholds.table_throttles
+        about     = "The connection table refuses reads. More shards spread a channel over more partitions."
+      }
+      table-writes = {
+        metric    = ["AWS/DynamoDB", "WriteThrottleEvents", local.table_dimensions]
+        threshold = thresholds.table_throttles
+        about     = "The connection table refuses writes. More shards spread a channel over more partitions."
+      }
+      index-writes = {
+        metric    = ["AWS/DynamoDB", "WriteThrottleEvents", merge(local.table_dimensions, { GlobalSecondaryIndexName = local.connection_index })]
+        threshold = thresholds.table_throttles
+        about     = "The connection table's index refuses writes, and with it the table."
+      }
+    },
+    { for key, name in local.lambda_names : "${key}-errors" => {
+      metric    = ["AWS/Lambda", "Errors", { FunctionName = name }]
+      threshold = thresholds.function_errors
+      about     = "The function ${name} fails."
+    } },
+    { for key, name in local.lambda_names : "${key}-throttles" => {
+      metric    = ["AWS/Lambda", "Throttles", { FunctionName = name }]
+      threshold = thresholds.function_throttles
+      about     = "The function ${name} is refused for want of concurrency."
+    } },
+  )]...)
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${var.stage}-${each.key}"
+  alarm_description   = each.value.about
+  namespace           = each.value.metric[0]
+  metric_name         = each.value.metric[1]
+  dimensions          = each.value.metric[2]
+  statistic           = can(each.value.percentile) ? null : "Sum"
+  extended_statistic  = try(each.value.percentile, null)
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  period              = 300
+  evaluation_periods  = try(each.value.periods, 1)
+  treat_missing_data  = "notBreaching" # Where nothing happens, nothing is wrong.
+  alarm_actions       = var.alarms.actions
+  ok_actions          = var.alarms.actions
+  tags                = var.tags
+}

@@ -1,0 +1,107 @@
+# One integration per function, however many routes lead to it.
+resource "aws_apigatewayv2_integration" "function" {
+  for_each = toset(values(local.function_routes)[*].function)
+
+  api_id             = local.api.id
+  integration_type   = "AWS_PROXY"
+  integration_method = "POST"
+  integration_uri    = local.invoke_arns[each.key]
+
+  # A route that points at it would keep the old one from going.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# One permission per route: the function can be invoked by that route of that stage, and by no other.
+resource "aws_lambda_permission" "route" {
+  for_each = local.function_routes
+
+  action        = "lambda:InvokeFunction"
+  principal     = "apigateway.amazonaws.com"
+  function_name = local.function_names[each.value.function]
+  qualifier     = local.qualifiers[each.value.function]
+  source_arn    = "${local.stage_arn}/${each.key}"
+
+  # Where it has to be another, requests that come meanwhile are allowed by the old one.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+locals {
+  # The key of the one template that there is. In an expression, its dollar sign is escaped.
+  template_key = "$default"
+
+  # Where a route leads that has no function. The deployment's hash reads it too.
+  route_integrations = { for key, i in merge(
+    { for key, r in local.routes : key => { type = "MOCK", template = jsonencode({ statusCode = 200 }) } if r.mock != null },
+    { for key, r in local.routes : key => {
+      type    = "HTTP_PROXY"
+      uri     = r.http.url
+      method  = r.http.method
+      headers = merge({ connectionId = "context.connectionId" }, r.http.headers)
+    } if r.http != null },
+    { for key, r in local.routes : key => {
+      type     = "AWS"
+      uri      = "${replace(r.queue.arn, "/^(arn:[^:]+):sqs:([^:]+):.*$/", "$1:apigateway:$2:sqs:path/")}${join("/", slice(split(":", r.queue.arn), 4, 6))}"
+      method   = "POST"
+      headers  = { Content-Type = "'application/x-www-form-urlencoded'" }
+      template = join("&", concat(local.send_message, endswith(r.queue.arn, ".fifo") ? local.send_message_in_order : []))
+    } if r.queue != null },
+    { for key, r in local.routes : key => {
+      type     = "AWS"
+      uri      = r.service.uri
+      method   = r.service.method
+      headers  = r.service.headers
+      template = r.service.template
+    } if r.service != null },
+    ) : key => {
+    type     = i.type
+    uri      = try(i.uri, null)
+    method   = try(i.method, null)
+    template = try(i.template, null)
+    headers  = { for name, value in try(i.headers, {}) : "integration.request.header.${name}" => value }
+    reply    = local.replies[key]
+  } }
+
+  # SQS's own words. Every value is encoded: what a client says stays a value.
+  send_message = concat(
+    ["Action=SendMessage", "MessageBody=$util.urlEncode($input.body)"],
+    flatten([for number, name in ["connectionId", "requestId", "routeKey"] : [
+      "MessageAttribute.${number + 1}.Name=${name}",
+      "MessageAttribute.${number + 1}.Value.DataType=String",
+      "MessageAttribute.${number + 1}.Value.StringValue=$util.urlEncode($context.${name})",
+    ]]),
+  )
+  send_message_in_order = ["MessageGroupId=$util.urlEncode($context.connectionId)", "MessageDeduplicationId=$context.requestId"]
+}
+
+resource "aws_apigatewayv2_integration" "route" {
+  for_each = local.route_integrations
+
+  api_id                        = local.api.id
+  integration_type              = each.value.type
+  integration_method            = each.value.method
+  integration_uri               = each.value.uri
+  credentials_arn               = each.value.type == "AWS" ? aws_iam_role.route[each.key].arn : null
+  request_parameters            = each.value.headers
+  template_selection_expression = each.value.template == null ? null : "\\${local.template_key}"
+  request_templates             = each.value.template == null ? null : { (local.template_key) = each.value.template }
+  passthrough_behavior          = each.value.type == "AWS" ? "NEVER" : null
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# What API Gateway says in place of a mock, or of a service once it has answered 200.
+resource "aws_apigatewayv2_integration_response" "reply" {
+  for_each = { for key, i in local.route_integrations : key => i if i.reply != null }
+
+  api_id                        = local.api.id
+  integration_id                = aws_apigatewayv2_integration.route[each.key].id
+  integration_response_key      = "/200/"
+  template_selection_expression = "\\${local.template_key}"
+  response_templates            = { (local.template_key) = each.value.reply }
+}

@@ -1,0 +1,35 @@
+# A stack that makes what it hands to the module itself: at the first plan, no ARN of it is known.
+
+resource "aws_lambda_function" "greeter" {
+  function_name = "greeter"
+  role          = "arn:aws:iam::123456789012:role/greeter"
+  filename      = "tests/package.zip"
+}
+
+resource "aws_sqs_queue" "events" {}
+
+resource "aws_kms_key" "this" {}
+
+resource "aws_acm_certificate" "this" {
+  domain_name = "ws.example.com"
+}
+
+resource "aws_route53_zone" "this" {
+  name = "example.com"
+}
+
+module "websocket" {
+  source = "../.."
+
+  name             = "chat"
+  functions        = { greet = { arn = aws_lambda_function.greeter.arn }, f = { package = "tests/package.zip", failure_destination = aws_sqs_queue.events } }
+  routes           = { "$connect" = { function = "greet" }, "$default" = { function = "f" }, track = { queue = { arn = aws_sqs_queue.events.arn, kms_key = aws_kms_key.this } } }
+  authorizer       = { function = "greet" }
+  connection_table = { kms_key = aws_kms_key.this }
+  domain           = { name = "ws.example.com", hosted_zone = aws_route53_zone.this, certificate = aws_acm_certificate.this }
+  logging          = { kms_key = aws_kms_key.this }
+}
+
+output "stage" {
+  value = module.websocket.stage
+}
