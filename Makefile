@@ -67,6 +67,17 @@ lint: prerequisites ## Check format, lints and documentation of the Rust code, a
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --document-private-items
 	$(TERRAFORM) fmt -check -recursive -diff
 
+.PHONY: scan
+scan: .local/scan/.done | $(LOGS) ## Scan the Terraform code for what is unsafe (checkov; what it skips and why is in .checkov.yaml).
+	.local/scan/bin/checkov --directory . --config-file .checkov.yaml | tee $(LOGS)/scan.log
+	@! grep 'Parsing errors' $(LOGS)/scan.log # What cannot be read was not scanned.
+
+.local/scan/.done: requirements/scan.txt | prerequisites
+	@echo "Installing $< into .local/scan"
+	@$(PYTHON) -m venv .local/scan
+	@.local/scan/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 .PHONY: test-rust
 test-rust: venv | $(LOGS) ## Run the unit, integration and end-to-end tests.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log

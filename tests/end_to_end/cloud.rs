@@ -23,6 +23,7 @@ use local_cloud::{
     repository,
     stack::{REGION, Stack, point_at_emulator},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::{process::Command, sync::OnceCell};
 
@@ -66,6 +67,11 @@ impl Cloud {
         Ok(Self { stack, emulator, outputs: OnceCell::new(), logs })
     }
 
+    /// Sets a variable of the stack.
+    pub(crate) fn with(self, variable: &str, value: &str) -> Self {
+        Self { stack: self.stack.with(variable, value), ..self }
+    }
+
     /// An output of the stack, as it was when the first one was asked for.
     pub(crate) async fn output(&self, name: &str) -> Result<String> {
         let outputs = self.outputs.get_or_try_init(|| self.stack.outputs()).await?;
@@ -78,11 +84,24 @@ impl Cloud {
 
     /// What there is in the account, by service and name.
     pub(crate) async fn inventory(&self) -> Result<Vec<String>> {
+        self.script("inventory.py", &[]).await
+    }
+
+    /// Calls AWS, as botocore names it: a service, its operation, and the parameters.
+    pub(crate) async fn aws(&self, service: &str, operation: &str, parameters: &Value) -> Result<Value> {
+        self.script("aws.py", &[service, operation, &parameters.to_string()]).await
+    }
+
+    /// What a script beside this file prints.
+    async fn script<T: DeserializeOwned>(&self, name: &str, arguments: &[&str]) -> Result<T> {
         let mut command = Command::new(repository().join(".local/venv/bin/python"));
         point_at_emulator(&mut command, &self.emulator.endpoint);
-        command.arg(repository().join("tests/end_to_end/inventory.py")).stderr(Stdio::inherit());
+        command
+            .arg(repository().join("tests/end_to_end").join(name))
+            .args(arguments)
+            .stderr(Stdio::inherit());
         let output = command.output().await?;
-        ensure!(output.status.success(), "inventory.py failed");
+        ensure!(output.status.success(), "{name} failed: {arguments:?}");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 

@@ -6,6 +6,7 @@ mod cloud;
 mod dev;
 mod examples;
 mod least_privilege;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,8 @@ use end_to_end::harness;
 
 fn main() -> ExitCode {
     harness::run(|| {
-        let groups = [chat::trials(), least_privilege::trials(), examples::trials(), dev::trials()];
+        let groups =
+            [chat::trials(), least_privilege::trials(), upgrade::trials(), examples::trials(), dev::trials()];
         groups.into_iter().flatten().collect()
     })
 }

@@ -32,6 +32,18 @@ impl Client {
         Ok(Self { socket, heard: VecDeque::new() })
     }
 
+    /// The HTTP status with which the server refuses.
+    ///
+    /// # Errors
+    /// When it does not refuse, or does not answer.
+    pub async fn refused(url: &str) -> Result<u16> {
+        match connect_async(url).await {
+            Ok(_) => bail!("let in at {url}"),
+            Err(Error::Http(response)) => Ok(response.status().as_u16()),
+            Err(error) => Err(error).with_context(|| format!("no answer from {url}")),
+        }
+    }
+
     /// Sends a text.
     ///
     /// # Errors
@@ -45,13 +57,23 @@ impl Client {
     /// # Errors
     /// When it does not come in time, or the connection closes.
     pub async fn hear(&mut self, kind: &str) -> Result<Value> {
-        if let Some(at) = self.heard.iter().position(|frame| frame["type"] == kind) {
+        self.hear_with("type", kind).await
+    }
+
+    /// The next frame where this field has this value: for what API Gateway says itself, which has no type.
+    ///
+    /// # Errors
+    /// When it does not come in time, or the connection closes.
+    pub async fn hear_with(&mut self, field: &str, value: &str) -> Result<Value> {
+        if let Some(at) = self.heard.iter().position(|frame| frame[field] == value) {
             return self.heard.remove(at).context("it is there");
         }
         loop {
-            let frame = timeout(PATIENCE, self.frame());
-            let frame = frame.await.with_context(|| format!("no frame of type {kind} came"))??;
-            if frame["type"] == kind {
+            let Ok(frame) = timeout(PATIENCE, self.frame()).await else {
+                bail!("no frame of {field} {value} came, but {:?}", self.heard);
+            };
+            let frame = frame?;
+            if frame[field] == value {
                 return Ok(frame);
             }
             self.heard.push_back(frame);

@@ -1,42 +1,86 @@
-//! The README says what is so: its example is the one that is tested, its tables are those of the HCL, its
-//! targets are those of the Makefile.
+//! Every README says what is so: its examples are those that are tested, its tables are those of the HCL, its
+//! targets are those of the Makefile, and what it links to is there.
 //!
-//! Behind each `<!-- … -->` of README.md stands what this test finds in the code. After a change, write it
-//! there with `UPDATE_README=1 cargo test --workspace --test readme`.
+//! Behind each `<!-- … -->` stands what this test finds in the code. After a change, write it there with
+//! `UPDATE_README=1 cargo test --workspace --test readme`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use hcl::{Block, Body, Expression, TemplateExpr};
 use local_cloud::repository;
 
 #[test]
-fn the_example_and_the_tables_are_those_of_the_code() {
-    let path = repository().join("README.md");
-    let found = fs::read_to_string(&path).unwrap();
-    let expected = fill(&found);
-    if env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, &expected).unwrap();
-    } else {
-        assert!(
-            found == expected,
-            "README.md lags behind: UPDATE_README=1 cargo test --workspace --test readme"
-        );
+fn the_examples_and_the_tables_are_those_of_the_code() {
+    for path in readmes() {
+        let found = fs::read_to_string(&path).unwrap();
+        let expected = fill(&found);
+        if env::var_os("UPDATE_README").is_some() {
+            fs::write(&path, &expected).unwrap();
+        } else {
+            assert!(
+                found == expected,
+                "{} lags behind: UPDATE_README=1 cargo test --workspace --test readme",
+                path.display()
+            );
+        }
     }
 }
 
 #[test]
 fn every_target_that_is_named_exists() {
     let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let named = readme.split("make ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).next());
-    let targets: Vec<_> = named
-        .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
-        .collect();
-    assert!(targets.len() > 5, "{targets:?}");
-    for target in targets {
-        assert!(makefile.contains(&format!("\n{target}: ")), "there is no target {target}");
+    let mut named = 0;
+    for path in readmes() {
+        let text = fs::read_to_string(&path).unwrap();
+        // In code alone: elsewhere, "make" is a word.
+        for code in text.split('`').flat_map(|code| code.split('\n')) {
+            let Some(rest) = code.trim().strip_prefix("make ") else { continue };
+            let target = rest.split([' ', ')', ';']).next().unwrap();
+            if target.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+                assert!(
+                    makefile.contains(&format!("\n{target}: ")),
+                    "{}: there is no target {target}",
+                    path.display()
+                );
+                named += 1;
+            }
+        }
     }
+    assert!(named > 5, "{named}");
+}
+
+#[test]
+fn what_is_linked_to_is_there() {
+    let mut links = 0;
+    for path in readmes() {
+        let text = fs::read_to_string(&path).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !target.is_empty() && !target.contains("://") {
+                let file = path.parent().unwrap().join(target);
+                assert!(file.exists(), "{} links to {target}, which is not there", path.display());
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 10, "{links}");
+}
+
+/// The checkout's own README, and those of its modules and examples.
+fn readmes() -> Vec<PathBuf> {
+    let folders = ["modules", "examples"].map(|folder| fs::read_dir(repository().join(folder)).unwrap());
+    let folders = folders.into_iter().flatten().map(|folder| folder.unwrap().path());
+    [repository()]
+        .into_iter()
+        .chain(folders)
+        .map(|folder| folder.join("README.md"))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 /// The text with what follows each marker, up to the next blank line before other text, made anew.
@@ -105,7 +149,7 @@ fn inputs(module: &Path) -> String {
             attribute(&block, "default").map_or("required".to_owned(), |value| format!("`{}`", line(value)));
         let type_ = attribute(&block, "type").unwrap();
         let fields = fields(type_);
-        let short = if fields.is_empty() { line(type_) } else { short(type_) };
+        let short = short(&line(type_));
         let description = description(&block);
         writeln!(table, "| `{name}` | {} | `{short}` | {default} |", summary(&description)).unwrap();
         for (field, type_, default) in fields {
@@ -132,8 +176,20 @@ fn path(map: bool, field: &str) -> String {
     if map { format!("[*].{field}") } else { format!(".{field}") }
 }
 
-fn short(type_: &Expression) -> String {
-    if line(type_).starts_with("map(") { "map(object)".to_owned() } else { "object".to_owned() }
+/// A type without the fields of the objects in it.
+fn short(type_: &str) -> String {
+    let Some(start) = type_.find("object({") else { return type_.to_owned() };
+    let mut depth = 0;
+    let end = type_[start..].find(|sign| {
+        depth += match sign {
+            '(' => 1,
+            ')' => -1,
+            _ => return false,
+        };
+        depth == 0
+    });
+    let rest = &type_[start + end.unwrap() + 1..];
+    format!("{}object{}", &type_[..start], short(rest))
 }
 
 /// The fields of an object type, or of a map of objects: name, type, default.
@@ -148,9 +204,9 @@ fn fields(type_: &Expression) -> Vec<(String, String, String)> {
                     return (name.to_string(), line(type_), "required".to_owned());
                 };
                 match (call.name.name.as_str(), call.args.as_slice()) {
-                    ("optional", [type_]) => (name.to_string(), line(type_), "`null`".to_owned()),
+                    ("optional", [type_]) => (name.to_string(), short(&line(type_)), "`null`".to_owned()),
                     ("optional", [type_, default]) => {
-                        (name.to_string(), line(type_), format!("`{}`", line(default)))
+                        (name.to_string(), short(&line(type_)), format!("`{}`", line(default)))
                     }
                     _ => (name.to_string(), line(type_), "required".to_owned()),
                 }

@@ -1,0 +1,152 @@
+# The chat's functions with all that a backend in production is given: logs, alarms, a dashboard, a key of its own,
+# channels spread over partitions, messages checked before they cost anything. The authorizer and the domain have
+# examples of their own, ../authorized and ../custom-domain.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+variable "operators" {
+  description = "The ARNs of SNS topics that hear of alarms."
+  type        = list(string)
+  default     = []
+}
+
+module "websocket" {
+  source = "../../modules/websocket-api"
+
+  name            = "complete"
+  description     = "Everything that the module offers"
+  stage           = "prod"
+  stage_variables = { colour = "blue" }
+  ip_address_type = "dualstack"
+
+  functions = {
+    connect = {
+      package      = "${local.packages}/connect/bootstrap.zip"
+      connections  = ["write"]
+      memory_size  = 128
+      timeout      = 5
+      tracing      = true
+      log_level    = "WARN"
+      architecture = "arm64"
+    }
+    disconnect = {
+      package     = "${local.packages}/disconnect/bootstrap.zip"
+      connections = ["delete"]
+    }
+    send = {
+      package              = "${local.packages}/send/bootstrap.zip"
+      connections          = ["read", "delete"]
+      manage_connections   = ["POST"]
+      memory_size          = 512
+      timeout              = 29
+      reserved_concurrency = 5
+      failure_destination  = aws_sqs_queue.failed
+      log_retention_days   = 90
+    }
+  }
+
+  routes = {
+    "$connect"    = { function = "connect" }
+    "$disconnect" = { function = "disconnect" }
+    send = {
+      function               = "send"
+      two_way                = true
+      operation_name         = "SendMessage"
+      throttling_rate_limit  = 100
+      throttling_burst_limit = 50
+      request_model          = jsonencode({ type = "object", required = ["message"] })
+    }
+    ping  = { mock = jsonencode({ type = "pong" }) }
+    track = { queue = { arn = aws_sqs_queue.tracked.arn, reply = jsonencode({ type = "queued" }) } }
+  }
+
+  throttling = { rate_limit = 2000, burst_limit = 1000 }
+
+  connection_table = {
+    kms_key                = aws_kms_key.this
+    point_in_time_recovery = true
+    deletion_protection    = false # true, where it must not be lost
+    shards                 = 4
+  }
+
+  logging = {
+    retention_days   = 14
+    kms_key          = aws_kms_key.this
+    access_logs      = true
+    execution_level  = "ERROR"
+    detailed_metrics = true
+    account_role     = module.account_logging.role
+  }
+
+  alarms    = { actions = var.operators, integration_latency_ms = 2000 }
+  dashboard = true
+  tags      = { team = "realtime" }
+}
+
+# The account's role for API Gateway's logs. Where your account has one, leave this out, and account_role too.
+module "account_logging" {
+  source = "../../modules/account-logging"
+}
+
+locals {
+  packages = "../../target/lambda" # where `make build` leaves them
+}
+
+resource "aws_sqs_queue" "tracked" {
+  name                    = "complete-tracked"
+  sqs_managed_sse_enabled = true
+}
+
+resource "aws_sqs_queue" "failed" {
+  name                    = "complete-failed"
+  sqs_managed_sse_enabled = true
+}
+
+# One key for the table and the logs, with what CloudWatch Logs needs to use it.
+resource "aws_kms_key" "this" {
+  description         = "complete"
+  enable_key_rotation = true
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = "kms:*"
+        Resource  = "*"
+        Principal = { AWS = "arn:${data.aws_partition.this.partition}:iam::${data.aws_caller_identity.this.account_id}:root" }
+      },
+      {
+        Effect    = "Allow"
+        Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        Resource  = "*"
+        Principal = { Service = "logs.amazonaws.com" }
+      },
+    ]
+  })
+}
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+output "websocket_url" {
+  value = module.websocket.websocket_url
+}
+
+output "table_name" {
+  value = module.websocket.table_name
+}
+
+output "dashboard_name" {
+  value = module.websocket.dashboard_name
+}
