@@ -35,3 +35,38 @@ run "a_route_overrides_one_limit_and_keeps_the_other" {
     error_message = jsonencode(aws_apigatewayv2_stage.this[0].route_settings)
   }
 }
+
+run "the_api_and_the_stage_are_named_described_and_tagged" {
+  variables {
+    description     = "For the tests"
+    stage           = "dev"
+    stage_variables = { colour = "blue" }
+    tags            = { team = "a" }
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_api.this[0].name == "chat"
+      && aws_apigatewayv2_api.this[0].description == "For the tests"
+      && aws_apigatewayv2_api.this[0].protocol_type == "WEBSOCKET"
+      && aws_apigatewayv2_api.this[0].route_selection_expression == "$request.body.action"
+      && aws_apigatewayv2_api.this[0].api_key_selection_expression == "$request.header.x-api-key"
+      && aws_apigatewayv2_stage.this[0].name == "dev"
+      && aws_apigatewayv2_stage.this[0].stage_variables == tomap({ colour = "blue" })
+    )
+    error_message = jsonencode([aws_apigatewayv2_api.this, aws_apigatewayv2_stage.this])
+  }
+
+  assert {
+    condition = alltrue([for tags in [
+      aws_apigatewayv2_api.this[0].tags, aws_apigatewayv2_stage.this[0].tags, aws_dynamodb_table.connections[0].tags,
+      aws_lambda_function.this["f"].tags, aws_iam_role.function["f"].tags, aws_cloudwatch_log_group.function["f"].tags,
+    ] : tags == tomap({ team = "a" })])
+    error_message = "something has no tags"
+  }
+
+  assert {
+    condition     = output.api_id == "a1b2c3d4e5" && output.api_arn == "arn:aws:apigateway:eu-central-1::/apis/a1b2c3d4e5" && output.execution_arn == "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5" && output.stage == "dev" && output.stage_arn == aws_apigatewayv2_stage.this[0].arn
+    error_message = "another stack cannot name the API"
+  }
+}
