@@ -78,6 +78,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
         request_id = event.request_id,
         delivered = delivery.delivered,
         gone,
+        slow = delivery.slow,
         failed = delivery.failed,
         "sent",
     );
@@ -86,6 +87,6 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
         request_id: &event.request_id,
         delivered: delivery.delivered,
         gone,
-        failed: delivery.failed,
+        failed: delivery.failed + delivery.slow,
     }))
 }

@@ -48,6 +48,8 @@ struct Fake {
     delivered: HashMap<String, Vec<String>>,
     under_way: usize,
     most_under_way: usize,
+    /// How many posts are taken at once; the rest is answered 429.
+    room: Option<usize>,
 }
 
 impl Connections {
@@ -69,6 +71,11 @@ impl Connections {
     /// From now on this connection answers so.
     pub fn set(&self, connection_id: &str, answer: Answer) {
         self.state.lock().unwrap().answers.insert(connection_id.to_owned(), answer);
+    }
+
+    /// From now on posts beyond so many at once are answered 429, whoever they are for: the account's rate is exceeded.
+    pub fn take_no_more_at_once_than(&self, posts: usize) {
+        self.state.lock().unwrap().room = Some(posts);
     }
 
     /// What was delivered to this connection, in order.
@@ -95,7 +102,9 @@ async fn answer(State(state): State<Arc<Mutex<Fake>>>, Path(id): Path<String>, b
         let posts = fake.posts.entry(id.clone()).or_default();
         *posts += 1;
         let posts_before = *posts - 1;
-        (fake.answers.get(&id).copied().unwrap_or(Answer::Deliver), posts_before)
+        let answer = fake.answers.get(&id).copied().unwrap_or(Answer::Deliver);
+        let is_too_much = fake.room.is_some_and(|room| fake.under_way > room);
+        (if is_too_much { Answer::Refuse(429) } else { answer }, posts_before)
     };
     let status = match answer {
         Answer::Deliver => 200,

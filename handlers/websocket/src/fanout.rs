@@ -9,7 +9,11 @@ use aws_sdk_apigatewaymanagement::{
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{connection::ConnectionId, error::chain};
+use crate::{
+    connection::ConnectionId,
+    error::chain,
+    pace::{Pace, Refusal},
+};
 
 /// How a message is posted to many connections.
 #[derive(Clone, Debug)]
@@ -21,18 +25,29 @@ pub struct Fanout {
 /// How many posts are under way at once, and how often a failed one is tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// The most posts under way at once.
+    /// The most posts under way at once. Where the account's rate is exceeded, fewer are.
     pub concurrency: usize,
-    /// How often a post is tried, the first time included.
+    /// How often a post is tried, the first time included: one that a server's fault or nothing answers, or one to a
+    /// client that alone does not keep up.
     pub attempts: u32,
-    /// The longest wait before the second attempt; it doubles from attempt to attempt, and the wait is
-    /// drawn at random below it.
+    /// The longest wait before the second attempt; it doubles from attempt to attempt up to [`LONGEST_WAIT`], and
+    /// the wait is drawn at random below it.
     pub backoff: Duration,
+    /// For how long a post is tried again while the account's rate is exceeded.
+    pub patience: Duration,
 }
+
+/// The longest wait between two attempts.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { concurrency: 128, attempts: 3, backoff: Duration::from_millis(100) }
+        Self {
+            concurrency: 128,
+            attempts: 3,
+            backoff: Duration::from_millis(100),
+            patience: Duration::from_secs(10),
+        }
     }
 }
 
@@ -43,7 +58,9 @@ pub struct Delivery<R> {
     pub delivered: u64,
     /// The recipients whose connection is closed.
     pub gone: Vec<R>,
-    /// How many connections could not be reached, though they may be alive.
+    /// How many connections were given up because their client does not keep up.
+    pub slow: u64,
+    /// How many connections could not be reached for another reason, though they may be alive.
     pub failed: u64,
 }
 
@@ -51,6 +68,7 @@ pub struct Delivery<R> {
 enum Outcome {
     Delivered,
     Gone,
+    Slow,
     Failed,
 }
 
@@ -71,16 +89,19 @@ impl Fanout {
         recipients: impl Stream<Item = Result<R, E>>,
         deadline: Instant,
     ) -> (Delivery<R>, Result<(), E>) {
+        let pace = Pace::new(self.policy.concurrency);
         let posts = recipients.map(async |recipient| {
             let recipient = recipient?;
-            Ok((self.post_before(deadline, recipient.as_ref(), message).await, recipient))
+            let post = self.post_to(recipient.as_ref(), message, &pace, deadline);
+            Ok((timeout_at(deadline, post).await.unwrap_or(Outcome::Failed), recipient))
         });
         let mut posts = pin!(posts.buffer_unordered(self.policy.concurrency));
-        let (mut delivery, mut read) = (Delivery { delivered: 0, gone: vec![], failed: 0 }, Ok(()));
+        let (mut delivery, mut read) = (Delivery { delivered: 0, gone: vec![], slow: 0, failed: 0 }, Ok(()));
         while let Some(post) = posts.next().await {
             match post {
                 Ok((Outcome::Delivered, _)) => delivery.delivered += 1,
                 Ok((Outcome::Gone, recipient)) => delivery.gone.push(recipient),
+                Ok((Outcome::Slow, _)) => delivery.slow += 1,
                 Ok((Outcome::Failed, _)) => delivery.failed += 1,
                 Err(error) => read = Err(error),
             }
@@ -88,36 +109,50 @@ impl Fanout {
         (delivery, read)
     }
 
-    async fn post_before(&self, deadline: Instant, id: &ConnectionId, message: &str) -> Outcome {
+    async fn post_to(&self, id: &ConnectionId, message: &str, pace: &Pace, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
-            return Outcome::Failed;
+            return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
         }
-        timeout_at(deadline, self.post_to(id, message)).await.unwrap_or(Outcome::Failed)
-    }
-
-    async fn post_to(&self, id: &ConnectionId, message: &str) -> Outcome {
-        let mut attempt = 1;
+        let out_of_patience = Instant::now() + self.policy.patience;
+        let (mut attempts, mut waits) = (1, 0);
         loop {
+            let turn = pace.turn().await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
             let Err(error) = post.send().await else {
+                turn.passed();
                 return Outcome::Delivered;
             };
-            if status(&error) == Some(410) {
-                return Outcome::Gone;
+            let has_attempts = attempts < self.policy.attempts;
+            let (outcome, again) = if status(&error) == Some(429) {
+                match turn.refused() {
+                    Refusal::Rate => (Outcome::Failed, Instant::now() < out_of_patience),
+                    Refusal::SlowClient => {
+                        attempts += 1;
+                        (Outcome::Slow, has_attempts)
+                    }
+                }
+            } else {
+                turn.passed();
+                if status(&error) == Some(410) {
+                    return Outcome::Gone;
+                }
+                attempts += 1;
+                (Outcome::Failed, has_attempts && is_transient(&error))
+            };
+            if !again {
+                tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");
+                return outcome;
             }
-            if attempt >= self.policy.attempts || !is_transient(&error) {
-                tracing::warn!(connection_id = %id, attempt, error = chain(&error), "a post failed");
-                return Outcome::Failed;
-            }
-            tokio::time::sleep(self.policy.wait_after(attempt)).await;
-            attempt += 1;
+            drop(turn); // Another's post takes it while this one waits.
+            tokio::time::sleep(self.policy.wait(waits)).await;
+            waits += 1;
         }
     }
 }
 
 impl Policy {
-    fn wait_after(&self, attempt: u32) -> Duration {
-        (self.backoff * 2u32.saturating_pow(attempt - 1)).mul_f64(fastrand::f64())
+    fn wait(&self, waits: u32) -> Duration {
+        self.backoff.saturating_mul(2u32.saturating_pow(waits)).min(LONGEST_WAIT).mul_f64(fastrand::f64())
     }
 }
 
@@ -127,10 +162,10 @@ fn status(error: &PostError) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// Whether the same post may succeed later: throttled, a server's fault, or no answer at all.
+/// Whether the same post may succeed later: a server's fault, or no answer at all.
 fn is_transient(error: &PostError) -> bool {
     match status(error) {
-        Some(status) => status == 429 || status >= 500,
+        Some(status) => status >= 500,
         None => !matches!(error, SdkError::ConstructionFailure(_)),
     }
 }

@@ -41,6 +41,7 @@ pub mod error;
 pub mod event;
 pub mod fanout;
 pub mod frame;
+mod pace;
 pub mod registry;
 pub mod reply;
 pub mod runtime;

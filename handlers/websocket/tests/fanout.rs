@@ -11,7 +11,12 @@ use lambda_websocket::{
 use testkit::connections::{Answer, Connections};
 use tokio::time::Instant;
 
-const QUICK: Policy = Policy { concurrency: 16, attempts: 3, backoff: Duration::from_millis(1) };
+const QUICK: Policy = Policy {
+    concurrency: 16,
+    attempts: 3,
+    backoff: Duration::from_millis(1),
+    patience: Duration::from_millis(300),
+};
 
 fn id(text: &str) -> ConnectionId {
     ConnectionId::parse(text).unwrap()
@@ -34,7 +39,7 @@ async fn everyone_gets_the_message_once() {
     let ids: Vec<_> = (0..300).map(|n| format!("c{n}=")).collect();
     let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
     let delivery = post(&connections, QUICK, &borrowed).await;
-    assert_eq!(delivery, Delivery { delivered: 300, gone: vec![], failed: 0 });
+    assert_eq!(delivery, Delivery { delivered: 300, gone: vec![], slow: 0, failed: 0 });
     for id in &ids {
         assert_eq!(connections.delivered_to(id), ["hello"]);
     }
@@ -57,7 +62,7 @@ async fn a_closed_connection_is_gone_at_the_first_post() {
     let connections = Connections::start().await;
     connections.set("gone=", Answer::Refuse(410));
     let delivery = post(&connections, QUICK, &["live=", "gone=", "other="]).await;
-    assert_eq!(delivery, Delivery { delivered: 2, gone: vec![id("gone=")], failed: 0 });
+    assert_eq!(delivery, Delivery { delivered: 2, gone: vec![id("gone=")], slow: 0, failed: 0 });
     assert_eq!(connections.posts_to("gone="), 1);
 }
 
@@ -67,20 +72,66 @@ async fn what_may_pass_is_tried_again() {
         let connections = Connections::start().await;
         connections.set("slow=", Answer::RefuseFirst(status, 2));
         let delivery = post(&connections, QUICK, &["slow=", "live="]).await;
-        assert_eq!(delivery, Delivery { delivered: 2, gone: vec![], failed: 0 }, "{status}");
+        assert_eq!(delivery, Delivery { delivered: 2, gone: vec![], slow: 0, failed: 0 }, "{status}");
         assert_eq!(connections.posts_to("slow="), 3, "{status}");
     }
 }
 
 #[tokio::test]
 async fn what_does_not_pass_is_given_up_on_and_the_rest_goes_on() {
-    for (status, posts) in [(400, 1), (403, 1), (413, 1), (429, 3), (500, 3)] {
+    for (status, posts) in [(400, 1), (403, 1), (413, 1), (500, 3)] {
         let connections = Connections::start().await;
         connections.set("bad=", Answer::Refuse(status));
         let delivery = post(&connections, QUICK, &["bad=", "live="]).await;
-        assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], failed: 1 }, "{status}");
+        assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], slow: 0, failed: 1 }, "{status}");
         assert_eq!(connections.posts_to("bad="), posts, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_alone_does_not_keep_up_is_given_up_on_and_slows_nobody_down() {
+    let connections = Connections::start().await;
+    connections.set("slow=", Answer::Refuse(429));
+    let ids: Vec<_> = (0..400).map(|n| format!("c{n}=")).chain(["slow=".to_owned()]).collect();
+    for id in &ids[..400] {
+        connections.set(id, Answer::DeliverAfter(Duration::from_millis(5)));
+    }
+    let borrowed: Vec<_> = ids.iter().rev().map(String::as_str).collect();
+    // Between two attempts, as outside of tests, many others get through.
+    let policy = Policy { backoff: Duration::from_millis(20), ..QUICK };
+    let delivery = post(&connections, policy, &borrowed).await;
+    assert_eq!(delivery, Delivery { delivered: 400, gone: vec![], slow: 1, failed: 0 });
+    assert!(connections.posts_to("slow=") < 10, "{}", connections.posts_to("slow="));
+    assert_eq!(connections.most_under_way(), 16);
+}
+
+#[tokio::test]
+async fn where_the_accounts_rate_is_exceeded_fewer_are_posted_at_once_until_everyone_has_the_message() {
+    let connections = Connections::start().await;
+    connections.take_no_more_at_once_than(3);
+    let ids: Vec<_> = (0..300).map(|n| format!("c{n}=")).collect();
+    for id in &ids {
+        connections.set(id, Answer::DeliverAfter(Duration::from_millis(2)));
+    }
+    let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
+    let patient = Policy { patience: Duration::from_secs(60), ..QUICK };
+    let delivery = post(&connections, patient, &borrowed).await;
+    // Measured: all of them in 366 posts. One may be unlucky three times, and be taken for slow.
+    assert!(delivery.delivered >= 295, "{delivery:?}");
+    let posts: usize = ids.iter().map(|id| connections.posts_to(id)).sum();
+    assert!(posts < 900, "{posts} posts for 300 messages");
+}
+
+#[tokio::test]
+async fn when_nobody_gets_through_patience_ends() {
+    let connections = Connections::start().await;
+    connections.take_no_more_at_once_than(0);
+    let ids: Vec<_> = (0..50).map(|n| format!("c{n}=")).collect();
+    let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
+    let start = Instant::now();
+    let delivery = post(&connections, QUICK, &borrowed).await;
+    assert_eq!((delivery.delivered, delivery.slow + delivery.failed), (0, 50));
+    assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -89,14 +140,14 @@ async fn a_post_that_is_never_answered_is_given_up_on() {
     connections.set("mute=", Answer::Never);
     let once = Policy { attempts: 1, ..QUICK };
     let delivery = post(&connections, once, &["mute=", "live="]).await;
-    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], failed: 1 });
+    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![], slow: 0, failed: 1 });
 }
 
 #[tokio::test]
 async fn nobody_to_reach_is_no_error() {
     let connections = Connections::start().await;
     let delivery = post(&connections, QUICK, &[]).await;
-    assert_eq!(delivery, Delivery { delivered: 0, gone: vec![], failed: 0 });
+    assert_eq!(delivery, Delivery { delivered: 0, gone: vec![], slow: 0, failed: 0 });
 }
 
 #[tokio::test]
@@ -108,7 +159,7 @@ async fn recipients_that_cannot_be_read_to_the_end_are_an_error() {
     let (delivery, result) =
         Fanout::new(connections.client(), QUICK).post("hello", stream::iter(read), in_time()).await;
     assert_eq!(result, Err("the table is away"));
-    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![id("gone=")], failed: 0 });
+    assert_eq!(delivery, Delivery { delivered: 1, gone: vec![id("gone=")], slow: 0, failed: 0 });
 }
 
 #[tokio::test]
@@ -122,6 +173,6 @@ async fn who_is_not_reached_by_the_deadline_has_failed() {
     let (start, soon) = (Instant::now(), Duration::from_millis(500));
     let (delivery, _) =
         Fanout::new(connections.client(), QUICK).post("hello", recipients, start + soon).await;
-    assert_eq!(delivery, Delivery { delivered: 20, gone: vec![], failed: 20 });
+    assert_eq!(delivery, Delivery { delivered: 20, gone: vec![], slow: 0, failed: 20 });
     assert!(start.elapsed() < 4 * soon, "it took {:?}", start.elapsed());
 }
