@@ -89,6 +89,7 @@ module "websocket" {
 
   alarms    = { actions = var.operators, integration_latency_ms = 2000 }
   dashboard = true
+  metrics   = true
   tags      = { team = "realtime" }
 }
 

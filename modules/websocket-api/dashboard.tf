@@ -15,6 +15,10 @@ resource "aws_cloudwatch_dashboard" "this" {
       { title = "Functions: throttles", stat = "Sum", metrics = [for f in values(local.lambda_names) : ["AWS/Lambda", "Throttles", "FunctionName", f]] },
       { title = "Table: units used", stat = "Sum", metrics = [for m in ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"] : ["AWS/DynamoDB", m, "TableName", local.table.name]] },
       { title = "Table: throttled", stat = "Sum", metrics = [for m in ["ReadThrottleEvents", "WriteThrottleEvents"] : ["AWS/DynamoDB", m, "TableName", local.table.name]] },
+      { title = "Connections opened and closed", stat = "Sum", metrics = [for m in ["ConnectionsOpened", "ConnectionsClosed"] : [local.metrics_namespace, m] if var.metrics] },
+      { title = "Posts, by what became of them", stat = "Sum", metrics = [for m in ["Delivered", "Gone", "Slow", "Failed", "RateLimited"] : [local.metrics_namespace, m] if var.metrics] },
+      { title = "Messages", stat = "Sum", metrics = [for m in ["Messages"] : [local.metrics_namespace, m] if var.metrics] },
+      { title = "Delivery time (p99), ms", stat = "p99", metrics = [for m in ["DeliveryTime"] : [local.metrics_namespace, m] if var.metrics] },
       ] : graph if length(graph.metrics) > 0] : {
       type   = "metric"
       x      = number % 2 * 12

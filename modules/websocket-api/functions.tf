@@ -35,8 +35,10 @@ locals {
     length(f.connections) > 0 ? { CONNECTION_TABLE = local.table.name, CONNECTION_SHARDS = tostring(var.connection_table.shards) } : {},
     # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
     length(f.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
+    var.metrics ? { METRICS_NAMESPACE = local.metrics_namespace } : {},
     f.environment,
   ) }
+  metrics_namespace = "WebSocket/${var.name}"
 }
 
 resource "aws_lambda_function" "this" {

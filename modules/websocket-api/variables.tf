@@ -81,7 +81,7 @@ variable "functions" {
     - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds, 29 at most: API Gateway waits no longer.
-    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, and `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does.
+    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
     - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
@@ -533,6 +533,12 @@ variable "alarms" {
 
 variable "dashboard" {
   description = "Whether a CloudWatch dashboard is made, of the API, its functions and its table."
+  type        = bool
+  default     = false
+}
+
+variable "metrics" {
+  description = "Whether the functions of this repository count connections, messages and what became of each post, in the CloudWatch namespace `WebSocket/NAME`: nine metrics, written with their logs, at CloudWatch's price."
   type        = bool
   default     = false
 }

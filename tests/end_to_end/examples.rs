@@ -201,6 +201,7 @@ async fn complete() -> Result<()> {
         client.say(r#"{"action":"ping"}"#).await?;
         client.hear("pong").await?;
 
+        cloud.logs(&["complete-send: ", r#""Namespace":"WebSocket/complete""#, r#""Delivered":5"#]).await?;
         let dashboard = json!({"DashboardName": cloud.output("dashboard_name").await?});
         let dashboard = cloud.aws("cloudwatch", "get_dashboard", &dashboard).await?;
         ensure!(dashboard["DashboardBody"].as_str().is_some_and(|body| body.contains("complete-send")));

@@ -1,6 +1,8 @@
 //! The function of `$connect`: lets a client in and registers its connection.
 
-use lambda_websocket::{channel::Channel, error::Error, event::Connect, registry::Registry, reply::Reply};
+use lambda_websocket::{
+    channel::Channel, error::Error, event::Connect, registry::Registry, reply::Reply, telemetry,
+};
 
 /// The environment variable with the sub-protocols to accept, separated by commas. Unset: none.
 pub const SUBPROTOCOLS: &str = "SUBPROTOCOLS";
@@ -34,5 +36,6 @@ pub async fn connect(admission: &Admission, event: Connect) -> Result<Reply, Err
     let Connect { connection, request_id, subprotocols } = event;
     admission.registry.add(&Channel::everyone(), &connection).await?;
     tracing::info!(connection_id = %connection.id, request_id, "connected");
+    telemetry::count(telemetry::CONNECTIONS_OPENED, 1);
     Ok(admission.choose(subprotocols).map_or_else(Reply::empty, Reply::subprotocol))
 }

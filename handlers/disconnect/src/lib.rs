@@ -1,6 +1,6 @@
 //! The function of `$disconnect`: forgets a connection.
 
-use lambda_websocket::{error::Error, event::Disconnect, registry::Registry, reply::Reply};
+use lambda_websocket::{error::Error, event::Disconnect, registry::Registry, reply::Reply, telemetry};
 
 /// Deletes every row of the connection. The event can come twice, and late: to forget again is no error.
 ///
@@ -11,5 +11,6 @@ pub async fn disconnect(registry: &Registry, event: Disconnect) -> Result<Reply,
     let Disconnect { connection_id, request_id, status_code, reason } = event;
     registry.remove(&connection_id).await?;
     tracing::info!(%connection_id, request_id, status_code, reason, "disconnected");
+    telemetry::count(telemetry::CONNECTIONS_CLOSED, 1);
     Ok(Reply::empty())
 }

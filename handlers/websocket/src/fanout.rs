@@ -13,6 +13,7 @@ use crate::{
     connection::ConnectionId,
     error::chain,
     pace::{Pace, Refusal},
+    telemetry,
 };
 
 /// How a message is posted to many connections.
@@ -89,7 +90,8 @@ impl Fanout {
         recipients: impl Stream<Item = Result<R, E>>,
         deadline: Instant,
     ) -> (Delivery<R>, Result<(), E>) {
-        let pace = Pace::new(self.policy.concurrency);
+        let (start, pace) = (Instant::now(), Pace::new(self.policy.concurrency));
+        telemetry::count(telemetry::MESSAGES, 1);
         let posts = recipients.map(async |recipient| {
             let recipient = recipient?;
             let post = self.post_to(recipient.as_ref(), message, &pace, deadline);
@@ -106,6 +108,11 @@ impl Fanout {
                 Err(error) => read = Err(error),
             }
         }
+        telemetry::count(telemetry::DELIVERED, delivery.delivered);
+        telemetry::count(telemetry::GONE, delivery.gone.len() as u64);
+        telemetry::count(telemetry::SLOW, delivery.slow);
+        telemetry::count(telemetry::FAILED, delivery.failed);
+        telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
         (delivery, read)
     }
 
@@ -125,7 +132,10 @@ impl Fanout {
             let has_attempts = attempts < self.policy.attempts;
             let (outcome, again) = if status(&error) == Some(429) {
                 match turn.refused() {
-                    Refusal::Rate => (Outcome::Failed, Instant::now() < out_of_patience),
+                    Refusal::Rate => {
+                        telemetry::count(telemetry::RATE_LIMITED, 1);
+                        (Outcome::Failed, Instant::now() < out_of_patience)
+                    }
                     Refusal::SlowClient => {
                         attempts += 1;
                         (Outcome::Slow, has_attempts)

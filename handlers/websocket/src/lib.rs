@@ -10,6 +10,7 @@
 //! | [`channel`] | to whom: a named set of connections |
 //! | [`shards`] | over how many partitions a channel is spread |
 //! | [`registry`] | the DynamoDB table of channels and their connections |
+//! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`frame`] | the JSON that clients receive |
 //! | [`reply`] | what the handler answers to API Gateway |
@@ -46,3 +47,4 @@ pub mod registry;
 pub mod reply;
 pub mod runtime;
 pub mod shards;
+pub mod telemetry;

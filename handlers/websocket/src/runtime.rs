@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     event::{Event, EventError},
     reply::Reply,
+    telemetry::Metrics,
 };
 
 /// Sends logs to standard output, as JSON or text and from the level on that the function's logging
@@ -21,18 +22,20 @@ pub fn init_logs() {
 /// Serves one kind of event with one handler, for as long as the environment lives.
 ///
 /// # Errors
-/// When the Lambda runtime API cannot be reached. A handler's error fails its invocation alone: it is
+/// When the Lambda runtime API cannot be reached, or metrics are asked for and are set up already. A handler's error fails its invocation alone: it is
 /// logged with its causes, and reported to Lambda under a stable name.
 pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
 {
-    let handler = &handler;
+    let (handler, metrics) = (&handler, &Metrics::from_env()?);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
         // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
         // And as a diagnostic, since the runtime logs an error in full: an SDK's with all of its response.
-        Box::pin(serve(handler, event)).await.map_err(Diagnostic::from)
+        let reply = Box::pin(serve(handler, event)).await.map_err(Diagnostic::from);
+        metrics.log();
+        reply
     }))
     .await
 }

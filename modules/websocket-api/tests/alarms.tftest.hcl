@@ -104,3 +104,22 @@ run "without_functions_no_graph_is_empty" {
     error_message = aws_cloudwatch_dashboard.this[0].dashboard_body
   }
 }
+
+run "what_the_functions_count_is_shown_where_they_count" {
+  variables {
+    dashboard = true
+    metrics   = true
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["f"].environment[0].variables["METRICS_NAMESPACE"] == "WebSocket/chat"
+    error_message = "the functions do not count"
+  }
+
+  assert {
+    condition = toset(flatten([for w in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : [for m in w.properties.metrics : m[1] if m[0] == "WebSocket/chat"]])) == toset([
+      "ConnectionsOpened", "ConnectionsClosed", "Delivered", "Gone", "Slow", "Failed", "RateLimited", "Messages", "DeliveryTime",
+    ])
+    error_message = aws_cloudwatch_dashboard.this[0].dashboard_body
+  }
+}
