@@ -25,7 +25,7 @@ import hypercorn.config
 from ministack import app
 from ministack.services import apigateway, lambda_svc
 
-from additions import alarms, calls, memory, messages, models  # noqa: F401 — they act when they are imported.
+from additions import alarms, calls, memory, messages, models, references  # noqa: F401 — they act when they are imported.
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5

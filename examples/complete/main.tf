@@ -43,14 +43,13 @@ module "websocket" {
       connections = ["delete"]
     }
     send = {
-      package              = "${local.packages}/send/bootstrap.zip"
-      connections          = ["read", "delete"]
-      manage_connections   = ["POST"]
-      memory_size          = 512
-      timeout              = 29
-      reserved_concurrency = 5
-      failure_destination  = aws_sqs_queue.failed
-      log_retention_days   = 90
+      package             = "${local.packages}/send/bootstrap.zip"
+      connections         = ["read", "delete"]
+      manage_connections  = ["POST"]
+      memory_size         = 512
+      timeout             = 29
+      failure_destination = aws_sqs_queue.failed
+      log_retention_days  = 90
     }
   }
 
@@ -130,7 +129,9 @@ resource "aws_kms_key" "this" {
         Effect    = "Allow"
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
         Resource  = "*"
-        Principal = { Service = "logs.amazonaws.com" }
+        Principal = { Service = "logs.${data.aws_region.this.name}.amazonaws.com" }
+        # For this account's log groups alone.
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${data.aws_partition.this.partition}:logs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:log-group:*" } }
       },
     ]
   })
@@ -139,6 +140,8 @@ resource "aws_kms_key" "this" {
 data "aws_caller_identity" "this" {}
 
 data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
 
 output "websocket_url" {
   value = module.websocket.websocket_url

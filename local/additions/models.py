@@ -42,9 +42,13 @@ def answer(method, api_id, model_id, data):
     if model_id not in models:
         return apigateway._apigw_error("NotFoundException", "Invalid Model identifier specified", 404)
     if method == "DELETE":
-        del models[model_id]
-        return 204, {}, b""
+        return delete_model(api_id, model_id)
     return keep(models, models[model_id], data if method == "PATCH" else {}, 200)
+
+
+def delete_model(api_id, model_id):
+    del _models[api_id][model_id]
+    return 204, {}, b""
 
 
 def keep(models, model, data, status):

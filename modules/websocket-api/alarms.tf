@@ -2,6 +2,8 @@ locals {
   api_dimensions   = { ApiId = try(local.api.id, null), Stage = var.stage }
   table_dimensions = { TableName = try(local.table.name, null) }
 
+  index_dimensions = merge(local.table_dimensions, { GlobalSecondaryIndexName = local.connection_index })
+
   # None, or one set: the list holds what was asked for, or nothing.
   alarms = merge([for thresholds in var.create ? var.alarms[*] : [] : merge(
     {
@@ -37,18 +39,23 @@ locals {
         threshold = thresholds.table_throttles
         about     = "The connection table refuses writes. More shards spread a channel over more partitions."
       }
+      index-reads = {
+        metric    = ["AWS/DynamoDB", "ReadThrottleEvents", local.index_dimensions]
+        threshold = thresholds.table_throttles
+        about     = "The connection table's index refuses reads: disconnects fail."
+      }
       index-writes = {
-        metric    = ["AWS/DynamoDB", "WriteThrottleEvents", merge(local.table_dimensions, { GlobalSecondaryIndexName = local.connection_index })]
+        metric    = ["AWS/DynamoDB", "WriteThrottleEvents", local.index_dimensions]
         threshold = thresholds.table_throttles
         about     = "The connection table's index refuses writes, and with it the table."
       }
     },
-    { for key, name in local.lambda_names : "${key}-errors" => {
+    { for key, name in local.lambda_names : "function-${key}-errors" => {
       metric    = ["AWS/Lambda", "Errors", { FunctionName = name }]
       threshold = thresholds.function_errors
       about     = "The function ${name} fails."
     } },
-    { for key, name in local.lambda_names : "${key}-throttles" => {
+    { for key, name in local.lambda_names : "function-${key}-throttles" => {
       metric    = ["AWS/Lambda", "Throttles", { FunctionName = name }]
       threshold = thresholds.function_throttles
       about     = "The function ${name} is refused for want of concurrency."
@@ -59,7 +66,7 @@ locals {
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
-  alarm_name          = "${var.name}-${var.stage}-${each.key}"
+  alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.about
   namespace           = each.value.metric[0]
   metric_name         = each.value.metric[1]

@@ -34,9 +34,7 @@ resource "aws_apigatewayv2_deployment" "this" {
 
   triggers = {
     inputs = sha256(jsonencode({
-      api = [
-        var.route_selection_expression, var.api_key_selection_expression, var.ip_address_type, local.only_the_domain_answers,
-      ]
+      api        = [var.route_selection_expression, var.api_key_selection_expression, local.only_the_domain_answers]
       authorizer = var.authorizer == null ? null : [var.authorizer, try(local.integration_targets[var.authorizer.function], null)]
       routes = { for key, r in local.routes : key => {
         two_way          = local.two_way[key]
@@ -106,6 +104,11 @@ resource "aws_apigatewayv2_stage" "this" {
     }
   }
 
-  # Without the account's role for logs a stage that logs is refused; without the group API Gateway makes one that never ends.
-  depends_on = [var.logging, aws_cloudwatch_log_group.execution]
+  # Without the group API Gateway makes one, which never ends.
+  depends_on = [aws_cloudwatch_log_group.execution]
+
+  # A domain's mapping leaves a stage of the old name before that goes.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

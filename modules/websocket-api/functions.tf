@@ -11,6 +11,7 @@ locals {
 
   function_arns = merge(
     { for key, f in aws_lambda_function.this : key => f.arn },
+    { for key, alias in aws_lambda_alias.warm : key => alias.arn },
     { for key, f in local.existing_functions : key => f.arn },
   )
   function_names = merge(
@@ -127,10 +128,13 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   for_each = { for key, f in local.made_functions : key => f if f.failure_destination != null }
 
   function_name = aws_lambda_function.this[each.key].function_name
+  qualifier     = local.qualifiers[each.key]
 
   destination_config {
     on_failure {
       destination = each.value.failure_destination.arn
     }
   }
+
+  depends_on = [aws_lambda_alias.warm]
 }

@@ -61,15 +61,17 @@ locals {
     ) if r.queue != null },
     { for key, r in local.routes : key => [
       for s in r.service.policy_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }
-    ] if r.service != null },
+    ] if try(r.service.method, null) != null },
   )
 }
 
 resource "aws_iam_role" "function" {
   for_each = local.made_functions
 
-  name = "${var.name}-${each.key}"
-  tags = var.tags
+  name                 = "${var.name}-${each.key}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
@@ -88,8 +90,10 @@ resource "aws_iam_role_policy" "function" {
 resource "aws_iam_role" "route" {
   for_each = local.route_grants
 
-  name = "${var.name}-${local.labels[each.key]}"
-  tags = var.tags
+  name                 = local.route_integrations[each.key].role
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"

@@ -15,18 +15,29 @@ resource "aws_apigatewayv2_integration" "function" {
 
 # One permission per route: the function can be invoked by that route of that stage, and by no other.
 resource "aws_lambda_permission" "route" {
-  for_each = local.function_routes
+  for_each = local.permissions
 
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
   function_name = local.function_names[each.value.function]
   qualifier     = local.qualifiers[each.value.function]
-  source_arn    = "${local.stage_arn}/${each.key}"
+  source_arn    = "${local.stage_arn}/${each.value.route}"
 
   # Where it has to be another, requests that come meanwhile are allowed by the old one.
   lifecycle {
     create_before_destroy = true
   }
+
+  depends_on = [aws_lambda_alias.warm]
+}
+
+locals {
+  # A function's policy has 20 KB. With more routes than fit, one statement allows all of the stage's.
+  routes_by_function = { for key, r in local.function_routes : r.function => key... }
+  permissions = merge(
+    { for key, r in local.function_routes : key => { function = r.function, route = key } if length(local.routes_by_function[r.function]) <= 40 },
+    { for name, keys in local.routes_by_function : "* ${name}" => { function = name, route = "*" } if length(keys) > 40 },
+  )
 }
 
 locals {
@@ -41,13 +52,19 @@ locals {
       uri     = r.http.url
       method  = r.http.method
       headers = merge({ connectionId = "context.connectionId" }, r.http.headers)
-    } if r.http != null },
+      # By an attribute that is never secret: whether there is one decides what is made.
+    } if try(r.http.method, null) != null },
     { for key, r in local.routes : key => {
-      type     = "AWS"
-      uri      = "${replace(r.queue.arn, "/^(arn:[^:]+):sqs:([^:]+):.*$/", "$1:apigateway:$2:sqs:path/")}${join("/", slice(split(":", r.queue.arn), 4, 6))}"
-      method   = "POST"
-      headers  = { Content-Type = "'application/x-www-form-urlencoded'" }
-      template = join("&", concat(local.send_message, endswith(r.queue.arn, ".fifo") ? local.send_message_in_order : []))
+      type    = "AWS"
+      uri     = "${replace(r.queue.arn, "/^(arn:[^:]+):sqs:([^:]+):.*$/", "$1:apigateway:$2:sqs:path/")}${join("/", slice(split(":", r.queue.arn), 4, 6))}"
+      method  = "POST"
+      headers = { Content-Type = "'application/x-www-form-urlencoded'" }
+      template = join("&", concat(
+        local.send_message,
+        # A connect or a disconnect has no message; the queue takes none that is empty.
+        [contains(["$connect", "$disconnect"], key) ? "MessageBody=$context.eventType" : "MessageBody=$util.urlEncode($input.body)"],
+        endswith(r.queue.arn, ".fifo") ? local.send_message_in_order : [],
+      ))
     } if r.queue != null },
     { for key, r in local.routes : key => {
       type     = "AWS"
@@ -55,7 +72,7 @@ locals {
       method   = r.service.method
       headers  = r.service.headers
       template = r.service.template
-    } if r.service != null },
+    } if try(r.service.method, null) != null },
     ) : key => {
     type     = i.type
     uri      = try(i.uri, null)
@@ -63,18 +80,19 @@ locals {
     template = try(i.template, null)
     headers  = { for name, value in try(i.headers, {}) : "integration.request.header.${name}" => value }
     reply    = local.replies[key]
+    role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}" : null
   } }
 
   # SQS's own words. Every value is encoded: what a client says stays a value.
   send_message = concat(
-    ["Action=SendMessage", "MessageBody=$util.urlEncode($input.body)"],
+    ["Action=SendMessage"],
     flatten([for number, name in ["connectionId", "requestId", "routeKey"] : [
       "MessageAttribute.${number + 1}.Name=${name}",
       "MessageAttribute.${number + 1}.Value.DataType=String",
       "MessageAttribute.${number + 1}.Value.StringValue=$util.urlEncode($context.${name})",
     ]]),
   )
-  send_message_in_order = ["MessageGroupId=$util.urlEncode($context.connectionId)", "MessageDeduplicationId=$context.requestId"]
+  send_message_in_order = ["MessageGroupId=$util.urlEncode($context.connectionId)", "MessageDeduplicationId=$util.urlEncode($context.requestId)"]
 }
 
 resource "aws_apigatewayv2_integration" "route" {

@@ -63,7 +63,7 @@ output "shards" {
 }
 
 output "functions" {
-  description = "By name in `functions`: the function's `arn`, and for those made here its `name`, `role_name`, `role_arn` and `log_group`."
+  description = "By name in `functions`: the `arn` to invoke (an alias's where one is kept warm), and for those made here its `name`, `role_name`, `role_arn` and `log_group`."
   value = { for key, arn in local.function_arns : key => {
     arn       = arn
     name      = try(aws_lambda_function.this[key].function_name, null)

@@ -3,7 +3,9 @@ locals {
   function_routes = { for key, r in local.routes : key => r if r.function != null }
 
   # What answers the client: a function or an HTTP endpoint that may, or a fixed text.
-  replies = { for key, r in local.routes : key => try(coalesce(r.mock, try(r.queue.reply, null), try(r.service.reply, null)), null) }
+  replies = { for key, r in local.routes : key =>
+    r.mock != null ? r.mock : r.queue != null ? r.queue.reply : try(r.service.method, null) != null ? r.service.reply : null
+  }
   two_way = { for key, r in local.routes : key => r.two_way || local.replies[key] != null }
 
   # A route key in letters and digits, for the names of what belongs to one route.

@@ -1,6 +1,6 @@
 locals {
   connection_index = "by-connection"
-  table            = one(concat([for t in aws_dynamodb_table.connections : { name = t.name, arn = t.arn }], var.connection_table.existing[*]))
+  table            = one(concat([for t in aws_dynamodb_table.connections : { name = t.name, arn = t.arn }], var.create ? var.connection_table.existing[*] : []))
 }
 
 # Channels and the connections in them. A broadcast queries a channel; a disconnect finds its rows by the index.
@@ -41,12 +41,9 @@ resource "aws_dynamodb_table" "connections" {
     enabled = var.connection_table.point_in_time_recovery
   }
 
-  dynamic "server_side_encryption" {
-    for_each = var.connection_table.kms_key[*]
-
-    content {
-      enabled     = true
-      kms_key_arn = server_side_encryption.value.arn
-    }
+  # Always said: left out, a key that was there would stay, and the functions may no longer use it.
+  server_side_encryption {
+    enabled     = var.connection_table.kms_key != null
+    kms_key_arn = one(var.connection_table.kms_key[*].arn)
   }
 }

@@ -2,10 +2,11 @@ variable "create" {
   description = "Whether anything is created: with `false`, nothing is, and the outputs are null or empty."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "name" {
-  description = "The name of the API, and the first part of the names of all that belongs to it."
+  description = "The name of the API, and the first part of the names of all that belongs to it. Roles and dashboards are of the account: it is unique there, over Regions and stages."
   type        = string
 
   validation {
@@ -24,6 +25,7 @@ variable "stage" {
   description = "The stage's name, the last part of the URL."
   type        = string
   default     = "live"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.stage))
@@ -35,12 +37,14 @@ variable "stage_variables" {
   description = "Variables of the stage, which events and templates carry as `stageVariables`."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "ip_address_type" {
   description = "Who can connect: `ipv4`, or `dualstack`, IPv6 too. It is that of the API and of its domain."
   type        = string
   default     = "ipv4"
+  nullable    = false
 
   validation {
     condition     = contains(["ipv4", "dualstack"], var.ip_address_type)
@@ -52,12 +56,19 @@ variable "route_selection_expression" {
   description = "Where in a message the route key is found."
   type        = string
   default     = "$request.body.action"
+  nullable    = false
+
+  validation {
+    condition     = strcontains(var.route_selection_expression, "request.body.")
+    error_message = "route_selection_expression names a field of the message: $request.body.NAME."
+  }
 }
 
 variable "api_key_selection_expression" {
   description = "Where the API key of a request is found, for routes with `api_key_required`: `$request.header.x-api-key`, or `$context.authorizer.usageIdentifierKey`."
   type        = string
   default     = "$request.header.x-api-key"
+  nullable    = false
 
   validation {
     condition     = contains(["$request.header.x-api-key", "$context.authorizer.usageIdentifierKey"], var.api_key_selection_expression)
@@ -80,7 +91,7 @@ variable "functions" {
     - `runtime`: Lambda's name of the runtime.
     - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
     - `memory_size`: in MB; CPU comes with it.
-    - `timeout`: in seconds, 29 at most: API Gateway waits no longer.
+    - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
     - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
@@ -113,7 +124,8 @@ variable "functions" {
     log_retention_days      = optional(number)
     failure_destination     = optional(object({ arn = string }))
   }))
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = alltrue([for key in keys(var.functions) : can(regex("^[A-Za-z0-9-]{1,23}$", key))])
@@ -126,8 +138,8 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : f.arn == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:]+)?$", f.arn))])
-    error_message = "A function's arn has the form arn:aws:lambda:REGION:ACCOUNT:function:NAME, with :ALIAS behind it if you like. It is the function's arn, not its invoke_arn."
+    condition     = alltrue([for f in values(var.functions) : f.arn == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:$]+)?$", f.arn))])
+    error_message = "A function's arn has the form arn:aws:lambda:REGION:ACCOUNT:function:NAME, with :ALIAS behind it if you like, and not :$LATEST. It is the function's arn, not its invoke_arn."
   }
 
   validation {
@@ -160,8 +172,13 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : f.timeout >= 1 && f.timeout <= 29])
-    error_message = "A function's timeout is 1 to 29 seconds: API Gateway waits no longer than 29 seconds for it."
+    condition     = alltrue(flatten([for f in values(var.functions) : [for s in f.policy_statements : length(s.actions) > 0 && length(s.resources) > 0]]))
+    error_message = "Each of a function's policy_statements has at least one of actions and one of resources."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : f.timeout >= 1 && f.timeout <= 900])
+    error_message = "A function's timeout is 1 to 900 seconds; 29 at most where a route or the authorizer invokes it."
   }
 
   validation {
@@ -209,7 +226,7 @@ variable "routes" {
     - `function`: the name of one in `functions`.
     - `mock`: the text to answer, without `$` and `#`; no function runs. Such a route is always two-way.
     - `http`: passes the message on to a `url`, by `method`. `headers` adds headers: a value in single quotes, or `context.` and a name; `connectionId` is there without being asked for.
-    - `queue`: puts the message into the SQS queue with this `arn`, with the attributes `connectionId`, `routeKey` and `requestId`; no function runs. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`; `kms_key` is the key's `arn` where the queue has one of yours.
+    - `queue`: puts the message (of `$connect` and `$disconnect`, the event's type) into the SQS queue with this `arn`, with the attributes `connectionId`, `routeKey` and `requestId`; no function runs. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`; `kms_key` is the key's `arn` where the queue has one of yours.
     - `service`: calls another AWS service: `uri` (`arn:aws:apigateway:REGION:SERVICE:action/NAME` or `…:path/PATH`), `method`, `headers`, `template` (the request's body, in API Gateway's template language), `policy_statements` for the route's own role, and `reply`.
     - `two_way`: whether what the function or the HTTP endpoint returns goes back to the client.
     - `throttling_rate_limit`: messages a second, instead of the stage's limit.
@@ -253,6 +270,11 @@ variable "routes" {
   }
 
   validation {
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^[^*?]+$", key))])
+    error_message = "A route key is not empty, and holds neither * nor ?: permissions would take them for any text."
+  }
+
+  validation {
     condition     = alltrue([for key in keys(var.routes) : !startswith(key, "$") || contains(["$connect", "$disconnect", "$default"], key)])
     error_message = "The route keys that start with $ are $connect, $disconnect and $default."
   }
@@ -265,6 +287,11 @@ variable "routes" {
   validation {
     condition     = alltrue([for r in values(var.routes) : r.function == null ? true : contains(keys(var.functions), r.function)])
     error_message = "These routes name a function that is not in functions: ${join(", ", [for key, r in var.routes : "${key} (${r.function})" if r.function == null ? false : !contains(keys(var.functions), r.function)])}."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : try(var.functions[r.function].arn == null && var.functions[r.function].timeout > 29, false) == false])
+    error_message = "A route's function has a timeout of 29 seconds at most: API Gateway waits no longer for it."
   }
 
   validation {
@@ -297,6 +324,17 @@ variable "routes" {
   validation {
     condition     = alltrue([for r in values(var.routes) : r.service == null ? true : can(regex("^arn:[^:]+:apigateway:[^:]+:[^:]+:(action|path)/", r.service.uri))])
     error_message = "The uri of a route's service has the form arn:aws:apigateway:REGION:SERVICE:action/NAME, or path/PATH in place of action/NAME."
+  }
+
+  validation {
+    condition = alltrue(flatten([for r in values(var.routes) : [for value in concat(values(try(r.http.headers, {})), values(try(r.service.headers, {}))) :
+    can(regex("^('.*'|context\\..+|stageVariables\\..+|route\\.request\\..+)$", value))]]))
+    error_message = "The value of a header is a text in single quotes, or context.NAME, stageVariables.NAME or route.request.…"
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.service == null ? true : length(r.service.policy_statements) > 0 && alltrue([for s in r.service.policy_statements : length(s.actions) > 0 && length(s.resources) > 0])])
+    error_message = "A route's service has at least one of policy_statements, each with actions and resources: without a grant the call would be refused."
   }
 
   validation {
@@ -341,6 +379,11 @@ variable "authorizer" {
   }
 
   validation {
+    condition     = try(var.functions[var.authorizer.function].arn == null && var.functions[var.authorizer.function].timeout > 29, false) == false
+    error_message = "The authorizer's function has a timeout of 29 seconds at most: API Gateway waits no longer for it."
+  }
+
+  validation {
     condition     = var.authorizer == null ? true : contains(keys(var.routes), "$connect")
     error_message = "An authorizer is asked on $connect: add that to routes."
   }
@@ -357,6 +400,21 @@ variable "authorizer" {
   }
 }
 
+variable "roles" {
+  description = <<-EOT
+    What all roles have that the module makes, where the account asks for it.
+
+    - `path`: the roles' path.
+    - `permissions_boundary`: the ARN of a policy that bounds them.
+  EOT
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "throttling" {
   description = <<-EOT
     The stage's limits for messages: beyond them, messages are refused.
@@ -368,7 +426,8 @@ variable "throttling" {
     rate_limit  = optional(number, 1000)
     burst_limit = optional(number, 500)
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = var.throttling.rate_limit > 0 && var.throttling.burst_limit > 0
@@ -393,7 +452,8 @@ variable "connection_table" {
     deletion_protection    = optional(bool, false)
     shards                 = optional(number, 1)
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = var.connection_table.shards >= 1 && var.connection_table.shards <= 64 && floor(var.connection_table.shards) == var.connection_table.shards
@@ -426,7 +486,7 @@ variable "domain" {
   default = null
 
   validation {
-    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain.name))
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z][a-z0-9-]*[a-z0-9]$", var.domain.name))
     error_message = "domain.name is a domain name in lower case, such as ws.example.com, without a scheme or a path."
   }
 
@@ -436,8 +496,8 @@ variable "domain" {
   }
 
   validation {
-    condition     = try(var.domain.mapping_key, null) == null ? true : can(regex("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", var.domain.mapping_key))
-    error_message = "domain.mapping_key takes letters, digits, hyphens and underscores, without a slash at its ends."
+    condition     = try(var.domain.mapping_key, null) == null ? true : can(regex("^[A-Za-z0-9$_.+!*'()-]+(/[A-Za-z0-9$_.+!*'()-]+)*$", var.domain.mapping_key))
+    error_message = "domain.mapping_key takes letters, digits and any of $-_.+!*'(), in parts with a slash between them and none at the ends."
   }
 }
 
@@ -467,7 +527,8 @@ variable "logging" {
     detailed_metrics  = optional(bool, false)
     account_role      = optional(object({ arn = string }))
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = contains(local.retention_days, var.logging.retention_days)
@@ -492,6 +553,11 @@ variable "logging" {
   validation {
     condition     = var.logging.access_log_format == null ? true : length(jsonencode(var.logging.access_log_format)) <= 3072
     error_message = "logging.access_log_format is 3 KB at most."
+  }
+
+  validation {
+    condition     = var.logging.access_log_format == null ? true : length(setintersection(values(var.logging.access_log_format), ["$context.requestId", "$context.extendedRequestId"])) > 0
+    error_message = "logging.access_log_format has a field with $context.requestId or $context.extendedRequestId: API Gateway asks for one."
   }
 
   validation {
@@ -535,16 +601,19 @@ variable "dashboard" {
   description = "Whether a CloudWatch dashboard is made, of the API, its functions and its table."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "metrics" {
   description = "Whether the functions of this repository count connections, messages and what became of each post, in the CloudWatch namespace `WebSocket/NAME`: nine metrics, written with their logs, at CloudWatch's price."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "tags" {
   description = "Tags for everything that takes tags."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

@@ -33,6 +33,10 @@ const WEBSOCKET_API: Module = Module {
         (r#"ip_address_type = "ipv6""#, r#"ip_address_type is "ipv4" or "dualstack""#),
         (r#"api_key_selection_expression = "$request.body.key""#, "api_key_selection_expression is"),
         (
+            r#"route_selection_expression = "action""#,
+            "route_selection_expression names a field of the message",
+        ),
+        (
             "throttling = { rate_limit = 0 }",
             "throttling limits are greater than 0: with 0 every request is answered 429",
         ),
@@ -59,6 +63,14 @@ const WEBSOCKET_API: Module = Module {
         ("functions = { f = { @ARN, environment = { A = \"b\" } } }", "A function given by arn keeps"),
         ("functions = { f = { @ARN, tracing = true } }", "A function given by arn keeps"),
         ("functions = { f = { @ARN, provisioned_concurrency = 1 } }", "A function given by arn keeps"),
+        (
+            r#"functions = { f = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:f:$LATEST" } }"#,
+            "A function's arn has the form",
+        ),
+        (
+            "functions = { f = { @ZIP, policy_statements = [{ actions = [], resources = [\"x\"] }] } }",
+            "Each of a function's policy_statements has at least one",
+        ),
         ("functions = { f = { @ZIP, connections = [\"scan\"] } }", "A function's connections takes"),
         (
             "functions = { f = { @ZIP, manage_connections = [\"PUT\"] } }",
@@ -66,7 +78,14 @@ const WEBSOCKET_API: Module = Module {
         ),
         ("functions = { f = { @ZIP, architecture = \"arm\" } }", "A function's architecture is"),
         ("functions = { f = { @ZIP, memory_size = 64 } }", "A function's memory_size is 128 to 10240 MB"),
-        ("functions = { f = { @ZIP, timeout = 30 } }", "A function's timeout is 1 to 29 seconds"),
+        (
+            "functions = { f = { @ZIP, timeout = 901 } }",
+            "A function's timeout is 1 to 900 seconds; 29 at most",
+        ),
+        (
+            "functions = { f = { @ZIP, timeout = 30 } }",
+            "A route's function has a timeout of 29 seconds at most",
+        ),
         (
             "functions = { f = { @ZIP, reserved_concurrency = 0 } }",
             "A function's reserved_concurrency is 1 or more, or -1",
@@ -101,6 +120,8 @@ const WEBSOCKET_API: Module = Module {
             r#"routes = { "$conect" = { function = "f" } }"#,
             "The route keys that start with $ are $connect, $disconnect and $default",
         ),
+        (r#"routes = { "" = { mock = "x" } }"#, "A route key is not empty, and holds neither * nor ?"),
+        (r#"routes = { "a*" = { mock = "x" } }"#, "A route key is not empty, and holds neither"),
         ("routes = { a = {} }", "Each route takes one of function"),
         (r#"routes = { a = { function = "f", mock = "x" } }"#, "Each route takes one of function"),
         (
@@ -131,7 +152,7 @@ const WEBSOCKET_API: Module = Module {
             "The arn of a route's queue has the form",
         ),
         (
-            r#"routes = { a = { service = { uri = "sqs:SendMessage", template = "", policy_statements = [] } } }"#,
+            r#"routes = { a = { service = { uri = "sqs:SendMessage", template = "", policy_statements = [@GRANT] } } }"#,
             "The uri of a route's service has the form",
         ),
         (
@@ -150,10 +171,22 @@ const WEBSOCKET_API: Module = Module {
             r#"routes = { "$connect" = { function = "f", request_model = "{}" } }"#,
             "$connect and $disconnect carry no message that a request_model could check",
         ),
+        (
+            r#"routes = { a = { service = { uri = "arn:aws:apigateway:eu-central-1:sns:path/", template = "", policy_statements = [] } } }"#,
+            "A route's service has at least one of policy_statements",
+        ),
+        (
+            r#"routes = { a = { http = { url = "https://example.com", headers = { key = "plain" } } } }"#,
+            "The value of a header is a text in single quotes",
+        ),
         // The authorizer
         ("authorizer = {}", "authorizer takes either function"),
         (r#"authorizer = { function = "f", iam = true }"#, "authorizer takes either function"),
         (r#"authorizer = { function = "g" }"#, "The authorizer's function is not in functions"),
+        (
+            "authorizer = { function = \"f\" }\nfunctions = { f = { @ZIP, timeout = 30 }, g = { @ARN } }\nroutes = { \"$connect\" = { function = \"g\" } }",
+            "The authorizer's function has a timeout of 29 seconds at most",
+        ),
         (
             "authorizer = { iam = true }\nroutes = { \"$default\" = { function = \"f\" } }",
             "An authorizer is asked on $connect: add that to routes",
@@ -195,10 +228,17 @@ const WEBSOCKET_API: Module = Module {
         (r#"logging = { execution_level = "WARN" }"#, "logging.execution_level is OFF, ERROR or INFO"),
         ("logging = { data_trace = true }", "logging.data_trace writes into execution logs of level INFO"),
         (
-            r#"logging = { access_logs = true, access_log_format = { a = format("%4000s", "x") } }"#,
+            r#"logging = { access_logs = true, access_log_format = { a = format("%4000s", "x"), id = "$context.requestId" } }"#,
             "logging.access_log_format is 3 KB at most",
         ),
-        (r#"logging = { access_log_format = { a = "b" } }"#, "logging.access_log_format is for access_logs"),
+        (
+            r#"logging = { access_logs = true, access_log_format = { a = "$context.status" } }"#,
+            "logging.access_log_format has a field with $context.requestId",
+        ),
+        (
+            r#"logging = { access_log_format = { a = "$context.requestId" } }"#,
+            "logging.access_log_format is for access_logs",
+        ),
         ("alarms = { function_errors = 0 }", "The thresholds of alarms are greater than 0"),
     ],
 };
@@ -213,6 +253,7 @@ const ACCOUNT_LOGGING: Module = Module {
 const ABBREVIATIONS: &[(&str, &str)] = &[
     ("@ARN", r#"arn = "arn:aws:lambda:eu-central-1:123456789012:function:f""#),
     ("@ZIP", r#"package = "../../../modules/websocket-api/tests/package.zip""#),
+    ("@GRANT", r#"{ actions = ["a"], resources = ["b"] }"#),
     ("@QUEUE", r#"arn = "arn:aws:sqs:eu-central-1:123456789012:q""#),
 ];
 

@@ -27,21 +27,22 @@ run "one_switch_makes_a_sound_set" {
     condition = { for key, a in aws_cloudwatch_metric_alarm.this : key =>
       "${a.namespace} ${a.metric_name} ${coalesce(a.statistic, a.extended_statistic)} >= ${a.threshold} in ${a.evaluation_periods} x ${a.period} s, ${join(",", values(a.dimensions))}"
       } == {
-      client-errors       = "AWS/ApiGateway ClientError Sum >= 100 in 1 x 300 s, a1b2c3d4e5,dev"
-      execution-errors    = "AWS/ApiGateway ExecutionError Sum >= 5 in 1 x 300 s, a1b2c3d4e5,dev"
-      f-errors            = "AWS/Lambda Errors Sum >= 1 in 1 x 300 s, chat-f"
-      f-throttles         = "AWS/Lambda Throttles Sum >= 1 in 1 x 300 s, chat-f"
-      index-writes        = "AWS/DynamoDB WriteThrottleEvents Sum >= 10 in 1 x 300 s, by-connection,chat-connections"
-      integration-errors  = "AWS/ApiGateway IntegrationError Sum >= 5 in 1 x 300 s, a1b2c3d4e5,dev"
-      integration-latency = "AWS/ApiGateway IntegrationLatency p99 >= 5000 in 3 x 300 s, a1b2c3d4e5,dev"
-      table-reads         = "AWS/DynamoDB ReadThrottleEvents Sum >= 10 in 1 x 300 s, chat-connections"
-      table-writes        = "AWS/DynamoDB WriteThrottleEvents Sum >= 10 in 1 x 300 s, chat-connections"
+      client-errors        = "AWS/ApiGateway ClientError Sum >= 100 in 1 x 300 s, a1b2c3d4e5,dev"
+      execution-errors     = "AWS/ApiGateway ExecutionError Sum >= 5 in 1 x 300 s, a1b2c3d4e5,dev"
+      function-f-errors    = "AWS/Lambda Errors Sum >= 1 in 1 x 300 s, chat-f"
+      function-f-throttles = "AWS/Lambda Throttles Sum >= 1 in 1 x 300 s, chat-f"
+      index-reads          = "AWS/DynamoDB ReadThrottleEvents Sum >= 10 in 1 x 300 s, by-connection,chat-connections"
+      index-writes         = "AWS/DynamoDB WriteThrottleEvents Sum >= 10 in 1 x 300 s, by-connection,chat-connections"
+      integration-errors   = "AWS/ApiGateway IntegrationError Sum >= 5 in 1 x 300 s, a1b2c3d4e5,dev"
+      integration-latency  = "AWS/ApiGateway IntegrationLatency p99 >= 5000 in 3 x 300 s, a1b2c3d4e5,dev"
+      table-reads          = "AWS/DynamoDB ReadThrottleEvents Sum >= 10 in 1 x 300 s, chat-connections"
+      table-writes         = "AWS/DynamoDB WriteThrottleEvents Sum >= 10 in 1 x 300 s, chat-connections"
     }
     error_message = jsonencode({ for key, a in aws_cloudwatch_metric_alarm.this : key => [a.metric_name, a.threshold, a.dimensions] })
   }
 
   assert {
-    condition     = alltrue([for key, a in aws_cloudwatch_metric_alarm.this : a.treat_missing_data == "notBreaching" && a.alarm_name == "chat-dev-${key}"])
+    condition     = alltrue([for key, a in aws_cloudwatch_metric_alarm.this : a.treat_missing_data == "notBreaching" && a.alarm_name == "chat-${key}"])
     error_message = "where nothing happens, nothing is wrong"
   }
 
@@ -57,7 +58,7 @@ run "thresholds_and_actions_are_the_callers" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["client-errors"].threshold == 7 && aws_cloudwatch_metric_alarm.this["integration-latency"].threshold == 900 && aws_cloudwatch_metric_alarm.this["f-errors"].threshold == 1
+    condition     = aws_cloudwatch_metric_alarm.this["client-errors"].threshold == 7 && aws_cloudwatch_metric_alarm.this["integration-latency"].threshold == 900 && aws_cloudwatch_metric_alarm.this["function-f-errors"].threshold == 1
     error_message = "a threshold is not what was asked for"
   }
 
@@ -73,7 +74,7 @@ run "the_dashboard_shows_the_api_its_functions_and_its_table" {
   }
 
   assert {
-    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "chat-dev" && output.dashboard_name == "chat-dev"
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "chat" && output.dashboard_name == "chat"
     error_message = "its name says whose it is"
   }
 

@@ -14,7 +14,7 @@ variables {
   logging          = { access_logs = true, execution_level = "INFO" }
   alarms           = {}
   dashboard        = true
-  connection_table = { kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } }
+  connection_table = { existing = { name = "mine", arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/mine" }, kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } }
 }
 
 run "nothing_is_created" {

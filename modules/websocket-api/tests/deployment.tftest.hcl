@@ -139,6 +139,8 @@ run "what_is_not_in_a_deployment_changes" {
     alarms           = {}
     dashboard        = true
     connection_table = { shards = 4 }
+    ip_address_type  = "dualstack"
+    metrics          = true
     domain           = { name = "ws.example.com", hosted_zone = { id = "Z1" } }
     tags             = { team = "a" }
   }
@@ -293,5 +295,25 @@ run "the_default_endpoint_is_switched_off" {
   assert {
     condition     = output.deployment_hash != run.first.deployment_hash
     error_message = "the stage would go on to answer there"
+  }
+}
+
+run "a_queue_is_called_by_a_role" {
+  variables {
+    functions = {}
+    routes    = { track = { queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:q" } } }
+  }
+}
+
+run "the_role_has_another_name" {
+  variables {
+    name      = "talk"
+    functions = {}
+    routes    = { track = { queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:q" } } }
+  }
+
+  assert {
+    condition     = output.deployment_hash != run.a_queue_is_called_by_a_role.deployment_hash
+    error_message = "the stage would go on to call by a role that is gone"
   }
 }

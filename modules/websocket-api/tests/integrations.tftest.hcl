@@ -77,7 +77,6 @@ run "a_queue_gets_the_message_with_where_it_comes_from" {
   assert {
     condition = split("&", aws_apigatewayv2_integration.route["track"].request_templates["$default"]) == tolist([
       "Action=SendMessage",
-      "MessageBody=$util.urlEncode($input.body)",
       "MessageAttribute.1.Name=connectionId",
       "MessageAttribute.1.Value.DataType=String",
       "MessageAttribute.1.Value.StringValue=$util.urlEncode($context.connectionId)",
@@ -87,12 +86,13 @@ run "a_queue_gets_the_message_with_where_it_comes_from" {
       "MessageAttribute.3.Name=routeKey",
       "MessageAttribute.3.Value.DataType=String",
       "MessageAttribute.3.Value.StringValue=$util.urlEncode($context.routeKey)",
+      "MessageBody=$util.urlEncode($input.body)",
     ])
     error_message = aws_apigatewayv2_integration.route["track"].request_templates["$default"]
   }
 
   assert {
-    condition     = endswith(aws_apigatewayv2_integration.route["ordered"].request_templates["$default"], "&MessageGroupId=$util.urlEncode($context.connectionId)&MessageDeduplicationId=$context.requestId")
+    condition     = endswith(aws_apigatewayv2_integration.route["ordered"].request_templates["$default"], "&MessageGroupId=$util.urlEncode($context.connectionId)&MessageDeduplicationId=$util.urlEncode($context.requestId)")
     error_message = "a FIFO queue keeps a connection's order: ${aws_apigatewayv2_integration.route["ordered"].request_templates["$default"]}"
   }
 }
@@ -143,5 +143,40 @@ run "who_has_an_answer_answers" {
   assert {
     condition     = keys(aws_apigatewayv2_route_response.this) == ["backend", "ping", "track"]
     error_message = jsonencode(keys(aws_apigatewayv2_route_response.this))
+  }
+}
+
+run "a_connect_and_a_disconnect_have_no_message_and_yet_fill_a_queue" {
+  variables {
+    routes = { for key in ["$connect", "$disconnect"] : key => { queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:events" } } }
+  }
+
+  assert {
+    condition     = alltrue([for i in values(aws_apigatewayv2_integration.route) : endswith(i.request_templates["$default"], "&MessageBody=$context.eventType")])
+    error_message = jsonencode(values(aws_apigatewayv2_integration.route)[*].request_templates)
+  }
+}
+
+run "an_empty_answer_is_an_answer" {
+  variables {
+    routes = { ping = { mock = "" } }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["ping"].route_response_selection_expression == "$default" && aws_apigatewayv2_integration_response.reply["ping"].response_templates["$default"] == ""
+    error_message = jsonencode(aws_apigatewayv2_integration_response.reply)
+  }
+}
+
+run "roles_are_what_the_account_asks_for" {
+  variables {
+    roles     = { path = "/realtime/", permissions_boundary = "arn:aws:iam::123456789012:policy/bound" }
+    functions = { f = { package = "tests/package.zip" } }
+  }
+
+  assert {
+    condition = alltrue([for role in concat(values(aws_iam_role.route), values(aws_iam_role.function)) :
+    role.path == "/realtime/" && role.permissions_boundary == "arn:aws:iam::123456789012:policy/bound"])
+    error_message = "a role is refused by the account"
   }
 }

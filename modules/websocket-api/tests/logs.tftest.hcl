@@ -59,11 +59,11 @@ run "access_logs_say_who_did_what_and_how_it_ended" {
 
 run "the_line_can_be_another" {
   variables {
-    logging = { access_logs = true, access_log_format = { id = "$context.connectionId" } }
+    logging = { access_logs = true, access_log_format = { id = "$context.requestId" } }
   }
 
   assert {
-    condition     = aws_apigatewayv2_stage.this[0].access_log_settings[0].format == "{\"id\":\"$context.connectionId\"}"
+    condition     = aws_apigatewayv2_stage.this[0].access_log_settings[0].format == "{\"id\":\"$context.requestId\"}"
     error_message = aws_apigatewayv2_stage.this[0].access_log_settings[0].format
   }
 }

@@ -161,3 +161,28 @@ run "keys_that_differ_in_signs_are_told_apart" {
     error_message = jsonencode(values(aws_apigatewayv2_model.request)[*].name)
   }
 }
+
+run "a_functions_policy_is_not_overfilled" {
+  variables {
+    routes = merge({ for number in range(41) : "r${number}" => { function = "talk" } }, { "$connect" = { function = "connect" } })
+  }
+
+  assert {
+    condition = { for key, p in aws_lambda_permission.route : "${p.function_name} ${p.source_arn}" => key } == {
+      "chat-connect arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$connect" = "$connect"
+      "chat-talk arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/*"           = "* talk"
+    }
+    error_message = jsonencode({ for key, p in aws_lambda_permission.route : key => p.source_arn })
+  }
+}
+
+run "up_to_forty_routes_are_told_apart" {
+  variables {
+    routes = { for number in range(40) : "r${number}" => { function = "talk" } }
+  }
+
+  assert {
+    condition     = length(aws_lambda_permission.route) == 40 && alltrue([for key, p in aws_lambda_permission.route : endswith(p.source_arn, "/dev/${key}")])
+    error_message = jsonencode(keys(aws_lambda_permission.route))
+  }
+}

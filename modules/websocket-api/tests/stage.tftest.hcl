@@ -42,6 +42,10 @@ run "the_api_and_the_stage_are_named_described_and_tagged" {
     stage           = "dev"
     stage_variables = { colour = "blue" }
     tags            = { team = "a" }
+    domain          = { name = "ws.example.com", hosted_zone = { id = "Z1" } }
+    logging         = { access_logs = true, execution_level = "ERROR" }
+    alarms          = {}
+    routes          = { "$default" = { function = "f" }, track = { queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:q" } } }
   }
 
   assert {
@@ -61,6 +65,8 @@ run "the_api_and_the_stage_are_named_described_and_tagged" {
     condition = alltrue([for tags in [
       aws_apigatewayv2_api.this[0].tags, aws_apigatewayv2_stage.this[0].tags, aws_dynamodb_table.connections[0].tags,
       aws_lambda_function.this["f"].tags, aws_iam_role.function["f"].tags, aws_cloudwatch_log_group.function["f"].tags,
+      aws_iam_role.route["track"].tags, aws_cloudwatch_log_group.access[0].tags, aws_cloudwatch_log_group.execution[0].tags,
+      aws_cloudwatch_metric_alarm.this["client-errors"].tags, aws_acm_certificate.this[0].tags, aws_apigatewayv2_domain_name.this[0].tags,
     ] : tags == tomap({ team = "a" })])
     error_message = "something has no tags"
   }

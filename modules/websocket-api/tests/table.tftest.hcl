@@ -37,7 +37,7 @@ run "a_channel_is_a_partition_and_rows_expire" {
     condition = (
       !aws_dynamodb_table.connections[0].point_in_time_recovery[0].enabled
       && !aws_dynamodb_table.connections[0].deletion_protection_enabled
-      && length(aws_dynamodb_table.connections[0].server_side_encryption) == 0
+      && !aws_dynamodb_table.connections[0].server_side_encryption[0].enabled
       && output.shards == 1
     )
     error_message = "what costs, or holds up a destroy, is not there unasked"

@@ -1,4 +1,10 @@
-# A stack that makes what it hands to the module itself: at the first plan, no ARN of it is known.
+# A stack that makes what it hands to the module itself: at the first plan, no ARN of it is known. And a secret.
+
+variable "token" {
+  type      = string
+  default   = "secret"
+  sensitive = true
+}
 
 resource "aws_lambda_function" "greeter" {
   function_name = "greeter"
@@ -23,7 +29,7 @@ module "websocket" {
 
   name             = "chat"
   functions        = { greet = { arn = aws_lambda_function.greeter.arn }, f = { package = "tests/package.zip", failure_destination = aws_sqs_queue.events } }
-  routes           = { "$connect" = { function = "greet" }, "$default" = { function = "f" }, track = { queue = { arn = aws_sqs_queue.events.arn, kms_key = aws_kms_key.this } } }
+  routes           = { "$connect" = { function = "greet" }, "$default" = { function = "f" }, track = { queue = { arn = aws_sqs_queue.events.arn, kms_key = aws_kms_key.this } }, where = { mock = jsonencode({ url = aws_sqs_queue.events.url }) }, pass = { http = { url = "https://example.com", headers = { Authorization = "'${var.token}'" } } } }
   authorizer       = { function = "greet" }
   connection_table = { kms_key = aws_kms_key.this }
   domain           = { name = "ws.example.com", hosted_zone = aws_route53_zone.this, certificate = aws_acm_certificate.this }
