@@ -28,13 +28,13 @@ pub(crate) async fn deploys_and_destroys() -> Result<()> {
     let emulator = Emulator::start(&options, |_| ()).await?;
     for stage in ["dev", "prod"] {
         let said = make(&folder, &emulator, &["deploy", &format!("STAGE={stage}")]).await?;
-        ensure!(said.contains("38 added, 0 changed, 0 destroyed"), "{said}");
+        ensure!(said.contains("52 added, 0 changed, 0 destroyed"), "{said}");
         ensure!(said.contains(&format!("/{stage}\"")), "the outputs name the stage: {said}");
     }
     fs::remove_file(folder.join("target"))?;
     for stage in ["dev", "prod"] {
         let said = make(&folder, &emulator, &["destroy", &format!("STAGE={stage}")]).await?;
-        ensure!(said.contains("38 destroyed"), "each stage has its own state: {said}");
+        ensure!(said.contains("52 destroyed"), "each stage has its own state: {said}");
     }
     let output = run(&folder, &emulator, &["deploy", "STAGE=nowhere"]).await?;
     let said = String::from_utf8_lossy(&output.stderr);
