@@ -1,4 +1,4 @@
-# The chat backend: everybody who is connected hears what anybody sends.
+# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there.
 
 module "websocket" {
   source = "../modules/websocket-api"
@@ -32,6 +32,10 @@ module "websocket" {
       memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
       timeout            = 29
     }
+    subscribe = {
+      package     = "${var.packages}/subscribe/bootstrap.zip"
+      connections = ["read", "write", "delete"]
+    }
   }
 
   routes = local.routes
@@ -43,6 +47,9 @@ locals {
     "$disconnect" = { function = "disconnect" }
     "$default"    = { function = "default", two_way = true }
     send          = { function = "send", two_way = true }
+    subscribe     = { function = "subscribe", two_way = true }
+    unsubscribe   = { function = "subscribe", two_way = true }
+    list          = { function = "subscribe", two_way = true }
     # A client's heartbeat, answered by API Gateway itself: an idle connection is closed after 10 minutes.
     ping = { mock = jsonencode({ type = "pong" }) }
   }

@@ -3,6 +3,7 @@
 - A message that does not match its route's model is refused, and the integration is not called.
 - A client hears from an integration only on a route with a route response.
 - It hears of a failed integration on every route, and not why it failed.
+- Every event of a connection tells when the connection was established.
 """
 
 import json
@@ -14,6 +15,16 @@ from additions import instead_of, integrations, models
 from additions.integrations import Failed
 
 logger = logging.getLogger("apigateway")
+
+
+# When each connection was established. They are few enough on this machine to remember them all.
+connected_at = {}
+
+
+@instead_of(apigateway, "_ws_request_context")
+def request_context(make, api_id, route_key, stage, connection, *rest):
+    context = make(api_id, route_key, stage, connection, *rest)
+    return context | {"connectedAt": connected_at.setdefault(connection, context["connectedAt"])}
 
 
 @instead_of(apigateway, "_invoke_ws_lambda")

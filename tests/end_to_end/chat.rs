@@ -7,7 +7,7 @@ use end_to_end::{Client, harness::trial};
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::cloud::{AT_ONCE, Cloud};
@@ -36,6 +36,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_connection_is_a_row_that_expires,
         a_client_that_closes_is_forgotten,
         a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast,
+        a_channel_hears_what_is_sent_to_it_and_nobody_else,
+        a_subscription_ends_with_its_connection,
+        who_is_there_is_listed_page_by_page,
+        what_a_channel_does_not_allow_is_answered,
         two_hundred_clients_get_twenty_broadcasts_each_once,
     );
     trials.push(trial("chat::destroy_leaves_nothing", move || destroy_leaves_nothing(cloud)));
@@ -123,7 +127,10 @@ async fn what_nobody_understands_is_answered_and_the_connection_stays(cloud: &Cl
     }
     client.say(r#"{"action":"shout"}"#).await?;
     let sentence = client.hear("error").await?["message"].to_string();
-    ensure!(sentence.contains("ping, send"), "the known actions are named: {sentence}");
+    ensure!(
+        sentence.contains("list, ping, send, subscribe, unsubscribe"),
+        "the known actions are named: {sentence}"
+    );
 
     client.say(r#"{"action":"send","message":"still here"}"#).await?;
     ensure!(other.hear("message").await?["message"] == "still here");
@@ -189,6 +196,95 @@ async fn a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast(clo
     ensure!(ack["delivered"] == 2 && ack["gone"] == 1 && ack["failed"] == 0, "{ack}");
     ensure!(cloud.rows().await?.len() == 2, "the ghost's row and no other is gone");
     part(cloud, [client, other]).await
+}
+
+/// Sends an action about a channel, and waits for the answer.
+async fn ask(client: &mut Client, action: &str, channel: &str, answer: &str) -> Result<Value> {
+    client.say(json!({"action": action, "channel": channel}).to_string()).await?;
+    let frame = client.hear(answer).await?;
+    ensure!(frame["type"] == "error" || frame["channel"] == channel, "{frame}");
+    Ok(frame)
+}
+
+async fn a_channel_hears_what_is_sent_to_it_and_nobody_else(cloud: &Cloud) -> Result<()> {
+    let [mut ada, mut bob] = pair(cloud).await?;
+    let mut outside = cloud.clients(1).await?.pop().context("one")?;
+    for client in [&mut ada, &mut bob] {
+        ask(client, "subscribe", "lobby", "subscribed").await?;
+    }
+    for number in [0, 1] {
+        // The sender need not be there.
+        let sender = if number == 0 { &mut ada } else { &mut outside };
+        sender.say(json!({"action": "send", "channel": "lobby", "message": number}).to_string()).await?;
+        let ack = sender.hear("ack").await?;
+        ensure!(ack["delivered"] == 2 && ack["gone"] == 0, "{ack}");
+        for client in [&mut ada, &mut bob] {
+            let frame = client.hear("message").await?;
+            ensure!(frame["channel"] == "lobby" && frame["message"] == number, "{frame}");
+        }
+    }
+    ask(&mut bob, "unsubscribe", "lobby", "unsubscribed").await?;
+    ada.say(r#"{"action":"send","channel":"lobby","message":"alone"}"#).await?;
+    ensure!(ada.hear("ack").await?["delivered"] == 1);
+    ensure!(ada.hear("message").await?["message"] == "alone");
+    for client in [&mut bob, &mut outside] {
+        client.hear_no("message", Duration::from_millis(300)).await?;
+    }
+    part(cloud, [ada, bob, outside]).await
+}
+
+async fn a_subscription_ends_with_its_connection(cloud: &Cloud) -> Result<()> {
+    let mut leaver = cloud.clients(1).await?.pop().context("one")?;
+    for channel in ["lobby", "orders.eu"] {
+        ask(&mut leaver, "subscribe", channel, "subscribed").await?;
+    }
+    let rows = cloud.rows().await?;
+    ensure!(rows.len() == 3, "{rows:?}");
+    for name in ["connectionId", "connectedAt", "expiresAt"] {
+        ensure!(rows.iter().all(|row| row[name] == rows[0][name]), "all rows expire at once: {rows:?}");
+    }
+    leaver.close().await?;
+    cloud.rows_become(0).await
+}
+
+async fn who_is_there_is_listed_page_by_page(cloud: &Cloud) -> Result<()> {
+    let mut clients = cloud.clients(5).await?;
+    for client in &mut clients[..4] {
+        ask(client, "subscribe", "lobby", "subscribed").await?;
+    }
+    for (channel, lengths) in [("lobby", [3, 1]), ("*", [3, 2])] {
+        let (mut request, mut listed) =
+            (json!({"action": "list", "channel": channel, "limit": 3}), HashSet::new());
+        for (number, length) in lengths.iter().enumerate() {
+            clients[4].say(request.to_string()).await?;
+            let page = clients[4].hear("members").await?;
+            let members = page["members"].as_array().context("members")?;
+            ensure!(
+                members.len() == *length && members.iter().all(|member| member["connectedAt"].is_u64()),
+                "{page}"
+            );
+            ensure!(page["next"].is_string() == (number + 1 < lengths.len()), "{page}");
+            listed.extend(members.iter().map(|member| member["connectionId"].to_string()));
+            request["after"] = page["next"].clone();
+        }
+        ensure!(listed.len() == lengths.iter().sum::<usize>(), "each once: {listed:?}");
+    }
+    part(cloud, clients).await
+}
+
+async fn what_a_channel_does_not_allow_is_answered(cloud: &Cloud) -> Result<()> {
+    let mut clients = cloud.clients(1).await?;
+    for (action, channel, code) in [
+        ("subscribe", "*", "forbidden"),
+        ("unsubscribe", "*", "forbidden"),
+        ("subscribe", "user:ada", "forbidden"),
+        ("subscribe", "lobby#0", "invalid_request"),
+        ("list", "", "invalid_request"),
+    ] {
+        let frame = ask(&mut clients[0], action, channel, "error").await?;
+        ensure!(frame["code"] == code, "{action} {channel}: {frame}");
+    }
+    part(cloud, clients).await
 }
 
 async fn two_hundred_clients_get_twenty_broadcasts_each_once(cloud: &Cloud) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
 
@@ -20,6 +20,23 @@ async fn each_grant_is_needed() -> Result<()> {
     let mut client = Client::connect(&url).await?;
     let ack = send(&mut client).await?;
     ensure!(ack["delivered"] == 1, "with every grant: {ack}");
+
+    for (action, answer) in
+        [("subscribe", "subscribed"), ("list", "members"), ("unsubscribe", "unsubscribed")]
+    {
+        client.say(about_the_lobby(action)).await?;
+        client.hear(answer).await?;
+    }
+
+    for (grants, action, denied) in [
+        (r#"["write", "delete"]"#, "list", "Query on the table"),
+        (r#"["read", "delete"]"#, "subscribe", "PutItem on the table"),
+        (r#"["read", "write"]"#, "unsubscribe", "Query on the table"),
+    ] {
+        with(&cloud, "subscribe", grants).await?;
+        client.say(about_the_lobby(action)).await?;
+        cloud.logs(&["least-privilege-subscribe: ", denied, "AccessDenied"]).await?;
+    }
 
     with(&cloud, "send_manages", r#"["GET"]"#).await?;
     let ack = send(&mut client).await?;
@@ -56,6 +73,10 @@ async fn with(cloud: &Cloud, variable: &str, value: &str) -> Result<()> {
         "only policies change: {changes:?}"
     );
     Ok(())
+}
+
+fn about_the_lobby(action: &str) -> String {
+    json!({"action": action, "channel": "lobby"}).to_string()
 }
 
 async fn send(client: &mut Client) -> Result<Value> {

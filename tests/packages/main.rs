@@ -27,7 +27,7 @@ const MAX_BYTES: u64 = 3_500_000;
 /// Emulated, a program takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const PROGRAMS: [&str; 4] = ["connect", "disconnect", "default", "send"];
+const PROGRAMS: [&str; 5] = ["connect", "disconnect", "default", "send", "subscribe"];
 
 fn main() -> ExitCode {
     harness::run(|| {
@@ -98,6 +98,14 @@ async fn boots_and_answers(name: &str) -> Result<()> {
             let reply = invoke(&mut api, fixtures::message_json()).await?;
             ensure!(connections.delivered_to("other=").len() == 1);
             ensure!(frame(&reply)?["delivered"] == 1, "{reply}");
+            reply
+        }
+        "subscribe" => {
+            let mut event = fixtures::message_json();
+            event["body"] = json!(r#"{"action":"subscribe","channel":"lobby"}"#);
+            let reply = invoke(&mut api, event).await?;
+            ensure!(frame(&reply)?["type"] == "subscribed", "{reply}");
+            ensure!(table.connection_ids().await == [fixtures::CONNECTION_ID]);
             reply
         }
         _ => {

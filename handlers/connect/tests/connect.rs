@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use connect::{Admission, connect};
+use lambda_websocket::principal::Principal;
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
 async fn reply(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value {
@@ -17,6 +18,18 @@ async fn a_client_is_registered_and_let_in() {
     assert_eq!(reply["statusCode"], 200);
     assert_eq!(reply["headers"], serde_json::Value::Null);
     assert_eq!(table.connection_ids().await, ["a="]);
+}
+
+#[tokio::test]
+async fn a_client_of_a_principal_is_in_the_principals_channel_too() {
+    let table = ConnectionTable::start().await;
+    let mut event = fixtures::connect("a=");
+    event.connection.principal = Some(Principal::parse("ada").unwrap());
+    connect(&Admission::new(table.registry(), vec![]), event).await.unwrap();
+    let mut channels: Vec<_> =
+        table.rows().await.iter().map(|row| row["channel"].as_s().unwrap().clone()).collect();
+    channels.sort();
+    assert_eq!(channels, ["*#0", "user:ada#0"]);
 }
 
 #[tokio::test]

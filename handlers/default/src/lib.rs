@@ -2,11 +2,7 @@
 //!
 //! API Gateway sends here what is not JSON, and what names no action that has a route.
 
-use lambda_websocket::{
-    event::Message,
-    frame::{ErrorCode, Frame},
-    reply::Reply,
-};
+use lambda_websocket::{event::Message, frame::ErrorCode, refusal::Refusal, reply::Reply};
 use serde_json::Value;
 
 /// The environment variable with the names of the actions that have a route, separated by commas.
@@ -35,13 +31,8 @@ pub struct Expected {
 pub fn refuse(expected: &Expected, event: &Message) -> Reply {
     let Expected { field, actions } = expected;
     let (code, problem) = diagnose(&event.body, field);
-    tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, %code, "refused");
-    Reply::frame(&Frame::Error {
-        code,
-        message: format!("{problem} Send a JSON object whose {field:?} is one of: {}.", actions.join(", "))
-            .into(),
-        request_id: &event.request_id,
-    })
+    let usage = format!("Send a JSON object whose {field:?} is one of: {}.", actions.join(", "));
+    Refusal::new(code, format!("{problem} {usage}")).reply(event)
 }
 
 fn diagnose(body: &str, field: &str) -> (ErrorCode, String) {

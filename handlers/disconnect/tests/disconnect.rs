@@ -1,7 +1,7 @@
 //! `$disconnect`, against a DynamoDB engine.
 
 use disconnect::disconnect;
-use lambda_websocket::channel::Channel;
+use lambda_websocket::{channel::Channel, principal::Principal};
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
 #[tokio::test]
@@ -15,6 +15,20 @@ async fn a_connection_is_forgotten_however_often_its_end_is_told() {
         disconnect(&registry, fixtures::disconnect("a=")).await.unwrap();
         assert_eq!(table.connection_ids().await, ["b="]);
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_taken_out_of_all_channels() {
+    let table = ConnectionTable::start().await;
+    let registry = table.sharded_registry(4);
+    for id in ["a=", "b="] {
+        let mut connection = fixtures::connect(id).connection;
+        connection.principal = Some(Principal::parse("ada").unwrap());
+        registry.register(&connection).await.unwrap();
+        registry.subscribe(&Channel::parse("lobby").unwrap(), &connection, 1).await.unwrap();
+    }
+    disconnect(&registry, fixtures::disconnect("a=")).await.unwrap();
+    assert_eq!(table.connection_ids().await, ["b=", "b=", "b="]);
 }
 
 #[tokio::test]

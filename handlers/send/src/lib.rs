@@ -1,4 +1,4 @@
-//! The function of the action `send`: passes a message on to everyone.
+//! The function of the action `send`: passes a message on to everyone, or to a channel.
 
 mod request;
 
@@ -6,11 +6,11 @@ use std::{future::ready, time::Duration};
 
 use futures::TryStreamExt;
 use lambda_websocket::{
-    channel::Channel,
     error::{Error, chain},
     event::Message,
     fanout::Fanout,
     frame::{ErrorCode, Frame, MAX_BYTES},
+    refusal::Refusal,
     registry::Registry,
     reply::Reply,
 };
@@ -19,7 +19,7 @@ use request::Request;
 /// The part of the invocation's time that is left for what follows the posts: to forget who is gone, and to answer.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
 
-/// What it takes to reach everyone.
+/// What it takes to reach a channel.
 #[derive(Clone, Debug)]
 pub struct Broadcaster {
     /// Who is connected.
@@ -28,30 +28,28 @@ pub struct Broadcaster {
     pub fanout: Fanout,
 }
 
-/// Passes the message on to every connection, the sender's included unless it said `"echo": false`,
-/// and answers with how many it reached.
+/// Passes the message on to every connection in the channel, the sender's included if it is there and did not say
+/// `"echo": false`, and answers with how many it reached. The sender need not be in the channel.
 ///
-/// A message that is wrong or too long is answered with an error frame, and goes to nobody.
+/// A message that is wrong, too long or to a channel that the sender may not use is answered with an error frame,
+/// and goes to nobody.
 ///
 /// # Errors
 /// When the connections could not be read to the end. Some recipients may have the message by then.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
     let Broadcaster { registry, fanout } = broadcaster;
-    let refuse = |code, message: String| {
-        tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, %code, "refused");
-        Ok(Reply::frame(&Frame::Error { code, message: message.into(), request_id: &event.request_id }))
-    };
-    let request: Request<'_> = match Request::parse(&event.body) {
+    let sender = &event.connection;
+    let Request { channel, message, echo, .. } = match Request::parse(&event) {
         Ok(request) => request,
-        Err(error) => return refuse(error.code(), error.to_string()),
+        Err(refusal) => return Ok(refusal.reply(&event)),
     };
 
-    let channel = Channel::everyone();
     let message = Frame::Message {
         id: &event.message_id,
         channel: &channel,
-        from: &event.connection_id,
-        message: request.message,
+        from: &sender.id,
+        principal: sender.principal.as_ref(),
+        message,
         sent_at: event.received_at,
     }
     .to_json();
@@ -60,12 +58,10 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
             "The message would reach its recipients as {} bytes; at most {MAX_BYTES} can be delivered.",
             message.len(),
         );
-        return refuse(ErrorCode::MessageTooLarge, sentence);
+        return Ok(Refusal::new(ErrorCode::MessageTooLarge, sentence).reply(&event));
     }
 
-    let recipients = registry
-        .members(&channel)
-        .try_filter(|member| ready(request.echo || member.id != event.connection_id));
+    let recipients = registry.members(&channel).try_filter(|member| ready(echo || member.id != sender.id));
     let (delivery, read) = fanout.post(&message, recipients, event.deadline - FOR_THE_REST).await;
     let gone = delivery.gone.len() as u64;
     if let Err(error) = registry.prune(delivery.gone).await {
@@ -74,7 +70,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
     }
     read?;
     tracing::info!(
-        connection_id = %event.connection_id,
+        connection_id = %sender.id,
         request_id = event.request_id,
         delivered = delivery.delivered,
         gone,

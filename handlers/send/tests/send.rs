@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use lambda_websocket::{
     channel::Channel,
+    event::Message,
     fanout::{Fanout, Policy},
+    patterns::ChannelPatterns,
+    principal::Principal,
 };
 use proptest::prelude::*;
 use send::{Broadcaster, send};
@@ -34,9 +37,19 @@ impl Chat {
         Self { table, connections, broadcaster }
     }
 
+    /// Puts a connection into a channel.
+    async fn join(&self, channel: &str, id: &str) {
+        let channel = Channel::parse(channel).unwrap();
+        self.broadcaster.registry.add(&channel, &fixtures::connect(id).connection).await.unwrap();
+    }
+
     /// The frame that the sender gets back.
     async fn say(&self, from: &str, body: &str) -> Value {
-        let reply = send(&self.broadcaster, fixtures::message(from, body)).await.unwrap();
+        self.answer(fixtures::message(from, body)).await
+    }
+
+    async fn answer(&self, event: Message) -> Value {
+        let reply = send(&self.broadcaster, event).await.unwrap();
         let reply = serde_json::to_value(reply).unwrap();
         serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
     }
@@ -75,6 +88,71 @@ async fn without_echo_the_sender_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_channel_hears_what_is_sent_to_it_and_nobody_else() {
+    let chat = Chat::with(&["a=", "b=", "c=", "outside="]).await;
+    for id in ["a=", "b="] {
+        chat.join("lobby", id).await;
+    }
+    for (from, echo, delivered) in [("a=", true, 2), ("a=", false, 1), ("outside=", true, 2)] {
+        let body = json!({"action": "send", "channel": "lobby", "message": 1, "echo": echo});
+        assert_eq!(chat.say(from, &body.to_string()).await["delivered"], delivered, "{from} {body}");
+    }
+    let heard = ["a=", "b=", "c=", "outside="].map(|id| chat.heard_by(id).len());
+    assert_eq!(heard, [2, 3, 0, 0]);
+    assert_eq!(chat.heard_by("b=")[0]["channel"], "lobby");
+
+    let ack = chat.say("a=", r#"{"action":"send","channel":"nobody.is/here","message":1}"#).await;
+    assert_eq!((&ack["type"], &ack["delivered"]), (&json!("ack"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_user_is_reached_on_every_device_and_told_who_it_is_from() {
+    let chat = Chat::with(&["phone=", "desktop=", "bob="]).await;
+    for id in ["phone=", "desktop="] {
+        chat.join("user:ada@example.com", id).await;
+    }
+    let body = r#"{"action":"send","channel":"user:ada@example.com","message":"hi"}"#;
+    let mut event = fixtures::message("bob=", body);
+    event.connection.principal = Some(Principal::parse("bob").unwrap());
+    assert_eq!(chat.answer(event).await["delivered"], 2);
+    for id in ["phone=", "desktop="] {
+        let heard = chat.heard_by(id);
+        assert_eq!((&heard[0]["principal"], &heard[0]["from"]), (&json!("bob"), &json!("bob=")));
+        assert_eq!(heard[0]["channel"], "user:ada@example.com");
+    }
+    assert!(chat.heard_by("bob=").is_empty());
+}
+
+#[tokio::test]
+async fn to_a_channel_that_the_authorizer_did_not_allow_nobody_sends() {
+    let chat = Chat::with(&["a="]).await;
+    for channel in ["lobby", "orders", "orders.eu", "user:ada"] {
+        chat.join(channel, "a=").await;
+    }
+    for (patterns, allowed) in [
+        ("", &[] as &[_]),
+        ("orders.* lobby", &["lobby", "orders.eu"]),
+        ("*", &["*"]),
+        ("user:*", &["user:ada"]),
+    ] {
+        for channel in ["*", "lobby", "orders", "orders.eu", "user:ada"] {
+            let body = json!({"action": "send", "channel": channel, "message": 1}).to_string();
+            let mut event = fixtures::message("a=", &body);
+            event.channels = ChannelPatterns::parse(patterns).unwrap();
+            let answer = chat.answer(event).await;
+            if allowed.contains(&channel) {
+                assert_eq!(answer["delivered"], 1, "{patterns:?} {answer}");
+            } else {
+                assert_eq!(answer["code"], "forbidden", "{patterns:?} {channel} {answer}");
+                let sentence = format!("You may not use the channel \"{channel}\".");
+                assert_eq!(answer["message"], sentence);
+            }
+        }
+    }
+    assert_eq!(chat.heard_by("a=").len(), 4);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_gone_is_forgotten_and_no_other() {
     let chat = Chat::with(&["a=", "gone=", "limited="]).await;
     chat.connections.set("gone=", Answer::Refuse(410));
@@ -108,6 +186,8 @@ async fn a_request_that_is_wrong_is_answered_and_goes_to_nobody() {
         (r#"{"action":"send"}"#, "invalid_request", "missing field `message`"),
         (r#"{"action":"send","message":1,"echo":"no"}"#, "invalid_request", "expected a boolean"),
         (r#"{"action":"send","message":1,"ecko":true}"#, "invalid_request", "unknown field `ecko`"),
+        (r#"{"action":"send","message":1,"channel":"a#0"}"#, "invalid_request", "a channel is \"*\", "),
+        (r#"{"action":"send","message":1,"channel":null}"#, "invalid_request", "expected a string"),
         (r#"["send"]"#, "invalid_request", "invalid"),
     ] {
         let answer = chat.say("a=", body).await;

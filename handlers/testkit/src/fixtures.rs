@@ -25,21 +25,19 @@ pub fn disconnect_json() -> Value {
 
 /// A connection with this id, established now.
 pub fn connect(connection_id: &str) -> Connect {
-    let mut event = about(connect_json(), connection_id);
-    event["requestContext"]["connectedAt"] = json!(now_millis());
-    Connect::try_from(self::event(event)).expect("a CONNECT")
+    Connect::try_from(event(live(connect_json(), connection_id))).expect("a CONNECT")
 }
 
 /// This text, sent by this connection.
 pub fn message(connection_id: &str, body: &str) -> Message {
-    let mut event = about(message_json(), connection_id);
+    let mut event = live(message_json(), connection_id);
     event["body"] = json!(body);
     Message::try_from(self::event(event)).expect("a MESSAGE")
 }
 
 /// The end of this connection.
 pub fn disconnect(connection_id: &str) -> Disconnect {
-    Disconnect::try_from(event(about(disconnect_json(), connection_id))).expect("a DISCONNECT")
+    Disconnect::try_from(event(live(disconnect_json(), connection_id))).expect("a DISCONNECT")
 }
 
 /// An event, read as a function reads it.
@@ -54,8 +52,10 @@ pub fn now_millis() -> u64 {
     u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
 }
 
-fn about(mut event: Value, connection_id: &str) -> Value {
+/// The event, of a connection with this id that was established now.
+fn live(mut event: Value, connection_id: &str) -> Value {
     event["requestContext"]["connectionId"] = json!(connection_id);
+    event["requestContext"]["connectedAt"] = json!(now_millis());
     event
 }
 

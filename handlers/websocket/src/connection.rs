@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
+use crate::principal::Principal;
+
 /// The longest that API Gateway keeps a connection open ([quota], fixed).
 ///
 /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
@@ -71,6 +73,8 @@ pub struct Connection {
     pub id: ConnectionId,
     /// When the connection was established, in milliseconds since the Unix epoch.
     pub connected_at: u64,
+    /// Whose it is, where there is an authorizer that said so.
+    pub principal: Option<Principal>,
     /// The client's address, as API Gateway saw it.
     pub source_ip: Option<String>,
     /// The client's `User-Agent`.
@@ -110,6 +114,7 @@ mod tests {
         let connection = Connection {
             id: ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
             connected_at: 1_700_000_000_999,
+            principal: None,
             source_ip: None,
             user_agent: None,
         };

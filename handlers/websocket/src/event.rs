@@ -5,12 +5,14 @@
 //! [context]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
 
 use aws_lambda_events::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
-
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     config::split_list,
     connection::{Connection, ConnectionId, InvalidConnectionId},
+    patterns::{ChannelPatterns, InvalidPattern},
+    principal::{InvalidPrincipal, Principal},
 };
 
 /// An event of a WebSocket API.
@@ -29,6 +31,8 @@ pub enum Event {
 pub struct Connect {
     /// What there is to know of the new connection.
     pub connection: Connection,
+    /// The channels that the connection may use.
+    pub channels: ChannelPatterns,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// The sub-protocols that the client offers, in its order of preference.
@@ -39,7 +43,9 @@ pub struct Connect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Who sent it.
-    pub connection_id: ConnectionId,
+    pub connection: Connection,
+    /// The channels that the connection may use.
+    pub channels: ChannelPatterns,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// API Gateway's id of the message, unique in the API.
@@ -55,8 +61,10 @@ pub struct Message {
 /// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or doubled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Whose connection it was.
-    pub connection_id: ConnectionId,
+    /// What was known of the connection.
+    pub connection: Connection,
+    /// The channels that the connection might use.
+    pub channels: ChannelPatterns,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// The close code, such as 1000 or 1001.
@@ -77,6 +85,15 @@ pub enum EventError {
     /// The connection's id is not one.
     #[error(transparent)]
     ConnectionId(#[from] InvalidConnectionId),
+    /// A field that the authorizer says is not a text.
+    #[error("requestContext.authorizer.{0} is not a string")]
+    NoText(&'static str),
+    /// Who the authorizer says it is cannot be.
+    #[error("requestContext.authorizer.principalId cannot be read")]
+    Principal(#[source] InvalidPrincipal),
+    /// The channels that the authorizer allows cannot be read.
+    #[error("requestContext.authorizer.channels cannot be read")]
+    Channels(#[source] InvalidPattern),
     /// The event's type is unknown.
     #[error("requestContext.eventType is {0:?}, not CONNECT, MESSAGE or DISCONNECT")]
     UnknownType(String),
@@ -112,11 +129,13 @@ impl Event {
     /// When the event is none of a WebSocket API.
     pub fn parse(request: ApiGatewayWebsocketProxyRequest, deadline: Instant) -> Result<Self, EventError> {
         let context = request.request_context;
-        let connection_id = ConnectionId::parse(required(context.connection_id.as_deref(), "connectionId")?)?;
+        let connection = connection(&context)?;
+        let channels = channels(&context)?;
         let request_id = required(context.request_id.as_deref(), "requestId")?;
         match required(context.event_type.as_deref(), "eventType")?.as_str() {
             "CONNECT" => Ok(Self::Connect(Connect {
-                connection: connection(connection_id, &context)?,
+                connection,
+                channels,
                 request_id,
                 subprotocols: request
                     .headers
@@ -127,7 +146,8 @@ impl Event {
                     .collect(),
             })),
             "MESSAGE" => Ok(Self::Message(Message {
-                connection_id,
+                connection,
+                channels,
                 request_id,
                 message_id: required(context.message_id.as_deref(), "messageId")?,
                 received_at: millis(context.request_time_epoch, "requestTimeEpoch")?,
@@ -135,7 +155,8 @@ impl Event {
                 deadline,
             })),
             "DISCONNECT" => Ok(Self::Disconnect(Disconnect {
-                connection_id,
+                connection,
+                channels,
                 request_id,
                 status_code: context.disconnect_status_code,
                 reason: context.disconnect_reason.filter(|reason| !reason.is_empty()),
@@ -145,13 +166,15 @@ impl Event {
     }
 }
 
-fn connection(
-    id: ConnectionId,
-    context: &ApiGatewayWebsocketProxyRequestContext,
-) -> Result<Connection, EventError> {
+/// Every event of a connection tells all of it.
+fn connection(context: &ApiGatewayWebsocketProxyRequestContext) -> Result<Connection, EventError> {
     Ok(Connection {
-        id,
+        id: ConnectionId::parse(required(context.connection_id.as_deref(), "connectionId")?)?,
         connected_at: millis(context.connected_at, "connectedAt")?,
+        principal: authorized(context, "principalId")?
+            .map(Principal::parse)
+            .transpose()
+            .map_err(EventError::Principal)?,
         source_ip: context.identity.source_ip.clone(),
         user_agent: context
             .identity
@@ -159,6 +182,25 @@ fn connection(
             .as_deref()
             .map(|agent| agent.chars().take(USER_AGENT_KEPT).collect()),
     })
+}
+
+/// Without an authorizer, or where it does not say, every channel.
+fn channels(context: &ApiGatewayWebsocketProxyRequestContext) -> Result<ChannelPatterns, EventError> {
+    authorized(context, "channels")?
+        .map_or_else(|| Ok(ChannelPatterns::all()), ChannelPatterns::parse)
+        .map_err(EventError::Channels)
+}
+
+/// What the authorizer said, where it did. API Gateway hands it on as text, with every event of the connection.
+fn authorized<'a>(
+    context: &'a ApiGatewayWebsocketProxyRequestContext,
+    name: &'static str,
+) -> Result<Option<&'a str>, EventError> {
+    match context.authorizer.fields.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(EventError::NoText(name)),
+    }
 }
 
 fn required(value: Option<&str>, name: &'static str) -> Result<String, EventError> {

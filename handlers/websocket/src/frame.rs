@@ -5,7 +5,9 @@ use std::{borrow::Cow, fmt};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{channel::Channel, connection::ConnectionId};
+use crate::{
+    channel::Channel, connection::ConnectionId, cursor::Cursor, presence::Presence, principal::Principal,
+};
 
 /// The longest message that `@connections` accepts, in bytes ([quota], fixed).
 ///
@@ -22,8 +24,11 @@ pub enum Frame<'a> {
         id: &'a str,
         /// Where it was said.
         channel: &'a Channel,
-        /// Who said it.
+        /// The connection that said it.
         from: &'a ConnectionId,
+        /// Who said it, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
         /// What was said: any JSON, passed on byte for byte.
         message: &'a RawValue,
         /// When API Gateway received it, in milliseconds since the Unix epoch.
@@ -41,6 +46,32 @@ pub enum Frame<'a> {
         gone: u64,
         /// How many connections could not be reached, though they may be alive.
         failed: u64,
+    },
+    /// The answer to a subscription: the connection hears what is sent to the channel.
+    Subscribed {
+        /// The channel.
+        channel: &'a Channel,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+    /// The answer to the end of a subscription.
+    Unsubscribed {
+        /// The channel.
+        channel: &'a Channel,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+    /// The answer to the question who is in a channel: a page of them.
+    Members {
+        /// The channel.
+        channel: &'a Channel,
+        /// Who is in it, in no order that means anything.
+        members: &'a [Presence],
+        /// From where more of them follow, if any do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<Cursor>,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
     },
     /// The answer to a message that was refused.
     Error {
@@ -67,6 +98,10 @@ pub enum ErrorCode {
     UnknownAction,
     /// The frame that would go to the recipients is longer than [`MAX_BYTES`].
     MessageTooLarge,
+    /// The connection may not use the channel, or not so.
+    Forbidden,
+    /// The connection is subscribed to as many channels as it may be.
+    TooManySubscriptions,
 }
 
 /// The code as clients read it.
@@ -106,10 +141,49 @@ mod tests {
             id: "IAjG6fdVIAMCIZg=",
             channel: &Channel::everyone(),
             from: &ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            principal: None,
             message: serde_json::from_str(r#"{ "text": "h\u00e9", "n": 1.0 }"#).unwrap(),
             sent_at: 1_700_000_000_123,
         };
         assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"*","from":"L0SM9cOFvHcCIhw=","message":{ "text": "h\u00e9", "n": 1.0 },"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn a_message_says_whose_it_is_where_that_is_known() {
+        let frame = Frame::Message {
+            id: "IAjG6fdVIAMCIZg=",
+            channel: &Channel::parse("lobby").unwrap(),
+            from: &ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            principal: Some(&Principal::parse("ada").unwrap()),
+            message: serde_json::from_str("1").unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"lobby","from":"L0SM9cOFvHcCIhw=","principal":"ada","message":1,"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn a_subscription_is_confirmed() {
+        let channel = &Channel::parse("lobby").unwrap();
+        let frame = Frame::Subscribed { channel, request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
+        let frame = Frame::Unsubscribed { channel, request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
+    }
+
+    #[test]
+    fn a_page_of_members_tells_where_the_next_begins() {
+        let presence = |id: &str, principal: Option<&str>| Presence {
+            connection_id: ConnectionId::parse(id).unwrap(),
+            principal: principal.map(|text| Principal::parse(text).unwrap()),
+            connected_at: 1_700_000_000_123,
+            shard: 3,
+        };
+        let members = &[presence("a=", Some("ada")), presence("b=", None)];
+        let channel = &Channel::everyone();
+        let frame = Frame::Members { channel, members, next: Some(members[1].cursor()), request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","requestId":"r"}"#);
+        let frame = Frame::Members { channel, members: &[], next: None, request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[],"requestId":"r"}"#);
     }
 
     #[test]

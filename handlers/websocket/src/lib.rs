@@ -7,18 +7,23 @@
 //! | [`runtime`] | the loop: an event in, a handler called, a reply out |
 //! | [`event`] | what happened: [`event::Connect`], [`event::Message`], [`event::Disconnect`] |
 //! | [`connection`] | who: [`connection::ConnectionId`], and what is stored of a connection |
+//! | [`principal`] | whose connection it is, as the authorizer said |
 //! | [`channel`] | to whom: a named set of connections |
+//! | [`patterns`] | which channels a connection may use, as the authorizer said |
 //! | [`shards`] | over how many partitions a channel is spread |
 //! | [`registry`] | the DynamoDB table of channels and their connections |
+//! | [`presence`] | a member of a channel, as others see it |
+//! | [`cursor`] | a place in the list of a channel's members |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`frame`] | the JSON that clients receive |
+//! | [`refusal`] | a client's fault, and the frame that tells it |
 //! | [`reply`] | what the handler answers to API Gateway |
 //! | [`config`] | the environment variables, read once at start |
 //! | [`aws`] | the SDK clients, built once at start |
 //! | [`error`] | what went wrong on our side |
 //!
-//! A client's fault is a [`reply::Reply`] with an error frame, and its connection stays open; a fault
+//! A client's fault is a [`refusal::Refusal`], answered with an error frame, and its connection stays open; a fault
 //! of ours is an [`error::Error`], which API Gateway reports to the client without details.
 //!
 //! ```no_run
@@ -38,11 +43,16 @@ pub mod aws;
 pub mod channel;
 pub mod config;
 pub mod connection;
+pub mod cursor;
 pub mod error;
 pub mod event;
 pub mod fanout;
 pub mod frame;
 mod pace;
+pub mod patterns;
+pub mod presence;
+pub mod principal;
+pub mod refusal;
 pub mod registry;
 pub mod reply;
 pub mod runtime;

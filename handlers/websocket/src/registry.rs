@@ -6,10 +6,15 @@
 //! | `connectionId` | range, and hash of the index `by-connection` | the id |
 //! | `connectedAt` | | milliseconds since the Unix epoch |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
-//! | `sourceIp`, `userAgent` | | the client's, where known |
+//! | `principal`, `sourceIp`, `userAgent` | | the client's, where known |
 //!
 //! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
 //! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
+//!
+//! The index lags a moment behind the table, and `$disconnect` may overtake a subscription that is under way. So a row
+//! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
+//! connection gone and [prunes](Registry::prune) the row; until then [`Registry::list`] shows it, until it expires at
+//! the latest. No message goes astray: the id of a connection is never used again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,12 +22,19 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use futures::{Stream, TryStreamExt, stream};
+use aws_sdk_dynamodb::{
+    Client,
+    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    types::AttributeValue,
+};
+use futures::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use crate::{
     channel::Channel,
     connection::{Connection, ConnectionId},
+    cursor::Cursor,
+    presence::Presence,
+    principal::Principal,
     shards::Shards,
 };
 
@@ -49,6 +61,15 @@ pub struct Registry {
     shards: Shards,
 }
 
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// The connection is in the channel.
+    Made,
+    /// The connection is in as many channels as it may be, and this is another.
+    TooMany,
+}
+
 /// A connection that is in a channel, and the row that says so: it can be in another shard than the connection
 /// would be put into now, when the number of shards has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +86,53 @@ impl Registry {
         Self { client, table: table.into(), shards }
     }
 
+    /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
+    ///
+    /// # Errors
+    /// When a row could not be written; others may have been.
+    pub async fn register(&self, connection: &Connection) -> Result<(), RegistryError> {
+        let channels: Vec<_> = Channel::of_connect(connection.principal.as_ref()).collect();
+        try_join_all(channels.iter().map(|channel| self.add(channel, connection))).await?;
+        Ok(())
+    }
+
+    /// Puts a connection into a channel, unless it subscribed to as many others as it may. To do it again changes nothing.
+    ///
+    /// The bound is soft: subscriptions that are made at the same time do not count each other, and the index that
+    /// they are counted by lags a moment behind.
+    ///
+    /// # Errors
+    /// When the subscriptions could not be counted, or the row not be written.
+    pub async fn subscribe(
+        &self,
+        channel: &Channel,
+        connection: &Connection,
+        most: usize,
+    ) -> Result<Subscription, RegistryError> {
+        let rows = self.partitions_of(&connection.id).await?;
+        let subscribed: HashSet<_> = rows
+            .iter()
+            .filter_map(|partition| Channel::of_partition(partition))
+            .filter(|channel| !channel.is_reserved())
+            .collect();
+        if subscribed.len() >= most && !subscribed.contains(channel) {
+            return Ok(Subscription::TooMany);
+        }
+        // Written even where the index has it: it may still show a row that was deleted just now.
+        self.add(channel, connection).await?;
+        Ok(Subscription::Made)
+    }
+
+    /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.
+    ///
+    /// # Errors
+    /// When the rows could not be read, or not all deleted.
+    pub async fn unsubscribe(&self, channel: &Channel, id: &ConnectionId) -> Result<(), RegistryError> {
+        let mut partitions = self.partitions_of(id).await?;
+        partitions.retain(|partition| channel.has_partition(partition));
+        self.delete_rows(id, partitions, [channel.clone()]).await
+    }
+
     /// Puts a connection into a channel. To put it again changes nothing.
     ///
     /// # Errors
@@ -73,7 +141,11 @@ impl Registry {
         let mut row = self.member(channel, &connection.id).into_key();
         row.insert("connectedAt".to_owned(), number(connection.connected_at));
         row.insert("expiresAt".to_owned(), number(connection.expires_at()));
-        for (name, value) in [("sourceIp", &connection.source_ip), ("userAgent", &connection.user_agent)] {
+        for (name, value) in [
+            ("principal", connection.principal.as_ref().map(Principal::as_str)),
+            ("sourceIp", connection.source_ip.as_deref()),
+            ("userAgent", connection.user_agent.as_deref()),
+        ] {
             if let Some(value) = value {
                 row.insert(name.to_owned(), text(value));
             }
@@ -96,21 +168,8 @@ impl Registry {
     }
 
     fn members_in(&self, partition: String) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
-        // DynamoDB deletes expired rows within days, not at once.
-        let pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("channel = :channel")
-            .filter_expression("expiresAt > :now")
-            .projection_expression("connectionId")
-            .expression_attribute_values(":channel", text(&partition))
-            .expression_attribute_values(":now", number(unix_seconds()))
-            .into_paginator()
-            .send();
-        stream::unfold(pages, async |mut pages| pages.next().await.map(|page| (page, pages)))
-            .map_err(|error| self.failed("Query", error))
+        let query = self.live_rows(&partition).projection_expression("connectionId");
+        self.pages(query)
             .map_ok(move |page| {
                 let ids = page.items().iter().filter_map(read_id);
                 let members = ids.map(|id| Ok(Member { id, partition: partition.clone() }));
@@ -120,12 +179,75 @@ impl Registry {
             .try_flatten()
     }
 
+    /// The connections in a channel and whose they are, without those whose row has expired: shard after shard, in
+    /// each by the id, from behind the cursor on. So many rows are read at a time, and only as far as the list is
+    /// asked for.
+    ///
+    /// Others come and go meanwhile: who is there all the while is listed, and twice only if it was added again under
+    /// another number of shards.
+    pub fn list(
+        &self,
+        channel: &Channel,
+        after: Option<&Cursor>,
+        rows_at_a_time: u16,
+    ) -> impl Stream<Item = Result<Presence, RegistryError>> + use<'_> {
+        let (first, mut start) =
+            after.map_or((0, None), |after| (after.shard, Some(after.connection_id.clone())));
+        let numbers = self.shards.numbers().skip(first.into());
+        let shards: Vec<_> =
+            numbers.map(|shard| (shard, channel.partition_key(shard), start.take())).collect();
+        stream::iter(shards)
+            .map(move |(shard, partition, start)| {
+                let start = start.map(|id| Member { id, partition: partition.clone() }.into_key());
+                let query = self
+                    .live_rows(&partition)
+                    .projection_expression("connectionId, principal, connectedAt")
+                    .set_exclusive_start_key(start)
+                    .limit(rows_at_a_time.into());
+                let list = move |page: QueryOutput| {
+                    let rows = page.items.unwrap_or_default().into_iter();
+                    stream::iter(rows.filter_map(move |row| read_presence(&row, shard)).map(Ok))
+                };
+                Box::pin(self.pages(query).map_ok(list).try_flatten())
+            })
+            .flatten()
+    }
+
+    /// The rows of a partition that have not expired: DynamoDB deletes those within days, not at once.
+    fn live_rows(&self, partition: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("channel = :channel")
+            .filter_expression("expiresAt > :now")
+            .expression_attribute_values(":channel", text(partition))
+            .expression_attribute_values(":now", number(unix_seconds()))
+    }
+
+    /// The answers to a query, each when it is asked for.
+    fn pages(
+        &self,
+        query: QueryFluentBuilder,
+    ) -> impl Stream<Item = Result<QueryOutput, RegistryError>> + use<'_> {
+        let pages = query.into_paginator().send();
+        stream::unfold(pages, async |mut pages| pages.next().await.map(|page| (page, pages)))
+            .map_err(|error| self.failed("Query", error))
+    }
+
     /// Takes a connection out of every channel. To remove it again changes nothing.
     ///
     /// # Errors
     /// When the rows could not be read, or not all deleted.
-    pub async fn remove(&self, id: &ConnectionId) -> Result<(), RegistryError> {
-        let found: Vec<_> = self
+    pub async fn remove(&self, connection: &Connection) -> Result<(), RegistryError> {
+        let partitions = self.partitions_of(&connection.id).await?;
+        let channels = Channel::of_connect(connection.principal.as_ref());
+        self.delete_rows(&connection.id, partitions, channels).await
+    }
+
+    /// The hash keys of a connection's rows, as far as the index knows them.
+    async fn partitions_of(&self, id: &ConnectionId) -> Result<Vec<String>, RegistryError> {
+        let rows: Vec<_> = self
             .client
             .query()
             .table_name(&self.table)
@@ -139,12 +261,20 @@ impl Registry {
             .try_collect()
             .await
             .map_err(|error| self.failed("Query", error))?;
-        let partitions = found.iter().filter_map(|row| read_text(row, "channel"));
-        let mut members: HashSet<_> =
-            partitions.map(|partition| Member { id: id.clone(), partition }).collect();
-        // The index lags behind the table: this row is there though the index may not show it yet.
-        members.insert(self.member(&Channel::everyone(), id));
-        self.prune(members).await
+        Ok(rows.iter().filter_map(|row| read_text(row, "channel")).collect())
+    }
+
+    /// Deletes a connection's rows: those that the index knew of, and those in channels where it may be though the
+    /// index lags behind.
+    async fn delete_rows(
+        &self,
+        id: &ConnectionId,
+        partitions: Vec<String>,
+        channels: impl IntoIterator<Item = Channel>,
+    ) -> Result<(), RegistryError> {
+        let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
+        let others = channels.into_iter().map(|channel| self.member(&channel, id));
+        self.prune(found.chain(others).collect::<HashSet<_>>()).await
     }
 
     /// Takes members out of their channels, many at a time: the very rows that were read.
@@ -212,6 +342,16 @@ fn read_id(row: &Row) -> Option<ConnectionId> {
     ConnectionId::parse(read_text(row, "connectionId")?)
         .inspect_err(|error| tracing::warn!(%error, "a row of the connection table was passed over"))
         .ok()
+}
+
+/// The row as its channel's list shows it. What cannot be read of it is left out: it is not what `add` wrote.
+fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
+    Some(Presence {
+        connection_id: read_id(row)?,
+        principal: read_text(row, "principal").and_then(|text| Principal::parse(text).ok()),
+        connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,
+        shard,
+    })
 }
 
 fn unix_seconds() -> u64 {

@@ -1,7 +1,14 @@
 //! Events of the shapes that API Gateway and emulators send.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use lambda_websocket::event::{Connect, Disconnect, Event, EventError, Message};
+use lambda_websocket::{
+    channel::Channel,
+    error::chain,
+    event::{Connect, Disconnect, Event, EventError, Message},
+    patterns::ChannelPatterns,
+    principal::Principal,
+};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::fixtures;
 use tokio::time::Instant;
@@ -39,7 +46,8 @@ fn a_connect_without_subprotocols_offers_none() {
 #[test]
 fn a_message_tells_who_said_what_and_when() {
     let event = Message::try_from(parse(fixtures::message_json()).unwrap()).unwrap();
-    assert_eq!(event.connection_id.as_str(), "BkQ3rc-0liACIhw=");
+    assert_eq!(event.connection.id.as_str(), "BkQ3rc-0liACIhw=");
+    assert_eq!(event.connection.connected_at, 1_732_293_397_481);
     assert_eq!(event.message_id, "BkQ5ad_qFiACIhw=");
     assert_eq!(event.received_at, 1_732_293_408_520);
     assert_eq!(event.body, r#"{"action":"send","message":"hello"}"#);
@@ -89,4 +97,74 @@ fn what_api_gateway_would_not_send_is_refused_with_a_sentence() {
         r#"requestContext.eventType is "PING", not CONNECT, MESSAGE or DISCONNECT"#,
     );
     assert!(with("connectionId", json!("a/../b c")).starts_with("a connection id has 1 to 128 characters"));
+}
+
+/// A message of a connection that the authorizer said this of.
+fn authorized(said: Value) -> Result<Message, EventError> {
+    let mut json = fixtures::message_json();
+    json["requestContext"]["authorizer"] = said;
+    Message::try_from(parse(json)?)
+}
+
+#[test]
+fn every_event_tells_what_the_authorizer_said() {
+    for mut json in [fixtures::connect_json(), fixtures::message_json(), fixtures::disconnect_json()] {
+        json["requestContext"]["authorizer"] =
+            json!({"principalId": "ada", "channels": "orders.* lobby", "integrationLatency": 7});
+        let (connection, channels) = match parse(json).unwrap() {
+            Event::Connect(event) => (event.connection, event.channels),
+            Event::Message(event) => (event.connection, event.channels),
+            Event::Disconnect(event) => (event.connection, event.channels),
+        };
+        assert_eq!(connection.principal.unwrap().as_str(), "ada");
+        assert_eq!(channels, ChannelPatterns::parse("orders.* lobby").unwrap());
+    }
+}
+
+#[test]
+fn where_no_authorizer_spoke_nobody_is_known_and_every_channel_allowed() {
+    for event in [
+        parse(fixtures::message_json()).and_then(Message::try_from),
+        authorized(Value::Null),
+        authorized(json!({})),
+        authorized(json!({"expires": "4102444800"})),
+    ] {
+        let event = event.unwrap();
+        assert_eq!((event.connection.principal, event.channels), (None, ChannelPatterns::all()));
+    }
+}
+
+#[test]
+fn an_authorizer_that_names_no_channel_allows_none() {
+    let channels = authorized(json!({"principalId": "ada", "channels": ""})).unwrap().channels;
+    assert!(["*", "lobby", "user:ada"].iter().all(|name| !channels.allows(&Channel::parse(*name).unwrap())));
+}
+
+#[test]
+fn what_an_authorizer_should_not_say_is_refused_with_a_sentence() {
+    let error = |said: Value| chain(&authorized(said).unwrap_err());
+    for nothing in [json!(null), json!(["lobby"]), json!(1), json!({})] {
+        let sentence = "requestContext.authorizer.channels is not a string";
+        assert_eq!(error(json!({ "channels": nothing })), sentence);
+    }
+    assert_eq!(error(json!({"principalId": 1})), "requestContext.authorizer.principalId is not a string");
+    assert_eq!(
+        error(json!({"principalId": ""})),
+        "requestContext.authorizer.principalId cannot be read: a principal has 1 to 128 characters, none of them a control character"
+    );
+    assert_eq!(
+        error(json!({"channels": "lobby **"})),
+        "requestContext.authorizer.channels cannot be read: a pattern of channels is the name of one, or the beginning of names and a *, not \"**\""
+    );
+}
+
+proptest! {
+    /// No patterns but those that were read, and no more than a refusal of the rest.
+    #[test]
+    fn whatever_an_authorizer_says_is_read_or_refused(principal in any::<String>(), channels in any::<String>()) {
+        if let Ok(event) = authorized(json!({"principalId": principal, "channels": channels})) {
+            prop_assert_eq!(event.connection.principal, Principal::parse(principal).ok());
+            prop_assert_eq!(event.channels, ChannelPatterns::parse(&channels).unwrap());
+        }
+    }
 }

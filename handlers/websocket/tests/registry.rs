@@ -19,9 +19,11 @@ use aws_sdk_dynamodb::{
 use futures::{StreamExt, TryStreamExt};
 use lambda_websocket::{
     channel::Channel,
-    connection::{Connection, ConnectionId},
+    connection::Connection,
+    cursor::Cursor,
     error::chain,
-    registry::{Member, Registry},
+    principal::Principal,
+    registry::{Member, Registry, Subscription},
 };
 use proptest::prelude::*;
 use testkit::{
@@ -155,7 +157,7 @@ async fn with_fewer_shards_some_are_not_read_and_yet_removed() {
     add(&before, &ids(100)).await;
     assert_eq!(members(&after).await.len(), 50);
     for id in ids(100) {
-        after.remove(&ConnectionId::parse(id).unwrap()).await.unwrap();
+        after.remove(&connection(&id)).await.unwrap();
     }
     assert!(table.rows().await.is_empty());
 }
@@ -230,7 +232,7 @@ async fn remove_takes_a_connection_out_of_every_channel_and_leaves_the_others() 
         table.put(row(&format!("team-{n}#0"), "gone=", FAR_AWAY)).await;
     }
     for _ in 0..2 {
-        registry.remove(&gone.id).await.unwrap();
+        registry.remove(&gone).await.unwrap();
         assert_eq!(table.connection_ids().await, ["live="]);
     }
 }
@@ -284,9 +286,197 @@ async fn who_leaves_before_the_index_knows_them_is_removed_too() {
     let registry = watched(&table, LateIndex);
     add(&registry, &ids(20)).await;
     for id in ids(20) {
-        registry.remove(&ConnectionId::parse(id).unwrap()).await.unwrap();
+        registry.remove(&connection(&id)).await.unwrap();
     }
     assert!(table.rows().await.is_empty());
+}
+
+fn channel(name: &str) -> Channel {
+    Channel::parse(name).unwrap()
+}
+
+/// A connection of Ada's.
+fn of_ada(id: &str) -> Connection {
+    Connection { principal: Some(Principal::parse("ada").unwrap()), ..connection(id) }
+}
+
+/// The keys of all rows, in order.
+async fn keys(table: &ConnectionTable) -> Vec<(String, String)> {
+    let mut keys: Vec<_> = table
+        .rows()
+        .await
+        .iter()
+        .map(|row| ["channel", "connectionId"].map(|name| row[name].as_s().unwrap().clone()).into())
+        .collect();
+    keys.sort();
+    keys
+}
+
+#[tokio::test]
+async fn who_is_registered_is_with_everyone_and_their_other_devices() {
+    let table = ConnectionTable::start().await;
+    let registry = table.registry();
+    for connection in [of_ada("a="), of_ada("b="), connection("c=")] {
+        registry.register(&connection).await.unwrap();
+    }
+    let keys = keys(&table).await;
+    let keys: Vec<_> = keys.iter().map(|(channel, id)| (channel.as_str(), id.as_str())).collect();
+    assert_eq!(
+        keys,
+        [("*#0", "a="), ("*#0", "b="), ("*#0", "c="), ("user:ada#0", "a="), ("user:ada#0", "b=")]
+    );
+    for row in table.rows().await {
+        let is_known = row["connectionId"].as_s().unwrap() != "c=";
+        assert_eq!(row.get("principal").map(|name| name.as_s().unwrap().as_str()), is_known.then_some("ada"));
+    }
+}
+
+#[tokio::test]
+async fn who_subscribes_is_a_member_until_they_unsubscribe() {
+    for shards in [1, 4] {
+        let table = ConnectionTable::start().await;
+        let registry = table.sharded_registry(shards);
+        let lobby = channel("lobby");
+        let connections: Vec<_> = ids(8).iter().map(|id| connection(id)).collect();
+        for connection in connections.iter().chain(&connections) {
+            assert_eq!(registry.subscribe(&lobby, connection, 1).await.unwrap(), Subscription::Made);
+        }
+        assert_eq!(table.connection_ids().await, ids(8), "each once");
+        for _ in 0..2 {
+            registry.unsubscribe(&lobby, &connections[0].id).await.unwrap();
+            assert_eq!(table.connection_ids().await, ids(8)[1..]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_expires_with_its_connection() {
+    let table = ConnectionTable::start().await;
+    let mut connection = of_ada("a=");
+    connection.connected_at -= 3_600_000; // an hour ago
+    table.registry().subscribe(&channel("lobby"), &connection, 1).await.unwrap();
+    let rows = table.rows().await;
+    assert_eq!(rows[0]["expiresAt"].as_n().unwrap(), &connection.expires_at().to_string());
+    assert_eq!(rows[0]["connectedAt"].as_n().unwrap(), &connection.connected_at.to_string());
+    assert_eq!(rows[0]["principal"].as_s().unwrap(), "ada");
+}
+
+#[tokio::test]
+async fn a_connection_has_only_so_many_subscriptions() {
+    for shards in [1, 4] {
+        let table = ConnectionTable::start().await;
+        let registry = table.sharded_registry(shards);
+        let (a, b) = (of_ada("a="), connection("b="));
+        registry.register(&a).await.unwrap(); // It does not count.
+        let subscribe = async |name: &str, connection| {
+            registry.subscribe(&channel(name), connection, 2).await.unwrap() == Subscription::Made
+        };
+        assert!(subscribe("one", &a).await && subscribe("two", &a).await);
+        assert!(!subscribe("three", &a).await, "a third");
+        assert!(subscribe("two", &a).await, "one that it has");
+        assert!(subscribe("three", &b).await, "another's");
+        registry.unsubscribe(&channel("one"), &a.id).await.unwrap();
+        assert!(subscribe("three", &a).await, "in the place of another");
+        assert!(!subscribe("one", &a).await);
+    }
+}
+
+#[tokio::test]
+async fn who_subscribed_under_another_number_of_shards_can_unsubscribe_and_is_counted_once() {
+    let table = ConnectionTable::start().await;
+    let lobby = channel("lobby");
+    for shards in [2, 4] {
+        for id in ids(20) {
+            let made = table.sharded_registry(shards).subscribe(&lobby, &connection(&id), 1).await.unwrap();
+            assert_eq!(made, Subscription::Made);
+        }
+    }
+    assert!(table.rows().await.len() > 20, "some are in two shards");
+    for id in ids(20) {
+        table.sharded_registry(4).unsubscribe(&lobby, &connection(&id).id).await.unwrap();
+    }
+    assert!(table.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_unsubscribes_or_leaves_before_the_index_knows_them_is_removed_too() {
+    let table = ConnectionTable::start().await;
+    let registry = watched(&table, LateIndex);
+    for id in ids(20) {
+        registry.register(&of_ada(&id)).await.unwrap();
+        registry.subscribe(&channel("lobby"), &of_ada(&id), 50).await.unwrap();
+        registry.unsubscribe(&channel("lobby"), &of_ada(&id).id).await.unwrap();
+        registry.remove(&of_ada(&id)).await.unwrap();
+    }
+    assert!(table.rows().await.is_empty());
+}
+
+/// The ids of a channel's list, in pages of so many, each begun behind the last of the page before.
+async fn pages(registry: &Registry, channel: &Channel, size: u16) -> Vec<Vec<String>> {
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let listed: Vec<_> =
+            registry.list(channel, after.as_ref(), size).take(size.into()).try_collect().await.unwrap();
+        let Some(last) = listed.last() else { return pages };
+        after = Some(last.cursor());
+        pages.push(listed.iter().map(|member| member.connection_id.to_string()).collect());
+    }
+}
+
+#[tokio::test]
+async fn a_channel_is_listed_page_after_page() {
+    for shards in [1, 4] {
+        let table = ConnectionTable::start().await;
+        let registry = table.sharded_registry(shards);
+        add(&registry, &ids(25)).await;
+        registry.subscribe(&channel("lobby"), &connection("elsewhere="), 1).await.unwrap();
+        for size in [1, 10, 25, 1_000] {
+            let pages = pages(&registry, &Channel::everyone(), size).await;
+            assert_eq!(pages.len(), 25_usize.div_ceil(size.into()), "{shards} shards, pages of {size}");
+            let mut listed = pages.concat();
+            listed.sort();
+            assert_eq!(listed, ids(25), "{shards} shards, pages of {size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_list_tells_who_and_since_when_and_leaves_out_who_expired() {
+    let table = ConnectionTable::start().await;
+    let registry = table.registry();
+    for n in 0..5 {
+        table.put(row("lobby#0", &format!("a{n}="), "1700000000")).await;
+    }
+    let ada = of_ada("b=");
+    registry.subscribe(&channel("lobby"), &ada, 1).await.unwrap();
+    // The pages of the expired alone do not end the list.
+    let listed: Vec<_> = registry.list(&channel("lobby"), None, 2).try_collect().await.unwrap();
+    let [presence] = listed.as_slice() else { panic!("one, not {listed:?}") };
+    assert_eq!((&presence.connection_id, presence.connected_at), (&ada.id, ada.connected_at));
+    assert_eq!(presence.principal, ada.principal);
+}
+
+#[tokio::test]
+async fn a_cursor_is_a_place_in_the_channel_that_is_asked_for() {
+    let table = ConnectionTable::start().await;
+    let registry = table.registry();
+    for id in ids(4) {
+        registry.subscribe(&channel("lobby"), &connection(&id), 1).await.unwrap();
+        registry.subscribe(&channel("secret"), &connection(&id.replace('c', "s")), 1).await.unwrap();
+    }
+    for (cursor, expected) in [
+        ("0.c0001=", &ids(4)[2..]), // as it comes
+        ("0.c0001x", &ids(4)[2..]), // nobody's
+        ("0.a", &ids(4)),
+        ("0.s0001=", &[]), // another channel's
+        ("1.a", &[]),      // a shard that is not there
+        ("255.a", &[]),
+    ] {
+        let after = Cursor::parse(cursor).unwrap();
+        let listed: Vec<_> = registry.list(&channel("lobby"), Some(&after), 10).try_collect().await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|member| member.connection_id.to_string()).collect();
+        assert_eq!(listed, expected, "{cursor}");
+    }
 }
 
 proptest! {

@@ -24,6 +24,11 @@ variable "send_manages" {
   default = ["POST"]
 }
 
+variable "subscribe" {
+  type    = set(string)
+  default = ["read", "write", "delete"]
+}
+
 module "websocket" {
   source = "../../../modules/websocket-api"
 
@@ -33,12 +38,16 @@ module "websocket" {
     connect    = { package = "../../../target/lambda/connect/bootstrap.zip", connections = var.connect }
     disconnect = { package = "../../../target/lambda/disconnect/bootstrap.zip", connections = var.disconnect }
     send       = { package = "../../../target/lambda/send/bootstrap.zip", connections = var.send, manage_connections = var.send_manages, timeout = 29 }
+    subscribe  = { package = "../../../target/lambda/subscribe/bootstrap.zip", connections = var.subscribe }
   }
 
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }
     send          = { function = "send", two_way = true }
+    subscribe     = { function = "subscribe", two_way = true }
+    unsubscribe   = { function = "subscribe", two_way = true }
+    list          = { function = "subscribe", two_way = true }
   }
 }
 

@@ -69,7 +69,7 @@ pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
         tracing::warn!(error = chain(&error), "connections that are gone stay registered");
     }
     read?;
-    tracing::info!(connection_id = %event.connection_id, request_id = event.request_id, "voted");
+    tracing::info!(connection_id = %event.connection.id, request_id = event.request_id, "voted");
     Ok(Reply::empty()) // The tally was the answer.
 }
 

@@ -1,0 +1,103 @@
+//! The function of the actions `subscribe`, `unsubscribe` and `list`: who is in a channel.
+
+mod max;
+mod request;
+
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use lambda_websocket::{
+    channel::Channel,
+    cursor::Cursor,
+    error::Error,
+    event::Message,
+    frame::{ErrorCode, Frame, MAX_BYTES},
+    presence::Presence,
+    refusal::Refusal,
+    registry::{Registry, Subscription},
+    reply::Reply,
+};
+use request::{Limit, Request};
+
+pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
+
+/// The most that a frame of members needs beside them, in bytes: above all the channel, and a cursor.
+const ENVELOPE: usize = 1024;
+
+/// What it takes to tell and change who is in a channel.
+#[derive(Clone, Debug)]
+pub struct Subscriptions {
+    /// Who is in which channel.
+    pub registry: Registry,
+    /// The most subscriptions of a connection.
+    pub max: MaxSubscriptions,
+}
+
+/// Puts the client's connection into a channel, takes it out, or tells who is in it.
+///
+/// A request that is wrong, or about a channel that the client may not use, is answered with an error frame.
+///
+/// # Errors
+/// When the table could not be read or written.
+pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<Reply, Error> {
+    match Request::parse(&event) {
+        Ok(Request::Subscribe { channel }) => subscriptions.add(&channel, &event).await,
+        Ok(Request::Unsubscribe { channel }) => subscriptions.remove(&channel, &event).await,
+        Ok(Request::List { channel, limit, after }) => {
+            subscriptions.list(&channel, limit, after.as_ref(), &event).await
+        }
+        Err(refusal) => Ok(refusal.reply(&event)),
+    }
+}
+
+impl Subscriptions {
+    async fn add(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
+        let Message { connection, request_id, .. } = event;
+        let MaxSubscriptions(max) = self.max;
+        match self.registry.subscribe(channel, connection, max.into()).await? {
+            Subscription::Made => {
+                tracing::info!(connection_id = %connection.id, request_id, "subscribed");
+                Ok(Reply::frame(&Frame::Subscribed { channel, request_id }))
+            }
+            Subscription::TooMany => {
+                let sentence =
+                    format!("You may be subscribed to {max} channels at once: unsubscribe from one first.");
+                Ok(Refusal::new(ErrorCode::TooManySubscriptions, sentence).reply(event))
+            }
+        }
+    }
+
+    async fn remove(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
+        let Message { connection, request_id, .. } = event;
+        self.registry.unsubscribe(channel, &connection.id).await?;
+        tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
+        Ok(Reply::frame(&Frame::Unsubscribed { channel, request_id }))
+    }
+
+    /// A page ends at the limit, or before it where the frame is full.
+    async fn list(
+        &self,
+        channel: &Channel,
+        Limit(limit): Limit,
+        after: Option<&Cursor>,
+        event: &Message,
+    ) -> Result<Reply, Error> {
+        // One more than the page holds: it tells whether there is another.
+        let mut listed = pin!(self.registry.list(channel, after, limit + 1));
+        let mut members = Vec::new();
+        let mut room = MAX_BYTES - ENVELOPE;
+        let mut next = None;
+        while let Some(member) = listed.try_next().await? {
+            let bytes = serde_json::to_string(&member).map_err(Error::other)?.len() + ",".len();
+            if members.len() == usize::from(limit) || bytes > room {
+                next = members.last().map(Presence::cursor);
+                break;
+            }
+            room -= bytes;
+            members.push(member);
+        }
+        let Message { connection, request_id, .. } = event;
+        tracing::info!(connection_id = %connection.id, request_id, members = members.len(), "listed");
+        Ok(Reply::frame(&Frame::Members { channel, members: &members, next, request_id }))
+    }
+}

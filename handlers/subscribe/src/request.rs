@@ -1,0 +1,87 @@
+//! What a client sends: `{"action": "subscribe", "channel": "lobby"}`, or another of the three actions.
+
+use lambda_websocket::{
+    channel::Channel, cursor::Cursor, event::Message, frame::ErrorCode, refusal::Refusal,
+};
+use serde::Deserialize;
+
+/// What to send, for who sent something else.
+const USAGE: &str = r#"{"action": "subscribe" or "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
+
+/// A request about who is in a channel. A field that is not known is refused.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// To be put into the channel.
+    Subscribe {
+        /// The channel.
+        channel: Channel,
+    },
+    /// To be taken out of it.
+    Unsubscribe {
+        /// The channel.
+        channel: Channel,
+    },
+    /// To be told who is in it.
+    List {
+        /// The channel.
+        channel: Channel,
+        /// How many of them, at most.
+        #[serde(default)]
+        limit: Limit,
+        /// Where the page begins; left out, with the first.
+        after: Option<Cursor>,
+    },
+}
+
+/// How many members a page has at most: 1 to 1,000, and 100 by default.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u64")]
+pub(crate) struct Limit(pub(crate) u16);
+
+/// The number is not a limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit is 1 to {}, not {found}", Limit::MAX)]
+pub(crate) struct InvalidLimit {
+    found: u64,
+}
+
+impl Limit {
+    const MAX: u16 = 1_000;
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl TryFrom<u64> for Limit {
+    type Error = InvalidLimit;
+
+    fn try_from(number: u64) -> Result<Self, InvalidLimit> {
+        match u16::try_from(number) {
+            Ok(limit @ 1..=Self::MAX) => Ok(Self(limit)),
+            _ => Err(InvalidLimit { found: number }),
+        }
+    }
+}
+
+impl Request {
+    /// Reads a request about a channel that the client may use in that way.
+    pub(crate) fn parse(event: &Message) -> Result<Self, Refusal> {
+        let request =
+            serde_json::from_str(&event.body).map_err(|error| Refusal::unreadable(&error, USAGE))?;
+        let (Self::Subscribe { channel } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
+            &request;
+        event.channels.check(channel)?;
+        if channel.is_reserved() && !matches!(request, Self::List { .. }) {
+            let sentence = format!(
+                "You can neither subscribe to the channel {:?} nor unsubscribe from it: who is in it is settled when you connect.",
+                channel.as_str()
+            );
+            return Err(Refusal::new(ErrorCode::Forbidden, sentence));
+        }
+        Ok(request)
+    }
+}

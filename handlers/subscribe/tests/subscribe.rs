@@ -1,0 +1,278 @@
+//! The actions `subscribe`, `unsubscribe` and `list`, against a DynamoDB engine.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use lambda_websocket::{
+    channel::Channel, connection::Connection, event::Message, patterns::ChannelPatterns, principal::Principal,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use subscribe::{MaxSubscriptions, Subscriptions, subscribe};
+use testkit::{dynamodb::ConnectionTable, fixtures};
+
+struct Chat {
+    table: ConnectionTable,
+    subscriptions: Subscriptions,
+}
+
+impl Chat {
+    async fn start(shards: u8) -> Self {
+        let table = ConnectionTable::start().await;
+        let registry = table.sharded_registry(shards);
+        Self { subscriptions: Subscriptions { registry, max: MaxSubscriptions::default() }, table }
+    }
+
+    /// The frame that the client gets back.
+    async fn say(&self, from: &str, body: &str) -> Value {
+        self.answer(fixtures::message(from, body)).await
+    }
+
+    async fn answer(&self, event: Message) -> Value {
+        let reply = subscribe(&self.subscriptions, event).await.unwrap();
+        let reply = serde_json::to_value(reply).unwrap();
+        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// Puts a connection into a channel, whatever its name.
+    async fn put(&self, channel: &Channel, connection: &Connection) {
+        self.subscriptions.registry.add(channel, connection).await.unwrap();
+    }
+
+    /// All pages of a list.
+    async fn pages(&self, channel: &str, limit: u64) -> Vec<Vec<Value>> {
+        let mut request = json!({"action": "list", "channel": channel, "limit": limit});
+        let mut pages = Vec::new();
+        loop {
+            let mut page = self.say("a=", &request.to_string()).await;
+            assert_eq!((&page["type"], &page["channel"]), (&json!("members"), &json!(channel)), "{page}");
+            pages.push(page["members"].as_array().unwrap().clone());
+            match page["next"].take() {
+                Value::Null => return pages,
+                next => request["after"] = next,
+            }
+        }
+    }
+}
+
+fn of(principal: &str, id: &str) -> Connection {
+    Connection { principal: Some(Principal::parse(principal).unwrap()), ..fixtures::connect(id).connection }
+}
+
+fn ids(pages: &[Vec<Value>]) -> Vec<String> {
+    let members = pages.iter().flatten();
+    let mut ids: Vec<_> = members.map(|member| member["connectionId"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn who_subscribes_is_in_the_channel_until_they_unsubscribe() {
+    for shards in [1, 4] {
+        let chat = Chat::start(shards).await;
+        for (action, told, members) in [
+            ("subscribe", "subscribed", &["a="] as &[_]),
+            ("subscribe", "subscribed", &["a="]),
+            ("unsubscribe", "unsubscribed", &[]),
+            ("unsubscribe", "unsubscribed", &[]),
+        ] {
+            let answer = chat.say("a=", &json!({"action": action, "channel": "lobby"}).to_string()).await;
+            assert_eq!(answer, json!({"type": told, "channel": "lobby", "requestId": "BkQ5aH5UliAFpOA="}));
+            assert_eq!(chat.table.connection_ids().await, members);
+        }
+    }
+}
+
+#[tokio::test]
+async fn at_most_so_many_subscriptions() {
+    let mut chat = Chat::start(4).await;
+    chat.subscriptions.max = "2".parse().unwrap();
+    let mut subscribe = Vec::new();
+    for channel in ["one", "two", "three", "two"] {
+        let body = json!({"action": "subscribe", "channel": channel}).to_string();
+        subscribe.push(chat.say("a=", &body).await);
+    }
+    let told = subscribe.iter().map(|answer| answer["type"].as_str().unwrap());
+    assert_eq!(told.collect::<Vec<_>>(), ["subscribed", "subscribed", "error", "subscribed"]);
+    assert_eq!(subscribe[2]["code"], "too_many_subscriptions");
+    let sentence = "You may be subscribed to 2 channels at once: unsubscribe from one first.";
+    assert_eq!(subscribe[2]["message"], sentence);
+}
+
+#[test]
+fn the_most_subscriptions_are_a_number() {
+    assert_eq!("50".parse(), Ok(MaxSubscriptions::default()));
+    for text in ["", "-1", "65536", "many"] {
+        let error = text.parse::<MaxSubscriptions>().unwrap_err();
+        assert_eq!(error.to_string(), "a connection may have 0 to 65535 subscriptions", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_tells_who_is_there_and_since_when() {
+    let chat = Chat::start(1).await;
+    let (ada, anonymous) = (of("ada", "a="), fixtures::connect("b=").connection);
+    let lobby = Channel::parse("lobby").unwrap();
+    chat.put(&lobby, &ada).await;
+    chat.put(&lobby, &anonymous).await;
+    chat.put(&Channel::everyone(), &of("eve", "c=")).await;
+    assert_eq!(
+        chat.say("outside=", r#"{"action":"list","channel":"lobby"}"#).await,
+        json!({
+            "type": "members", "channel": "lobby", "requestId": "BkQ5aH5UliAFpOA=", "members": [
+                {"connectionId": "a=", "principal": "ada", "connectedAt": ada.connected_at},
+                {"connectionId": "b=", "connectedAt": anonymous.connected_at},
+            ],
+        })
+    );
+    assert_eq!(ids(&chat.pages("*", 10).await), ["c="]);
+    assert_eq!(ids(&chat.pages("nobody.is/here", 10).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages() {
+    for shards in [1, 4] {
+        let chat = Chat::start(shards).await;
+        let expected: Vec<_> = (0..250).map(|n| format!("c{n:03}=")).collect();
+        for id in &expected {
+            chat.put(&Channel::everyone(), &fixtures::connect(id).connection).await;
+        }
+        for (limit, lengths) in [
+            (100, &[100_usize, 100, 50] as &[_]),
+            (125, &[125, 125]),
+            (249, &[249, 1]),
+            (250, &[250]),
+            (1_000, &[250]),
+        ] {
+            let pages = chat.pages("*", limit).await;
+            assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{shards} shards");
+            assert_eq!(ids(&pages), expected, "{shards} shards, limit {limit}");
+        }
+        let page = chat.say("a=", r#"{"action":"list","channel":"*"}"#).await;
+        assert_eq!(page["members"].as_array().unwrap().len(), 100, "unless the client says so");
+    }
+}
+
+#[tokio::test]
+async fn a_page_fits_into_a_frame_whoever_is_in_it() {
+    let chat = Chat::start(4).await;
+    let longest = "\u{10ffff}".repeat(128); // in UTF-8, 512 bytes
+    let channel = Channel::user(&Principal::parse(longest.clone()).unwrap());
+    let expected: Vec<_> = (0..600).map(|n| format!("{n:0128}")).collect();
+    for id in &expected {
+        chat.put(&channel, &of(&longest, id)).await;
+    }
+    let body = json!({"action": "list", "channel": channel, "limit": 1_000}).to_string();
+    let bytes = chat.say("a=", &body).await.to_string().len();
+    assert!((127 * 1024..=128 * 1024).contains(&bytes), "{bytes} bytes");
+    let pages = chat.pages(channel.as_str(), 1_000).await;
+    assert!(pages.len() > 3, "{} pages", pages.len());
+    assert_eq!(ids(&pages), expected);
+}
+
+#[tokio::test]
+async fn a_channel_that_the_authorizer_did_not_allow_is_closed_to_every_action() {
+    let chat = Chat::start(1).await;
+    for (patterns, allowed) in [("", &[] as &[_]), ("orders.* lobby", &["lobby", "orders.eu"])] {
+        for channel in ["lobby", "orders", "orders.eu", "user:ada", "*"] {
+            for action in ["subscribe", "unsubscribe", "list"] {
+                let body = json!({"action": action, "channel": channel}).to_string();
+                let mut event = fixtures::message("a=", &body);
+                event.channels = ChannelPatterns::parse(patterns).unwrap();
+                let answer = chat.answer(event).await;
+                let forbidden = answer["code"] == "forbidden";
+                assert_eq!(forbidden, !allowed.contains(&channel), "{patterns:?} {body} {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_a_reserved_channel_no_client_changes() {
+    let chat = Chat::start(1).await;
+    chat.subscriptions.registry.register(&of("ada", "a=")).await.unwrap();
+    for patterns in [ChannelPatterns::all(), ChannelPatterns::parse("* user:*").unwrap()] {
+        for action in ["subscribe", "unsubscribe"] {
+            for channel in ["*", "user:ada", "user:eve"] {
+                let body = json!({"action": action, "channel": channel}).to_string();
+                let mut event = fixtures::message("a=", &body);
+                event.channels = patterns.clone();
+                let answer = chat.answer(event).await;
+                assert_eq!(answer["code"], "forbidden", "{body} {answer}");
+                assert!(answer["message"].as_str().unwrap().contains("settled when you connect"), "{answer}");
+            }
+        }
+    }
+    assert_eq!(chat.table.rows().await.len(), 2);
+    assert_eq!(ids(&chat.pages("user:ada", 10).await), ["a="], "but who is there may be asked");
+}
+
+#[tokio::test]
+async fn a_request_that_is_wrong_is_answered_and_changes_nothing() {
+    let chat = Chat::start(1).await;
+    let long = "x".repeat(20_000);
+    for (body, code, says) in [
+        ("", "invalid_json", "EOF"),
+        ("hello", "invalid_json", "expected value"),
+        (r#"{"action":"subscribe"}"#, "invalid_request", "missing field `channel`"),
+        (r#"{"action":"subscribe","channel":1}"#, "invalid_request", "expected a string"),
+        (r#"{"action":"subscribe","channel":"lobby","limit":1}"#, "invalid_request", "unknown field `limit`"),
+        (r#"{"action":"subscribe","channel":""}"#, "invalid_request", "a channel is \"*\", "),
+        (r#"{"action":"subscribe","channel":"a#0"}"#, "invalid_request", "not \"a#0\""),
+        (r#"{"action":"subscribe","channel":"orders.*"}"#, "invalid_request", "a channel is \"*\", "),
+        (&format!(r#"{{"action":"subscribe","channel":"{long}"}}"#), "invalid_request", "xxx"),
+        (r#"{"action":"join","channel":"lobby"}"#, "invalid_request", "unknown variant `join`"),
+        (
+            r#"{"action":"list","channel":"lobby","limit":0}"#,
+            "invalid_request",
+            "the limit is 1 to 1000, not 0",
+        ),
+        (r#"{"action":"list","channel":"lobby","limit":1001}"#, "invalid_request", "not 1001"),
+        (r#"{"action":"list","channel":"lobby","limit":-1}"#, "invalid_request", "invalid value"),
+        (r#"{"action":"list","channel":"lobby","after":"a"}"#, "invalid_request", "came as next"),
+        (r#"{"action":"list","channel":"lobby","after":"0.a","to":1}"#, "invalid_request", "unknown field"),
+    ] {
+        let answer = chat.say("a=", body).await;
+        assert_eq!((&answer["type"], &answer["code"]), (&json!("error"), &json!(code)), "{body}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(says), "{body}: {answer}");
+        assert!(answer.to_string().len() < 4_000, "{} bytes", answer.to_string().len());
+    }
+    assert!(chat.table.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_table_that_is_away_is_our_fault() {
+    let chat = Chat::start(1).await;
+    chat.table.drop_table().await;
+    for action in ["subscribe", "unsubscribe", "list"] {
+        let event = fixtures::message("a=", &json!({"action": action, "channel": "lobby"}).to_string());
+        let error = subscribe(&chat.subscriptions, event).await.unwrap_err();
+        assert_eq!(lambda_runtime::Diagnostic::from(error).error_type, "WebSocket.Registry", "{action}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a client sends, it gets an answer and the function lives on.
+    #[test]
+    fn any_request_is_answered(
+        action in "subscribe|unsubscribe|list|.{0,8}",
+        channel in "[a-z:*#]{0,12}|user:.{0,12}",
+        limit in any::<u64>(),
+        after in "[0-9]{0,3}\\.?[a-z=]{0,4}|.{0,8}",
+        text in any::<String>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let chat = Chat::start(4).await;
+            for body in [
+                text,
+                json!({"action": action, "channel": channel}).to_string(),
+                json!({"action": action, "channel": channel, "limit": limit % 1_100, "after": after}).to_string(),
+            ] {
+                let answer = chat.say("a=", &body).await;
+                let told = answer["type"].as_str().unwrap();
+                assert!(["subscribed", "unsubscribed", "members", "error"].contains(&told), "{body} {answer}");
+            }
+        });
+    }
+}
