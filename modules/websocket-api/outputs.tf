@@ -11,10 +11,10 @@ output "management_endpoint" {
 
 output "policies" {
   description = "IAM policy documents for functions and services outside of the module, by intent: `read`, `write` and `delete` connections in the table; `POST`, `GET` and `DELETE` at `@connections`."
-  value = { for intent, grants in local.grants : intent => jsonencode({
+  value = { for intent in ["read", "write", "delete", "POST", "GET", "DELETE"] : intent => var.create ? jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(grants, [for grant in local.table_key_grants : grant if contains(["read", "write", "delete"], intent)])
-  }) }
+    Statement = concat(local.grants[intent], [for grant in local.table_key_grants : grant if contains(["read", "write", "delete"], intent)])
+  }) : null }
 }
 
 output "api_id" {

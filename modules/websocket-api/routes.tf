@@ -6,7 +6,7 @@ locals {
   replies = { for key, r in local.routes : key =>
     r.mock != null ? r.mock : r.queue != null ? r.queue.reply : try(r.service.method, null) != null ? r.service.reply : null
   }
-  two_way = { for key, r in local.routes : key => r.two_way || local.replies[key] != null }
+  two_way = { for key, r in local.routes : key => r.two_way || local.replies[key] != null && !contains(["$connect", "$disconnect"], key) }
 
   # A route key in letters and digits, for the names of what belongs to one route.
   labels = { for key in keys(local.routes) : key => "${substr(replace(key, "/[^A-Za-z0-9]/", ""), 0, 12)}${substr(sha1(key), 0, 6)}" }

@@ -143,7 +143,7 @@ variable "functions" {
   }
 
   validation {
-    condition = alltrue([for f in values(var.functions) : f.package != null || f.s3 != null || alltrue([
+    condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.s3 != null || alltrue([
       length(f.connections) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
       f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
@@ -159,6 +159,17 @@ variable "functions" {
   validation {
     condition     = alltrue([for f in values(var.functions) : length(setsubtract(f.manage_connections, ["POST", "GET", "DELETE"])) == 0])
     error_message = "A function's manage_connections takes \"POST\", \"GET\" and \"DELETE\"."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : startswith(f.runtime, "provided") || f.handler != "bootstrap" || f.arn != null])
+    error_message = "A function of a managed runtime, such as Python or Node.js, has a handler, such as app.handler; \"bootstrap\" is that of programs."
+  }
+
+  validation {
+    condition = alltrue([for f in values(var.functions) : length(setintersection(keys(f.environment), [
+    "CONNECTION_TABLE", "CONNECTION_SHARDS", "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", "METRICS_NAMESPACE"])) == 0])
+    error_message = "A function's environment leaves CONNECTION_TABLE, CONNECTION_SHARDS, AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and METRICS_NAMESPACE to the module: say in connections, manage_connections and metrics what is needed."
   }
 
   validation {
@@ -224,7 +235,7 @@ variable "routes" {
     endpoint, a queue, another AWS service.
 
     - `function`: the name of one in `functions`.
-    - `mock`: the text to answer, without `$` and `#`; no function runs. Such a route is always two-way.
+    - `mock`: the text to answer, without `$` and `#`; no function runs. Such a route is always two-way, but `$connect` and `$disconnect`: there it is empty, and lets in whom the authorizer lets in.
     - `http`: passes the message on to a `url`, by `method`. `headers` adds headers: a value in single quotes, or `context.` and a name; `connectionId` is there without being asked for.
     - `queue`: puts the message (of `$connect` and `$disconnect`, the event's type) into the SQS queue with this `arn`, with the attributes `connectionId`, `routeKey` and `requestId`; no function runs. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`; `kms_key` is the key's `arn` where the queue has one of yours.
     - `service`: calls another AWS service: `uri` (`arn:aws:apigateway:REGION:SERVICE:action/NAME` or `…:path/PATH`), `method`, `headers`, `template` (the request's body, in API Gateway's template language), `policy_statements` for the route's own role, and `reply`.
@@ -280,6 +291,11 @@ variable "routes" {
   }
 
   validation {
+    condition     = alltrue([for key in ["connect", "disconnect"] : !contains(keys(var.routes), key) || contains(keys(var.routes), "$${key}")])
+    error_message = "The routes of a connection's beginning and end are called $connect and $disconnect, with a $."
+  }
+
+  validation {
     condition     = alltrue([for r in values(var.routes) : length([for way in [r.function, r.mock, r.http, r.queue, r.service] : way if way != null]) == 1])
     error_message = "Each route takes one of function, the name of one in functions, mock, the text to answer, http, queue and service; not several, not none."
   }
@@ -296,9 +312,9 @@ variable "routes" {
 
   validation {
     condition = alltrue([for key, r in var.routes : !contains(["$connect", "$disconnect"], key) || alltrue([
-      r.mock == null, !r.two_way, try(r.queue.reply, null) == null, try(r.service.reply, null) == null,
+      r.mock == null || r.mock == "", !r.two_way, try(r.queue.reply, null) == null, try(r.service.reply, null) == null,
     ])])
-    error_message = "$connect and $disconnect cannot answer: before the one and after the other there is no connection. Leave mock, reply and two_way out."
+    error_message = "$connect and $disconnect cannot answer: before the one and after the other there is no connection. Leave reply and two_way out; mock = \"\" lets everybody in that the authorizer lets in."
   }
 
   validation {
@@ -439,7 +455,7 @@ variable "connection_table" {
   description = <<-EOT
     The DynamoDB table of who is connected: made here, on demand and with a TTL, or brought along.
 
-    - `existing`: a table that exists: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own; see table.tf.
+    - `existing`: a table that exists: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own: see The table.
     - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
     - `point_in_time_recovery`: whether it can be restored. Connections live for two hours: mostly of use where rules ask for it.
     - `deletion_protection`: whether it refuses to be destroyed.
@@ -575,8 +591,8 @@ variable "alarms" {
     - `client_errors`: requests that API Gateway refused itself.
     - `execution_errors`: integrations that could not be called.
     - `integration_latency_ms`: the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
-    - `function_errors`: failures of any one function.
-    - `function_throttles`: refusals of any one function for want of concurrency.
+    - `function_errors`: failures of any one function that is made here.
+    - `function_throttles`: refusals of any one function that is made here, for want of concurrency.
     - `table_throttles`: reads or writes that the connection table, or its index, refused.
   EOT
   type = object({

@@ -114,11 +114,23 @@ const WEBSOCKET_API: Module = Module {
             r#"functions = { f = { @ZIP, failure_destination = { arn = "arn:aws:s3:::bucket" } } }"#,
             "A function's failure_destination is the arn of an SQS queue",
         ),
+        (
+            "functions = { f = { @ZIP, runtime = \"python3.13\" } }",
+            "A function of a managed runtime, such as Python or Node.js, has a handler",
+        ),
+        (
+            "functions = { f = { @ZIP, environment = { CONNECTION_TABLE = \"mine\" } } }",
+            "A function's environment leaves CONNECTION_TABLE",
+        ),
         // Routes
         ("routes = {}", "An API has 1 to 300 routes"),
         (
             r#"routes = { "$conect" = { function = "f" } }"#,
             "The route keys that start with $ are $connect, $disconnect and $default",
+        ),
+        (
+            r#"routes = { connect = { function = "f" } }"#,
+            "The routes of a connection's beginning and end are called $connect and $disconnect, with a $",
         ),
         (r#"routes = { "" = { mock = "x" } }"#, "A route key is not empty, and holds neither * nor ?"),
         (r#"routes = { "a*" = { mock = "x" } }"#, "A route key is not empty, and holds neither"),

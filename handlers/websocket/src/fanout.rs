@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     connection::ConnectionId,
     error::chain,
-    pace::{Pace, Refusal},
+    pace::{Pace, Throttle},
     telemetry,
 };
 
@@ -132,11 +132,11 @@ impl Fanout {
             let has_attempts = attempts < self.policy.attempts;
             let (outcome, again) = if status(&error) == Some(429) {
                 match turn.refused() {
-                    Refusal::Rate => {
+                    Throttle::Rate => {
                         telemetry::count(telemetry::RATE_LIMITED, 1);
                         (Outcome::Failed, Instant::now() < out_of_patience)
                     }
-                    Refusal::SlowClient => {
+                    Throttle::SlowClient => {
                         attempts += 1;
                         (Outcome::Slow, has_attempts)
                     }

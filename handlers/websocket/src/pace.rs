@@ -42,7 +42,7 @@ pub(crate) struct Turn<'a> {
 
 /// Why a post was answered 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Throttle {
     /// More is posted than the account may.
     Rate,
     /// The client does not keep up.
@@ -96,18 +96,18 @@ impl Turn<'_> {
     }
 
     /// The post was answered 429.
-    pub(crate) fn refused(&self) -> Refusal {
+    pub(crate) fn refused(&self) -> Throttle {
         let mut state = self.pace.state();
         state.refused += (1.0 - state.refused) * WEIGHT;
         if state.refused < SHARE_OF_SLOW_CLIENTS {
-            return Refusal::SlowClient;
+            return Throttle::SlowClient;
         }
         // Once for all posts that were under way together: they say the same thing.
         if self.lowered == state.lowered {
             state.limit = (state.limit / 2.0).max(1.0);
             state.lowered += 1;
         }
-        Refusal::Rate
+        Throttle::Rate
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     /// Posts once, and gives what was made of a refusal.
-    fn post(pace: &Pace, passes: bool) -> Option<Refusal> {
+    fn post(pace: &Pace, passes: bool) -> Option<Throttle> {
         let turn = pace.turn_now().unwrap();
         if passes {
             turn.passed()
@@ -151,7 +151,7 @@ mod tests {
         let pace = Pace::new(128);
         for number in 0..1_000 {
             let refusal = post(&pace, number % 20 != 0);
-            assert_ne!(refusal, Some(Refusal::Rate), "{number}");
+            assert_ne!(refusal, Some(Throttle::Rate), "{number}");
         }
         assert_eq!(limit(&pace), 128);
     }
@@ -165,7 +165,7 @@ mod tests {
             for turn in &round {
                 turn.refused();
             }
-            assert_eq!(round[0].refused(), Refusal::Rate);
+            assert_eq!(round[0].refused(), Throttle::Rate);
             limits.push(limit(&pace));
         }
         assert_eq!(limits, [32, 16, 8, 4, 2, 1, 1, 1]);

@@ -81,3 +81,20 @@ run "with_iam_the_handshake_is_signed" {
     error_message = "no function is asked"
   }
 }
+
+run "an_authorizer_needs_no_function_of_connect_beside_it" {
+  variables {
+    routes     = { "$connect" = { mock = "" }, "$default" = { function = "f" } }
+    authorizer = { function = "guard" }
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_integration.route["$connect"].integration_type == "MOCK"
+      && aws_apigatewayv2_route.this["$connect"].authorization_type == "CUSTOM"
+      && aws_apigatewayv2_route.this["$connect"].route_response_selection_expression == null
+      && length(aws_apigatewayv2_route_response.this) == 0
+    )
+    error_message = jsonencode(aws_apigatewayv2_route.this["$connect"])
+  }
+}

@@ -36,7 +36,7 @@ run "nothing_is_created" {
   }
 
   assert {
-    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && length(output.functions) == 0 && length(output.policies) == 0 && output.deployment_hash == null
+    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && length(output.functions) == 0 && output.policies["POST"] == null && output.deployment_hash == null
     error_message = "an output names what is not there"
   }
 }
