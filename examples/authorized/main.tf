@@ -1,4 +1,4 @@
-# Only who brings a signed token may connect, and every message tells whose it is.
+# Only who brings a good token may connect, and every message tells whose it is.
 
 terraform {
   required_version = ">= 1.9"
@@ -12,7 +12,7 @@ terraform {
 }
 
 variable "key" {
-  description = "The key that tokens are signed with."
+  description = "The secret that tokens are signed with (HS256)."
   type        = string
   sensitive   = true
 
@@ -29,12 +29,20 @@ module "websocket" {
 
   functions = {
     authorize = {
-      package     = "authorize.zip"
-      runtime     = "python3.12"
-      handler     = "authorize.handler"
-      environment = { KEY = var.key }
+      package           = "${local.packages}/authorize/bootstrap.zip"
+      policy_statements = [{ actions = ["secretsmanager:GetSecretValue"], resources = [aws_secretsmanager_secret.key.arn] }]
+
+      environment = {
+        SECRET_ARN = aws_secretsmanager_secret.key.arn
+        ISSUER     = "login.example.com"
+        AUDIENCE   = "authorized"
+      }
     }
-    connect    = { package = "${local.packages}/connect/bootstrap.zip", connections = ["write"] }
+    connect = {
+      package     = "${local.packages}/connect/bootstrap.zip"
+      connections = ["write"]
+      environment = { SUBPROTOCOLS = "bearer" } # For browsers, which send the token as the one after it.
+    }
     disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["delete"] }
     whoami = {
       package = "whoami.zip"
@@ -43,16 +51,25 @@ module "websocket" {
     }
   }
 
-  authorizer = {
-    function         = "authorize"
-    identity_sources = ["route.request.querystring.token"]
-  }
+  # Without identity_sources: the token may be in one of three places, and API Gateway would ask for all that are named.
+  authorizer = { function = "authorize" }
 
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }
     whoami        = { function = "whoami", two_way = true }
   }
+}
+
+resource "aws_secretsmanager_secret" "key" {
+  name                    = "authorized-key"
+  description             = "What tokens for the API authorized are signed with"
+  recovery_window_in_days = 0 # 7 to 30, where it must not be lost: for so long the name is taken.
+}
+
+resource "aws_secretsmanager_secret_version" "key" {
+  secret_id     = aws_secretsmanager_secret.key.id
+  secret_string = var.key
 }
 
 locals {

@@ -5,5 +5,7 @@ import json
 
 def handler(event, context):
     authorizer = event["requestContext"]["authorizer"]
-    you = {"type": "you", "name": authorizer["principalId"], "expires": int(authorizer["expires"])}
+    # Without the claim there is no "channels"; one that is empty holds a blank.
+    channels = authorizer["channels"].split() if "channels" in authorizer else None
+    you = {"type": "you", "name": authorizer["principalId"], "channels": channels}
     return {"statusCode": 200, "body": json.dumps(you)}

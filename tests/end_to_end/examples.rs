@@ -7,6 +7,7 @@ use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
 use serde_json::json;
+use testkit::tokens::{Signer, unsigned};
 
 use crate::cloud::Cloud;
 
@@ -107,34 +108,51 @@ async fn existing_function() -> Result<()> {
     .await
 }
 
-/// The key of the tokens that follow, made as the example's README says.
-const KEY: &str = "a key of the test, 32 bytes long";
-const OF_ADA: &str = "ada.4102444800.da6f478cba704ae899ba88470e37994459013185d1045205bde1d53e898e7ce2";
-const EXPIRED: &str = "ada.1700000000.cf6b8aab6af1335f9e572aad02c8aa035461820e413b116c3012970b7097be08";
-
 async fn authorized() -> Result<()> {
-    round_trip(start("authorized").await?.with("key", KEY), async |cloud| {
-        let url = cloud.output("websocket_url").await?;
-        let with = |token: &str| format!("{url}?token={token}");
-        let mut ada = Client::connect(&with(OF_ADA)).await?;
-        ada.say(r#"{"action":"whoami"}"#).await?;
-        ensure!(
-            ada.hear("you").await? == json!({"type": "you", "name": "ada", "expires": 4_102_444_800_u64})
-        );
+    let key = "a key of the test, 32 bytes long";
+    let signer = Signer::hs256(key);
+    let now = testkit::fixtures::now_millis() / 1_000;
+    let good = json!({
+        "sub": "ada", "iss": "login.example.com", "aud": "authorized", "exp": now + 600, "channels": ["room:*"],
+    });
+    // The claims of a good token, changed in one place.
+    let with = |name: &str, value: serde_json::Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let token = signer.token(&good);
+    let signature = token.rsplit('.').next().context("a signature")?;
+    let of_eve = unsigned(&json!({"alg": "HS256", "typ": "JWT"}), &with("sub", json!("eve")));
 
-        ensure!(Client::refused(&url).await? == 401, "nothing to ask the authorizer about");
-        let (signed, signature) = OF_ADA.rsplit_once('.').context("a signature")?;
-        for (what, token) in [
-            ("expired", EXPIRED.to_owned()),
-            ("of another name", OF_ADA.replace("ada", "eve")),
-            ("of another expiry", OF_ADA.replace("4102444800", "4102444801")),
-            ("with another's signature", format!("ada.1700000000.{signature}")),
-            ("without a signature", format!("{signed}.")),
-            ("without anything", "..".to_owned()),
-            ("of letters beyond ASCII", "%C3%A9.1.%C3%A9".to_owned()),
+    round_trip(start("authorized").await?.with("key", key), async |cloud| {
+        let url = cloud.output("websocket_url").await?;
+        let with_token = |token: &str| format!("{url}?token={token}");
+        let header = format!("Bearer {token}");
+        for (url, headers) in
+            [(with_token(&token), vec![]), (url.clone(), vec![("Authorization", header.as_str())])]
+        {
+            let mut ada = Client::connect_with(&url, &headers).await?;
+            cloud.logs(&["allowed", "ada"]).await?;
+            ada.say(r#"{"action":"whoami"}"#).await?;
+            let you = ada.hear("you").await?;
+            ensure!(you == json!({"type": "you", "name": "ada", "channels": ["room:*"]}), "{you}");
+        }
+        for (code, token) in [
+            ("missing_token", String::new()),
+            ("expired", signer.token(&with("exp", json!(now - 60)))),
+            ("not_yet_valid", signer.token(&with("nbf", json!(now + 600)))),
+            ("wrong_audience", signer.token(&with("aud", json!("another")))),
+            ("wrong_issuer", signer.token(&with("iss", json!("another")))),
+            ("invalid_channels", signer.token(&with("channels", json!(7)))),
+            ("malformed", format!("{}.", unsigned(&json!({"alg": "none"}), &good))),
+            ("bad_signature", format!("{of_eve}.{signature}")),
+            ("wrong_algorithm", Signer::eddsa("1").token(&good)),
+            ("bad_signature", Signer::hs256("another key").token(&good)),
         ] {
-            let status = Client::refused(&with(&token)).await.with_context(|| what.to_owned())?;
-            ensure!(status == 403, "{what}: {status}");
+            let status = Client::refused(&with_token(&token)).await.with_context(|| code.to_owned())?;
+            ensure!(status == 403, "{code}: {status}");
+            cloud.logs(&["denied", code]).await?;
         }
         Ok(())
     })

@@ -17,8 +17,14 @@ use anyhow::{Context, Result, ensure};
 use end_to_end::harness::{self, trial};
 use lambda_websocket::channel::Channel;
 use serde_json::{Value, json};
-use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, runtime_api::RuntimeApi};
-use tokio::process::{Child, Command};
+use testkit::{
+    connections::Connections,
+    dynamodb::ConnectionTable,
+    fixtures,
+    runtime_api::RuntimeApi,
+    tokens::{Signer, jwks},
+};
+use tokio::process::Command;
 use zip::ZipArchive;
 
 /// The most that a package may weigh, in bytes.
@@ -27,7 +33,7 @@ const MAX_BYTES: u64 = 3_500_000;
 /// Emulated, a program takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const PROGRAMS: [&str; 5] = ["connect", "disconnect", "default", "send", "subscribe"];
+const PROGRAMS: [&str; 6] = ["authorize", "connect", "disconnect", "default", "send", "subscribe"];
 
 fn main() -> ExitCode {
     harness::run(|| {
@@ -76,7 +82,11 @@ async fn boots_and_answers(name: &str) -> Result<()> {
 
     let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
     let mut api = RuntimeApi::start().await;
-    let mut function = start(&program, &api, &table, &connections)?;
+    let signer = Signer::es256("1");
+    let mut function = command(&program, &api, &table, &connections)
+        .env("JWKS", jwks([&signer]).to_string())
+        .spawn()
+        .context("cannot run an aarch64 program here: install qemu-user-static and arm64's C library, or name the emulator in QEMU")?;
     let reply = match name {
         "connect" => {
             let reply = invoke(&mut api, fixtures::connect_json()).await?;
@@ -100,6 +110,14 @@ async fn boots_and_answers(name: &str) -> Result<()> {
             ensure!(frame(&reply)?["delivered"] == 1, "{reply}");
             reply
         }
+        "authorize" => {
+            let claims = json!({"sub": "ada", "iss": "me", "aud": "you", "exp": 4_102_444_800_u64});
+            let mut event = fixtures::authorize_json();
+            event["queryStringParameters"]["token"] = json!(signer.token(&claims));
+            let answer = invoke(&mut api, event).await?;
+            ensure!(answer["policyDocument"]["Statement"][0]["Effect"] == "Allow", "{answer}");
+            return Ok(function.kill().await?);
+        }
         "subscribe" => {
             let mut event = fixtures::message_json();
             event["body"] = json!(r#"{"action":"subscribe","channel":"lobby"}"#);
@@ -121,12 +139,8 @@ async fn boots_and_answers(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn start(
-    program: &Path,
-    api: &RuntimeApi,
-    table: &ConnectionTable,
-    connections: &Connections,
-) -> Result<Child> {
+/// The program's command, in the environment that Lambda and the module give it.
+fn command(program: &Path, api: &RuntimeApi, table: &ConnectionTable, connections: &Connections) -> Command {
     let mut command = if cfg!(target_arch = "aarch64") {
         Command::new(program)
     } else {
@@ -148,9 +162,11 @@ fn start(
         .env("CONNECTION_TABLE", ConnectionTable::NAME)
         .env("SUBPROTOCOLS", "chat.v2")
         .env("ACTIONS", "send")
+        .env("ISSUER", "me")
+        .env("AUDIENCE", "you")
         .stdout(Stdio::null()) // its logs
         .kill_on_drop(true);
-    command.spawn().context("cannot run an aarch64 program here: install qemu-user-static and arm64's C library, or name the emulator in QEMU")
+    command
 }
 
 async fn invoke(api: &mut RuntimeApi, event: Value) -> Result<Value> {

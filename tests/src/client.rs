@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message},
+    tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
 /// How long a frame may take that must come.
@@ -28,7 +28,19 @@ impl Client {
     /// # Errors
     /// When the server refuses.
     pub async fn connect(url: &str) -> Result<Self> {
-        let (socket, _) = connect_async(url).await.with_context(|| format!("cannot connect to {url}"))?;
+        Self::connect_with(url, &[]).await
+    }
+
+    /// Connects, with headers of its own.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn connect_with(url: &str, headers: &[(&'static str, &str)]) -> Result<Self> {
+        let mut request = url.into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse()?);
+        }
+        let (socket, _) = connect_async(request).await.with_context(|| format!("cannot connect to {url}"))?;
         Ok(Self { socket, heard: VecDeque::new() })
     }
 

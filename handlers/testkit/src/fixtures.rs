@@ -13,6 +13,11 @@ pub fn connect_json() -> Value {
     parse(include_str!("../fixtures/connect.json"))
 }
 
+/// What API Gateway asks an authorizer about the same request; it holds no token.
+pub fn authorize_json() -> Value {
+    parse(include_str!("../fixtures/authorize.json"))
+}
+
 /// The message `{"action":"send","message":"hello"}`.
 pub fn message_json() -> Value {
     parse(include_str!("../fixtures/message.json"))

@@ -3,19 +3,23 @@
 //! - [`fixtures`]: events as API Gateway sends them.
 //! - [`dynamodb`]: the connection table, in a DynamoDB engine in memory.
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
+//! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
+//! - [`issuer`]: who hands out the keys of tokens, or does not.
 //! - [`runtime_api`]: the Lambda runtime API, to run a built function against.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's set-up fails by panicking")]
 
 pub mod connections;
 pub mod dynamodb;
 pub mod fixtures;
+pub mod issuer;
 pub mod runtime_api;
+pub mod tokens;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 /// The SDK's configuration for a server of the test's own.
-fn sdk_config(endpoint: &str) -> SdkConfig {
+pub fn sdk_config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("eu-central-1"))

@@ -1,0 +1,122 @@
+//! What API Gateway gets: a policy, and what later events of the connection will know.
+
+use serde::Serialize;
+
+use crate::{
+    denial::Denial,
+    identity::{Channels, Identity, Principal},
+};
+
+/// The [output of an authorizer][output].
+///
+/// It has a type of its own, since that of `aws_lambda_events` writes what is absent as `null`.
+///
+/// [output]: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    principal_id: String,
+    policy_document: Policy,
+    context: Context,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    action: &'static str,
+    effect: Effect,
+    resource: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Context {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Channels>,
+}
+
+impl Answer {
+    /// The most that API Gateway takes, in bytes of JSON ([quota], fixed).
+    ///
+    /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// Lets the client in.
+    ///
+    /// # Errors
+    /// When the answer is larger than API Gateway takes: only the channels can make it so.
+    pub fn allow(method_arn: &str, identity: Identity) -> Result<Self, Denial> {
+        let Identity { principal, channels } = identity;
+        let answer = Self::new(Effect::Allow, method_arn, principal.into(), Context { channels });
+        match serde_json::to_vec(&answer) {
+            Ok(json) if json.len() <= Self::MAX_BYTES => Ok(answer),
+            _ => Err(Denial::InvalidChannels),
+        }
+    }
+
+    /// Keeps the client out, which hears 403.
+    pub fn deny(method_arn: &str) -> Self {
+        Self::new(Effect::Deny, method_arn, "nobody".to_owned(), Context::default())
+    }
+
+    fn new(effect: Effect, method_arn: &str, principal_id: String, context: Context) -> Self {
+        let statement = Statement { action: "execute-api:Invoke", effect, resource: method_arn.to_owned() };
+        Self {
+            principal_id,
+            policy_document: Policy { version: "2012-10-17", statement: [statement] },
+            context,
+        }
+    }
+}
+
+impl From<Principal> for String {
+    fn from(principal: Principal) -> Self {
+        principal.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::*;
+
+    const METHOD_ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect";
+
+    fn identity(channels: serde_json::Value) -> Identity {
+        let claims = json!({"sub": "ada", "channels": channels});
+        Identity::parse(claims.as_object().unwrap(), "channels").unwrap()
+    }
+
+    #[test]
+    fn answers_have_the_shape_that_api_gateway_reads() {
+        let json = |answer: &Answer| serde_json::to_string(answer).unwrap();
+        let allow = Answer::allow(METHOD_ARN, identity(json!(["room:*", "news"]))).unwrap();
+        assert_snapshot!(json(&allow), @r#"{"principalId":"ada","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect"}]},"context":{"channels":"room:* news"}}"#);
+        assert_snapshot!(json(&Answer::deny(METHOD_ARN)), @r#"{"principalId":"nobody","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect"}]},"context":{}}"#);
+    }
+
+    #[test]
+    fn what_api_gateway_would_not_take_is_denied() {
+        let envelope = serde_json::to_vec(&Answer::allow(METHOD_ARN, identity(json!("x"))).unwrap());
+        let room = Answer::MAX_BYTES - envelope.unwrap().len() + 1;
+        assert!(Answer::allow(METHOD_ARN, identity(json!("x".repeat(room)))).is_ok());
+        let denial = Answer::allow(METHOD_ARN, identity(json!("x".repeat(room + 1)))).unwrap_err();
+        assert_eq!(denial, Denial::InvalidChannels);
+        // What JSON writes longer than it is counts as it is written.
+        assert!(Answer::allow(METHOD_ARN, identity(json!("\"".repeat(room / 2 + 1)))).is_err());
+    }
+}

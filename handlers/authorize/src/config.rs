@@ -1,0 +1,186 @@
+//! The authorizer's configuration: environment variables, read once at start.
+
+use std::{error::Error as StdError, str::FromStr};
+
+use crate::{key::KeySet, url::SafeUrl};
+
+/// Who issues the tokens: their claim `iss`, sign by sign. Where no other variable says where the keys are, it is a
+/// URL, and the issuer is asked: at `/.well-known/openid-configuration` behind it.
+pub const ISSUER: &str = "ISSUER";
+
+/// For whom the tokens are, separated by commas: their claim `aud` is or holds one of these.
+pub const AUDIENCE: &str = "AUDIENCE";
+
+/// The ARN of a secret in Secrets Manager whose text, as it is, is the secret of HS256: 32 bytes or more.
+pub const SECRET_ARN: &str = "SECRET_ARN";
+
+/// The keys themselves, as a JSON Web Key Set.
+pub const JWKS: &str = "JWKS";
+
+/// Where the keys are, as a JSON Web Key Set, of an issuer that cannot be asked for it.
+pub const JWKS_URL: &str = "JWKS_URL";
+
+/// The query parameter with the token; unset: `token`.
+pub const TOKEN_PARAMETER: &str = "TOKEN_PARAMETER";
+
+/// The claim with the channels that the client may join; unset: `channels`.
+pub const CHANNELS_CLAIM: &str = "CHANNELS_CLAIM";
+
+/// What the variables say.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) issuer: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) keys: KeySource,
+    pub(crate) token_parameter: String,
+    pub(crate) channels_claim: String,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    /// A secret with this ARN.
+    Secret(String),
+    /// Here they are.
+    Fixed(KeySet),
+    /// A JSON Web Key Set.
+    Url(SafeUrl),
+    /// What the issuer says itself.
+    Issuer(SafeUrl),
+}
+
+/// The variables are not what they must be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// One is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// One is set to what it cannot be.
+    #[error("the environment variable {name} is wrong")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The issuer cannot be asked, and nothing else says where the keys are.
+    #[error(
+        "the environment variable {ISSUER} is no URL that keys can be asked of: set one of {SECRET_ARN}, {JWKS} and {JWKS_URL}"
+    )]
+    NoKeys {
+        /// What is wrong with it.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Several say where the keys are.
+    #[error("of the environment variables {SECRET_ARN}, {JWKS} and {JWKS_URL}, one at most is set")]
+    SeveralKeys,
+}
+
+impl Config {
+    /// Reads the variables. An empty one is one that is not set.
+    ///
+    /// # Errors
+    /// When one is missing, or says what it cannot.
+    pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name| variable(name).filter(|value| !value.is_empty());
+        let required = |name| variable(name).ok_or(ConfigError::Missing(name));
+
+        let issuer = required(ISSUER)?;
+        let audiences: Vec<String> = required(AUDIENCE)?
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if audiences.is_empty() {
+            return Err(ConfigError::Missing(AUDIENCE));
+        }
+        let keys = match (variable(SECRET_ARN), variable(JWKS), variable(JWKS_URL)) {
+            (Some(arn), None, None) => KeySource::Secret(arn),
+            (None, Some(keys), None) => KeySource::Fixed(parse(JWKS, &keys)?),
+            (None, None, Some(url)) => KeySource::Url(parse(JWKS_URL, &url)?),
+            (None, None, None) => KeySource::Issuer(
+                issuer.parse().map_err(|error| ConfigError::NoKeys { source: Box::new(error) })?,
+            ),
+            _ => return Err(ConfigError::SeveralKeys),
+        };
+        Ok(Self {
+            issuer,
+            audiences,
+            keys,
+            token_parameter: variable(TOKEN_PARAMETER).unwrap_or_else(|| "token".to_owned()),
+            channels_claim: variable(CHANNELS_CLAIM).unwrap_or_else(|| "channels".to_owned()),
+        })
+    }
+}
+
+fn parse<T>(name: &'static str, value: &str) -> Result<T, ConfigError>
+where
+    T: FromStr<Err: StdError + Send + Sync + 'static>,
+{
+    value.parse().map_err(|error| ConfigError::Invalid { name, source: Box::new(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_websocket::error::chain;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let find =
+            |name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::read(find).map_err(|error| chain(&error))
+    }
+
+    #[test]
+    fn an_issuer_and_an_audience_are_enough() {
+        let config = read(&[("ISSUER", "https://example.com/"), ("AUDIENCE", "web, mobile ,")]).unwrap();
+        assert_eq!(config.audiences, ["web", "mobile"]);
+        assert!(matches!(config.keys, KeySource::Issuer(url) if url.as_str() == "https://example.com/"));
+        assert_eq!((config.token_parameter.as_str(), config.channels_claim.as_str()), ("token", "channels"));
+    }
+
+    #[test]
+    fn the_keys_come_from_one_place() {
+        let both = [("ISSUER", "me"), ("AUDIENCE", "you")];
+        let with = |name, value| read(&[&both[..], &[(name, value)]].concat()).unwrap().keys;
+        let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
+        assert!(matches!(with("SECRET_ARN", arn), KeySource::Secret(found) if found == arn));
+        assert!(matches!(with("JWKS_URL", "https://example.com/jwks.json"), KeySource::Url(_)));
+        let keys =
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        assert!(matches!(with("JWKS", keys), KeySource::Fixed(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_name_of_the_variable() {
+        let me = ("ISSUER", "me");
+        let you = ("AUDIENCE", "you");
+        for (variables, sentence) in [
+            (&[][..], "the environment variable ISSUER is not set"),
+            (&[me], "the environment variable AUDIENCE is not set"),
+            (&[me, ("AUDIENCE", " ,")], "the environment variable AUDIENCE is not set"),
+            (
+                &[me, you],
+                "the environment variable ISSUER is no URL that keys can be asked of: set one of SECRET_ARN, JWKS \
+                 and JWKS_URL: \"me\" is no https URL",
+            ),
+            (
+                &[me, you, ("JWKS", "{}"), ("SECRET_ARN", "arn")],
+                "of the environment variables SECRET_ARN, JWKS and JWKS_URL, one at most is set",
+            ),
+            (
+                &[me, you, ("JWKS_URL", "http://example.com")],
+                "the environment variable JWKS_URL is wrong: \"http://example.com\" is no https URL",
+            ),
+            (
+                &[me, you, ("JWKS", r#"{"keys":[]}"#)],
+                "the environment variable JWKS is wrong: none of its keys is one for signatures with RS256, ES256 \
+                 (P-256) or EdDSA (Ed25519)",
+            ),
+        ] {
+            assert_eq!(read(variables).unwrap_err(), sentence);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Who a token says it is, and which channels it opens.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::denial::Denial;
+
+/// What is known of a client whose token is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who it is.
+    pub principal: Principal,
+    /// The channels that it may join; none: the token says nothing of them.
+    pub channels: Option<Channels>,
+}
+
+/// The claim `sub`: 1 to 128 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal(String);
+
+/// Patterns of channels, separated by blanks.
+///
+/// A token that has no such claim leaves all channels open that are not reserved; one whose claim is empty opens
+/// none. So what is not understood must not end up as either.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Channels(String);
+
+impl Identity {
+    /// Reads the claims of a token that is known to be good.
+    ///
+    /// # Errors
+    /// When a claim is none of the kind that it must be.
+    pub fn parse(claims: &Map<String, Value>, channels_claim: &str) -> Result<Self, Denial> {
+        let principal = claims.get("sub").and_then(Value::as_str).ok_or(Denial::InvalidSubject)?;
+        Ok(Self {
+            principal: Principal::parse(principal)?,
+            channels: claims.get(channels_claim).map(Channels::parse).transpose()?,
+        })
+    }
+}
+
+impl Principal {
+    const MAX_LENGTH: usize = 128;
+
+    fn parse(text: &str) -> Result<Self, Denial> {
+        let length = text.chars().take(Self::MAX_LENGTH + 1).count();
+        if (1..=Self::MAX_LENGTH).contains(&length) && !text.chars().any(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Denial::InvalidSubject)
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Channels {
+    /// No pattern at all.
+    ///
+    /// Whether API Gateway hands on a text that is empty is not documented, and left out it would open every
+    /// channel: a blank holds no pattern either, and is not empty.
+    const NONE: &str = " ";
+
+    /// Reads a list of patterns, or a text with blanks between them as OAuth's `scope` has.
+    fn parse(claim: &Value) -> Result<Self, Denial> {
+        let patterns: Vec<&str> = match claim {
+            Value::String(text) => text.split_whitespace().collect(),
+            Value::Array(items) => {
+                items.iter().map(Value::as_str).collect::<Option<_>>().ok_or(Denial::InvalidChannels)?
+            }
+            _ => return Err(Denial::InvalidChannels),
+        };
+        // A blank within a pattern would make two of it, which the token does not name.
+        let breaks = |sign: char| sign.is_whitespace() || sign.is_control();
+        if patterns.iter().any(|pattern| pattern.is_empty() || pattern.contains(breaks)) {
+            return Err(Denial::InvalidChannels);
+        }
+        Ok(Self(if patterns.is_empty() { Self::NONE.to_owned() } else { patterns.join(" ") }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn channels(claim: &Value) -> Result<String, Denial> {
+        Channels::parse(claim).map(|channels| channels.0)
+    }
+
+    #[test]
+    fn a_principal_has_1_to_128_characters_and_no_control_characters() {
+        for text in
+            ["a", "auth0|5f7c8ec7c33c6c004bbafe82", "Ada Lovelace", "ünï@example.com", &"é".repeat(128)]
+        {
+            assert_eq!(Principal::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "a\nb", "a\u{7f}", "a\u{85}", &"a".repeat(129)] {
+            assert_eq!(Principal::parse(text), Err(Denial::InvalidSubject), "{text:?}");
+        }
+        for sub in [json!(null), json!(7), json!(["ada"]), json!({})] {
+            let claims = json!({ "sub": sub });
+            assert_eq!(
+                Identity::parse(claims.as_object().unwrap(), "channels"),
+                Err(Denial::InvalidSubject),
+                "{claims}"
+            );
+        }
+        assert_eq!(Identity::parse(&Map::new(), "channels"), Err(Denial::InvalidSubject));
+    }
+
+    #[test]
+    fn channels_are_a_list_or_a_text() {
+        for claim in [json!(["room:*", "news"]), json!("room:* news"), json!("  room:*\tnews ")] {
+            assert_eq!(channels(&claim), Ok("room:* news".to_owned()), "{claim}");
+        }
+    }
+
+    #[test]
+    fn without_the_claim_there_are_no_channels_and_an_empty_one_opens_none() {
+        let parse =
+            |claims: Value, name| Identity::parse(claims.as_object().unwrap(), name).unwrap().channels;
+        assert_eq!(parse(json!({"sub": "a"}), "channels"), None);
+        assert_eq!(parse(json!({"sub": "a", "channels": "x"}), "https://example.com/channels"), None);
+        for claim in [json!([]), json!(""), json!("  ")] {
+            assert_eq!(
+                parse(json!({"sub": "a", "rooms": claim}), "rooms"),
+                Some(Channels(" ".to_owned())),
+                "{claim}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_not_understood_denies() {
+        for claim in [
+            json!(null),
+            json!(true),
+            json!(1),
+            json!({"a": "b"}),
+            json!([1]),
+            json!(["a", null]),
+            json!([["a"]]),
+            json!([""]),
+            json!(["a b"]),
+            json!(["a\u{a0}b"]),
+            json!(["a\u{0}"]),
+            json!("a\u{1}b"),
+        ] {
+            assert_eq!(channels(&claim), Err(Denial::InvalidChannels), "{claim}");
+        }
+    }
+
+    proptest! {
+        /// Read as the other functions read it, the context holds the patterns of the token and no other.
+        #[test]
+        fn no_pattern_is_added(patterns in prop::collection::vec(any::<String>(), 0..5)) {
+            if let Ok(text) = channels(&json!(patterns)) {
+                prop_assert!(!text.is_empty());
+                prop_assert_eq!(text.split_whitespace().collect::<Vec<_>>(), patterns);
+            }
+        }
+    }
+}

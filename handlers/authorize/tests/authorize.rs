@@ -1,0 +1,349 @@
+//! The authorizer, asked as API Gateway asks: good tokens, and every other.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use authorize::{Authorizer, authorize, config::Config};
+use axum::http::StatusCode;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use testkit::{
+    fixtures,
+    issuer::Issuer,
+    sdk_config,
+    tokens::{Signer, jwks, unsigned},
+};
+use tokio::net::TcpListener;
+
+const ISSUER: &str = "https://issuer.example.com/";
+const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
+const SECRET: &str = "a secret of the test, 32 bytes long";
+const METHOD_ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$connect";
+
+fn config(name: &'static str, value: &str) -> Config {
+    let issuer = if name == "ISSUER" { value } else { ISSUER };
+    let variable = |asked| match asked {
+        "ISSUER" => Some(issuer.to_owned()),
+        "AUDIENCE" => Some("web,mobile".to_owned()),
+        asked => (asked == name).then(|| value.to_owned()),
+    };
+    Config::read(variable).unwrap()
+}
+
+/// An authorizer that knows the public keys of these signers.
+fn knowing(signers: &[&Signer]) -> Authorizer {
+    Authorizer::new(
+        config("JWKS", &jwks(signers.iter().copied()).to_string()),
+        &sdk_config("http://127.0.0.1:9"),
+    )
+}
+
+/// An authorizer whose secret is handed out by a Secrets Manager that answers this.
+async fn asking(status: u16, answer: Value) -> Authorizer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let status = StatusCode::from_u16(status).unwrap();
+    let router = axum::Router::new().fallback(async move || (status, answer.to_string()));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Authorizer::new(config("SECRET_ARN", SECRET_ARN), &sdk_config(&url))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The claims of a good token, changed in one place: a claim that is null is left out.
+fn claims(name: &str, value: Value) -> Value {
+    let mut claims = json!({"sub": "ada", "iss": ISSUER, "aud": "web", "exp": now() + 600});
+    claims[name] = value;
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    claims
+}
+
+fn good() -> Value {
+    claims("sub", json!("ada"))
+}
+
+fn request(token: Option<&str>) -> authorize::request::Request {
+    let mut event = fixtures::authorize_json();
+    if let Some(token) = token {
+        event["queryStringParameters"]["token"] = json!(token);
+    }
+    serde_json::from_value(event).unwrap()
+}
+
+async fn ask(authorizer: &Authorizer, token: &str) -> Value {
+    serde_json::to_value(authorize(authorizer, request(Some(token))).await.unwrap()).unwrap()
+}
+
+/// The principal that is let in; none: denied, in the one way that there is.
+async fn let_in(authorizer: &Authorizer, token: &str) -> Option<String> {
+    let answer = ask(authorizer, token).await;
+    let statement = &answer["policyDocument"]["Statement"];
+    assert_eq!(statement.as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(
+        (&statement[0]["Action"], &statement[0]["Resource"]),
+        (&json!("execute-api:Invoke"), &json!(METHOD_ARN)),
+        "{answer}"
+    );
+    match statement[0]["Effect"].as_str().unwrap() {
+        "Allow" => Some(answer["principalId"].as_str().unwrap().to_owned()),
+        "Deny" => {
+            assert_eq!(
+                (&answer["principalId"], &answer["context"]),
+                (&json!("nobody"), &json!({})),
+                "{answer}"
+            );
+            None
+        }
+        effect => panic!("{effect}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_each_algorithm_lets_in() {
+    let signers = [Signer::rs256("rsa"), Signer::es256("ec"), Signer::eddsa("ed")];
+    let authorizer = knowing(&signers.each_ref());
+    for signer in &signers {
+        let token = signer.token(&good());
+        assert_eq!(let_in(&authorizer, &token).await, Some("ada".to_owned()), "{}", signer.algorithm());
+    }
+}
+
+#[tokio::test]
+async fn a_token_signed_with_the_secret_lets_in() {
+    let authorizer = asking(200, json!({"ARN": SECRET_ARN, "SecretString": SECRET})).await;
+    let token = Signer::hs256(SECRET).token(&good());
+    assert_eq!(let_in(&authorizer, &token).await, Some("ada".to_owned()));
+    let token = Signer::hs256("another secret, that is as long as it").token(&good());
+    assert_eq!(let_in(&authorizer, &token).await, None);
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_that_is_asked_for_its_keys_lets_in() {
+    let signer = Signer::rs256("1");
+    let issuer = Issuer::start(jwks([&signer])).await;
+    let authorizer = Authorizer::new(config("ISSUER", &issuer.url), &sdk_config("http://127.0.0.1:9"));
+    authorizer.warm().await;
+    let mut claims = good();
+    assert_eq!(let_in(&authorizer, &signer.token(&claims)).await, None, "of another issuer");
+    claims["iss"] = json!(issuer.url);
+    assert_eq!(let_in(&authorizer, &signer.token(&claims)).await, Some("ada".to_owned()));
+}
+
+#[tokio::test]
+async fn what_the_claims_say_decides() {
+    let signer = Signer::eddsa("1");
+    let authorizer = knowing(&[&signer]);
+    for (name, value, good) in [
+        ("exp", json!(now() + 1), true),
+        ("exp", json!(now() - 20), true),
+        ("exp", json!(now() - 40), false),
+        ("exp", json!(0), false),
+        ("exp", json!(-1), false),
+        ("exp", json!("4102444800"), false),
+        ("exp", Value::Null, false),
+        ("exp", json!(1e30), false),
+        ("exp", json!(now() as f64 + 600.5), true),
+        ("nbf", json!(now() - 1), true),
+        ("nbf", json!(now() + 20), true),
+        ("nbf", json!(now() + 40), false),
+        ("nbf", json!("0"), false),
+        ("iat", json!(now() + 600), true),
+        ("iss", json!("https://issuer.example.com"), false),
+        ("iss", json!("https://ISSUER.example.com/"), false),
+        ("iss", json!(7), false),
+        ("iss", Value::Null, false),
+        ("aud", json!("mobile"), true),
+        ("aud", json!(["other", "mobile"]), true),
+        ("aud", json!("other"), false),
+        ("aud", json!("web,mobile"), false),
+        ("aud", json!([]), false),
+        ("aud", json!([7]), false),
+        ("aud", Value::Null, false),
+        ("sub", json!(""), false),
+        ("sub", json!(7), false),
+        ("sub", json!("a\nb"), false),
+        ("sub", json!("a".repeat(129)), false),
+        ("sub", Value::Null, false),
+        ("channels", json!(["a"]), true),
+        ("channels", json!([1]), false),
+        ("channels", json!({}), false),
+        ("channels", json!("x".repeat(9_000)), false),
+    ] {
+        let token = signer.token(&claims(name, value.clone()));
+        assert_eq!(let_in(&authorizer, &token).await.is_some(), good, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn the_channels_of_a_token_are_handed_on() {
+    let signer = Signer::eddsa("1");
+    let authorizer = knowing(&[&signer]);
+    for (claim, context) in [
+        (Value::Null, json!({})),
+        (json!(["room:*", "news"]), json!({"channels": "room:* news"})),
+        (json!("room:* news"), json!({"channels": "room:* news"})),
+        (json!([]), json!({"channels": " "})),
+    ] {
+        let answer = ask(&authorizer, &signer.token(&claims("channels", claim))).await;
+        assert_eq!(answer["context"], context);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_its_own_algorithm_alone() {
+    let rsa = Signer::rs256("1");
+    let authorizer = knowing(&[&rsa]);
+    let header = |algorithm: &str| json!({"alg": algorithm, "typ": "JWT", "kid": "1"});
+
+    for algorithm in ["none", "None", "NONE", ""] {
+        let unsigned = unsigned(&header(algorithm), &good());
+        for token in [format!("{unsigned}."), unsigned.clone(), format!("{unsigned}.AAAA")] {
+            assert_eq!(let_in(&authorizer, &token).await, None, "{token}");
+        }
+    }
+    // The public key is public: whoever takes it for a secret can sign with it.
+    let jwk = rsa.jwk();
+    let (text, modulus) = (jwk.to_string(), jwk["n"].as_str().unwrap());
+    for secret in [text.as_str(), modulus] {
+        let token = Signer::hs256(secret).token_with(&header("HS256"), &good());
+        assert_eq!(let_in(&authorizer, &token).await, None);
+        let token = Signer::hs256(secret).token_with(&header("RS256"), &good());
+        assert_eq!(let_in(&authorizer, &token).await, None);
+    }
+    for algorithm in ["RS384", "RS512", "PS256", "ES256", "EdDSA"] {
+        let token = rsa.token_with(&header(algorithm), &good());
+        assert_eq!(let_in(&authorizer, &token).await, None, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_no_public_key() {
+    let authorizer = asking(200, json!({"SecretString": SECRET})).await;
+    for signer in [Signer::rs256("1"), Signer::es256("1"), Signer::eddsa("1")] {
+        assert_eq!(let_in(&authorizer, &signer.token(&good())).await, None, "{}", signer.algorithm());
+    }
+    for algorithm in ["HS384", "HS512"] {
+        let token = Signer::hs256(SECRET).token_with(&json!({"alg": algorithm}), &good());
+        assert_eq!(let_in(&authorizer, &token).await, None, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_come_with_the_token_are_not_trusted() {
+    let (ours, theirs) = (Signer::eddsa("1"), Signer::eddsa("1"));
+    let authorizer = knowing(&[&ours]);
+    for (name, value) in [
+        ("jwk", theirs.jwk()),
+        ("jku", json!("https://theirs.example.com/keys")),
+        ("x5u", json!("https://theirs.example.com/certificate")),
+        ("kid", json!("2")),
+        ("kid", json!("../../../dev/null")),
+    ] {
+        let mut header = json!({"alg": "EdDSA", "kid": "1"});
+        header[name] = value;
+        assert_eq!(let_in(&authorizer, &theirs.token_with(&header, &good())).await, None, "{header}");
+    }
+    let header = json!({"alg": "EdDSA", "kid": "1", "crit": ["b64"], "b64": false});
+    assert_eq!(let_in(&authorizer, &ours.token_with(&header, &good())).await, None, "not understood");
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_denied() {
+    let signer = Signer::eddsa("1");
+    let authorizer = knowing(&[&signer]);
+    let token = signer.token(&good());
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    for text in [
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "e30.e30.e30",
+        "é.é.é",
+        "\0",
+        header,
+        &format!("{header}.{claims}"),
+        &format!("{header}.{claims}."),
+        &format!("{header}..{signature}"),
+        &format!(".{claims}.{signature}"),
+        &format!("{token}."),
+        &format!("{token}.{signature}"),
+        &format!("{token}="),
+        &format!(" {token}"),
+        &format!("{token}\n"),
+        &format!("{claims}.{header}.{signature}"),
+    ] {
+        assert_eq!(let_in(&authorizer, text).await, None, "{text:?}");
+    }
+    let answer = serde_json::to_value(authorize(&authorizer, request(None)).await.unwrap()).unwrap();
+    assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Deny", "without any");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_our_fault() {
+    let token = Signer::hs256(SECRET).token(&good());
+    for (status, answer, sentence) in [
+        (400, json!({"__type": "ResourceNotFoundException", "message": "no such secret"}), "cannot be read"),
+        (400, json!({"__type": "AccessDeniedException", "message": "not yours"}), "not yours"),
+        (200, json!({"ARN": SECRET_ARN}), "holds no key: it is no text"),
+        (200, json!({"SecretString": "secret"}), "a secret for HS256 has 32 bytes or more, not 6"),
+    ] {
+        let authorizer = asking(status, answer.clone()).await;
+        authorizer.warm().await;
+        let error = authorize(&authorizer, request(Some(&token))).await.unwrap_err();
+        let diagnostic = lambda_runtime::Diagnostic::from(error);
+        assert_eq!(diagnostic.error_type, "Authorizer.Keys", "{answer}");
+        let message = diagnostic.error_message;
+        assert!(message.contains(SECRET_ARN) && message.contains(sentence), "{message}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// One byte of a good token changed, taken out or put in: it never lets in, and nothing breaks.
+    #[test]
+    fn a_token_that_was_changed_never_lets_in(
+        which in 0..4_usize, at in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8, edit in 0..3,
+    ) {
+        let signers = [Signer::rs256("0"), Signer::es256("1"), Signer::eddsa("2")];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (authorizer, token) = match signers.get(which) {
+                Some(signer) => (knowing(&signers.each_ref()), signer.token(&good())),
+                None => (
+                    asking(200, json!({"SecretString": SECRET})).await,
+                    Signer::hs256(SECRET).token(&good()),
+                ),
+            };
+            let mut changed = token.clone().into_bytes();
+            let at = at.index(changed.len());
+            match edit {
+                0 => changed[at] = byte,
+                1 => changed.insert(at, byte),
+                _ => { changed.remove(at); }
+            }
+            let changed = String::from_utf8(changed).unwrap();
+            prop_assume!(changed != token);
+            prop_assert_eq!(let_in(&authorizer, &changed).await, None, "{} became {}", token, changed);
+            Ok(())
+        })?;
+    }
+
+    /// Whatever a client sends as a token, as a header of one or as claims, it gets an answer.
+    #[test]
+    fn any_text_is_answered(text in any::<String>(), header in any::<String>(), name in "[a-z]{3}", claim in any::<String>()) {
+        let signer = Signer::eddsa("1");
+        let authorizer = knowing(&[&signer]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            prop_assert_eq!(let_in(&authorizer, &text).await, None);
+            let other = signer.token_with(&json!({"alg": header, "kid": text}), &good());
+            prop_assert_eq!(let_in(&authorizer, &other).await, None);
+            let_in(&authorizer, &signer.token(&claims(&name, json!(claim)))).await;
+            Ok(())
+        })?;
+    }
+}
