@@ -17,7 +17,7 @@ export TF_PLUGIN_DIR
 export TF_PLUGIN_CACHE_DIR ?= $(if $(TF_PLUGIN_DIR),,$(CURDIR)/.local/providers)
 export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := true
 
-FUNCTIONS := authorize connect disconnect default send subscribe
+FUNCTIONS := authorize connect disconnect default publish send subscribe
 VENV := .local/venv
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)

@@ -33,7 +33,7 @@ const MAX_BYTES: u64 = 3_500_000;
 /// Emulated, a program takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const PROGRAMS: [&str; 6] = ["authorize", "connect", "disconnect", "default", "send", "subscribe"];
+const PROGRAMS: [&str; 7] = ["authorize", "connect", "disconnect", "default", "publish", "send", "subscribe"];
 
 fn main() -> ExitCode {
     harness::run(|| {
@@ -110,6 +110,15 @@ async fn boots_and_answers(name: &str) -> Result<()> {
             ensure!(frame(&reply)?["delivered"] == 1, "{reply}");
             reply
         }
+        "publish" => {
+            table.registry().add(&Channel::everyone(), &fixtures::connect("other=").connection).await?;
+            let record = |id: &str, body: &str| json!({"messageId": id, "body": body});
+            let good = record("good", r#"{"channel":"*","message":"hello"}"#);
+            let answer = invoke(&mut api, json!({"Records": [good, record("bad", "hello")]})).await?;
+            ensure!(connections.delivered_to("other=").len() == 1);
+            ensure!(answer == json!({"batchItemFailures": [{"itemIdentifier": "bad"}]}), "{answer}");
+            return Ok(function.kill().await?);
+        }
         "authorize" => {
             let claims = json!({"sub": "ada", "iss": "me", "aud": "you", "exp": 4_102_444_800_u64});
             let mut event = fixtures::authorize_json();
@@ -160,6 +169,7 @@ fn command(program: &Path, api: &RuntimeApi, table: &ConnectionTable, connection
         .env("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .env("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", &connections.endpoint)
         .env("CONNECTION_TABLE", ConnectionTable::NAME)
+        .env("PUBLISH_QUEUE_URL", "http://127.0.0.1:9/queue") // Nothing is left over for it.
         .env("SUBPROTOCOLS", "chat.v2")
         .env("ACTIONS", "send")
         .env("ISSUER", "me")

@@ -2,31 +2,18 @@
 
 mod request;
 
-use std::{future::ready, time::Duration};
-
-use futures::TryStreamExt;
 use lambda_websocket::{
-    error::{Error, chain},
+    broadcast::{Broadcast, Broadcaster},
+    error::Error,
     event::Message,
-    fanout::Fanout,
-    frame::{ErrorCode, Frame, MAX_BYTES},
+    frame::{ErrorCode, Frame},
     refusal::Refusal,
-    registry::Registry,
     reply::Reply,
 };
 use request::Request;
 
-/// The part of the invocation's time that is left for what follows the posts: to forget who is gone, and to answer.
-const FOR_THE_REST: Duration = Duration::from_secs(3);
-
-/// What it takes to reach a channel.
-#[derive(Clone, Debug)]
-pub struct Broadcaster {
-    /// Who is connected.
-    pub registry: Registry,
-    /// The way to them.
-    pub fanout: Fanout,
-}
+/// How many recipients one invocation posts to, where there is a queue for the rest: the sender waits for it.
+pub const HAND_OVER_AFTER: usize = 1_000;
 
 /// Passes the message on to every connection in the channel, the sender's included if it is there and did not say
 /// `"echo": false`, and answers with how many it reached. The sender need not be in the channel.
@@ -35,54 +22,38 @@ pub struct Broadcaster {
 /// and goes to nobody.
 ///
 /// # Errors
-/// When the connections could not be read to the end. Some recipients may have the message by then.
+/// When the connections could not be read to the end, or the rest of them not be handed over. Some recipients may have
+/// the message by then.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
-    let Broadcaster { registry, fanout } = broadcaster;
     let sender = &event.connection;
     let Request { channel, message, echo, .. } = match Request::parse(&event) {
         Ok(request) => request,
         Err(refusal) => return Ok(refusal.reply(&event)),
     };
 
-    let message = Frame::Message {
+    let frame = Frame::Message {
         id: &event.message_id,
-        channel: &channel,
-        from: &sender.id,
+        channel: Some(&channel),
+        from: Some(&sender.id),
         principal: sender.principal.as_ref(),
         message,
         sent_at: event.received_at,
     }
     .to_json();
-    if message.len() > MAX_BYTES {
-        let sentence = format!(
-            "The message would reach its recipients as {} bytes; at most {MAX_BYTES} can be delivered.",
-            message.len(),
-        );
-        return Ok(Refusal::new(ErrorCode::MessageTooLarge, sentence).reply(&event));
-    }
-
-    let recipients = registry.members(&channel).try_filter(|member| ready(echo || member.id != sender.id));
-    let (delivery, read) = fanout.post(&message, recipients, event.deadline - FOR_THE_REST).await;
-    let gone = delivery.gone.len() as u64;
-    if let Err(error) = registry.prune(delivery.gone).await {
-        // They are found gone again by the next broadcast.
-        tracing::warn!(error = chain(&error), "connections that are gone stay registered");
-    }
-    read?;
-    tracing::info!(
-        connection_id = %sender.id,
-        request_id = event.request_id,
-        delivered = delivery.delivered,
-        gone,
-        slow = delivery.slow,
-        failed = delivery.failed,
-        "sent",
-    );
+    let broadcast = match Broadcast::new(&event.message_id, channel, frame) {
+        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())),
+        Err(too_large) => {
+            return Ok(Refusal::new(ErrorCode::MessageTooLarge, too_large.to_string()).reply(&event));
+        }
+    };
+    tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id = event.message_id, "sent");
+    let report = broadcaster.send(&broadcast, event.deadline).await?;
     Ok(Reply::frame(&Frame::Ack {
         id: &event.message_id,
         request_id: &event.request_id,
-        delivered: delivery.delivered,
-        gone,
-        failed: delivery.failed + delivery.slow,
+        delivered: report.delivered,
+        gone: report.gone,
+        failed: report.failed + report.slow,
+        queued: report.queued,
     }))
 }

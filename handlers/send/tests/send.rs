@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lambda_websocket::{
+    broadcast::{Broadcaster, Handover},
     channel::Channel,
     event::Message,
     fanout::{Fanout, Policy},
@@ -11,12 +12,13 @@ use lambda_websocket::{
     principal::Principal,
 };
 use proptest::prelude::*;
-use send::{Broadcaster, send};
+use send::send;
 use serde_json::{Value, json};
 use testkit::{
     connections::{Answer, Connections},
     dynamodb::ConnectionTable,
     fixtures,
+    queue::FakeQueue,
 };
 
 struct Chat {
@@ -30,7 +32,7 @@ impl Chat {
         let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
         let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
         let fanout = Fanout::new(connections.client(), policy);
-        let broadcaster = Broadcaster { registry: table.registry(), fanout };
+        let broadcaster = Broadcaster { registry: table.registry(), fanout, handover: None };
         for id in ids {
             broadcaster.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
         }
@@ -230,6 +232,16 @@ async fn an_answer_never_is_too_large_whatever_it_quotes() {
         assert!(answer["message"].as_str().unwrap().ends_with('…'), "{answer}");
         assert!(answer.to_string().len() < 4_000, "{} bytes", answer.to_string().len());
     }
+}
+
+#[tokio::test]
+async fn where_there_is_a_queue_the_rest_goes_into_it_and_the_sender_hears_so() {
+    let mut chat = Chat::with(&["a=", "b=", "c=", "d="]).await;
+    let queue = FakeQueue::start().await;
+    chat.broadcaster.handover = Some(Handover { queue: queue.queue(), after: 3 });
+    let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
+    assert_eq!((&ack["delivered"], &ack["queued"]), (&json!(3), &json!(true)), "{ack}");
+    assert_eq!(queue.take().len(), 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! - [`fixtures`]: events as API Gateway sends them.
 //! - [`dynamodb`]: the connection table, in a DynamoDB engine in memory.
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
+//! - [`queue`]: a queue of SQS.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
 //! - [`issuer`]: who hands out the keys of tokens, or does not.
 //! - [`runtime_api`]: the Lambda runtime API, to run a built function against.
@@ -12,6 +13,7 @@ pub mod connections;
 pub mod dynamodb;
 pub mod fixtures;
 pub mod issuer;
+pub mod queue;
 pub mod runtime_api;
 pub mod tokens;
 

@@ -45,3 +45,14 @@ pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
         .build();
     aws_sdk_apigatewaymanagement::Client::from_conf(config)
 }
+
+/// A client of SQS, with the SDK's standard retries.
+pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_millis(2_500))
+        .build();
+    let config = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
+    aws_sdk_sqs::Client::from_conf(config)
+}

@@ -19,6 +19,9 @@ pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 ///   or else expire 2 h 10 min after they were written.
 pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
 
+/// The URL of the queue of the function `publish`.
+pub const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
+
 /// A variable that a function needs is not set.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the environment variable {name} is not set")]

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::principal::Principal;
 
@@ -15,8 +15,8 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// The id that API Gateway gave a connection, such as `L0SM9cOFvHcCIhw=`. Never reused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ConnectionId(String);
 
 /// The text is not the id of a connection.
@@ -50,6 +50,14 @@ impl ConnectionId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for ConnectionId {
+    type Error = InvalidConnectionId;
+
+    fn try_from(text: String) -> Result<Self, InvalidConnectionId> {
+        Self::parse(text)
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use lambda_runtime::Diagnostic;
 
-use crate::{event::EventError, registry::RegistryError};
+use crate::{event::EventError, publication::InvalidPublication, queue::QueueError, registry::RegistryError};
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,21 @@ pub enum Error {
     /// The table could not be read or written.
     #[error("the connection registry failed")]
     Registry(#[from] RegistryError),
+    /// The queue did not take what was left to do.
+    #[error("the rest could not be handed over")]
+    Queue(#[from] QueueError),
+    /// What a backend put into the queue cannot be passed on.
+    #[error("the publication cannot be passed on")]
+    Publication(#[from] InvalidPublication),
+    /// Connections could not be reached for a reason that may pass.
+    #[error("{failed} connections could not be reached")]
+    Undelivered {
+        /// How many.
+        failed: usize,
+    },
+    /// The invocation has no time for a single recipient.
+    #[error("there is no time to reach anybody: the function's timeout is too short")]
+    NoTime,
     /// Something else that the handler needs failed, such as a table of its own.
     #[error("the handler failed")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
@@ -27,10 +42,14 @@ impl Error {
     }
 
     /// The name under which Lambda's logs and metrics know the error: stable, unlike a Rust type's name.
-    fn error_type(&self) -> &'static str {
+    pub fn error_type(&self) -> &'static str {
         match self {
             Self::Event(_) => "WebSocket.Event",
             Self::Registry(_) => "WebSocket.Registry",
+            Self::Queue(_) => "WebSocket.Queue",
+            Self::Publication(_) => "WebSocket.Publication",
+            Self::Undelivered { .. } => "WebSocket.Undelivered",
+            Self::NoTime => "WebSocket.NoTime",
             Self::Other(_) => "WebSocket.Other",
         }
     }

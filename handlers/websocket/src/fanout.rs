@@ -1,6 +1,6 @@
 //! One message, posted to many connections through `@connections`.
 
-use std::{pin::pin, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_apigatewaymanagement::{
     Client, config::http::HttpResponse, error::SdkError,
@@ -16,11 +16,13 @@ use crate::{
     telemetry,
 };
 
-/// How a message is posted to many connections.
+/// The way to connections. Clones share one pace.
 #[derive(Clone, Debug)]
 pub struct Fanout {
     client: Client,
     policy: Policy,
+    /// Of all messages that are under way: they share what the account may post.
+    pace: Arc<Pace>,
 }
 
 /// How many posts are under way at once, and how often a failed one is tried again.
@@ -52,78 +54,51 @@ impl Default for Policy {
     }
 }
 
-/// What became of a message to recipients of some kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery<R> {
-    /// To how many connections it was posted.
-    pub delivered: u64,
-    /// The recipients whose connection is closed.
-    pub gone: Vec<R>,
-    /// How many connections were given up because their client does not keep up.
-    pub slow: u64,
-    /// How many connections could not be reached for another reason, though they may be alive.
-    pub failed: u64,
-}
-
 /// What became of one post.
-enum Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// API Gateway took it.
     Delivered,
+    /// The connection is closed.
     Gone,
+    /// The client does not keep up: given up.
     Slow,
+    /// Refused for good: the same post would be refused again.
+    Refused,
+    /// Not delivered, or not for sure, for a reason that may pass.
     Failed,
 }
 
 impl Fanout {
     /// A fan-out through this client, which must not retry by itself.
     pub fn new(client: Client, policy: Policy) -> Self {
-        Self { client, policy }
+        Self { client, policy, pace: Arc::new(Pace::new(policy.concurrency)) }
     }
 
-    /// Posts a message to every recipient. One that cannot be reached never stops the rest; one whose turn
-    /// has not come at the deadline has failed.
-    ///
-    /// The result beside the delivery is an error when the recipients could not be read to the end. Those
-    /// that were read have been posted to all the same.
-    pub async fn post<R: AsRef<ConnectionId>, E>(
+    /// Posts a message to every recipient, and tells what became of each, in no order. One that cannot be reached
+    /// never stops the rest; one whose turn has not come at the deadline has failed.
+    pub fn post<R: AsRef<ConnectionId>>(
         &self,
         message: &str,
-        recipients: impl Stream<Item = Result<R, E>>,
+        recipients: impl Stream<Item = R>,
         deadline: Instant,
-    ) -> (Delivery<R>, Result<(), E>) {
-        let (start, pace) = (Instant::now(), Pace::new(self.policy.concurrency));
-        telemetry::count(telemetry::MESSAGES, 1);
-        let posts = recipients.map(async |recipient| {
-            let recipient = recipient?;
-            let post = self.post_to(recipient.as_ref(), message, &pace, deadline);
-            Ok((timeout_at(deadline, post).await.unwrap_or(Outcome::Failed), recipient))
+    ) -> impl Stream<Item = (R, Outcome)> {
+        let posts = recipients.map(move |recipient| async move {
+            let post = self.post_to(recipient.as_ref(), message, deadline);
+            let outcome = timeout_at(deadline, post).await.unwrap_or(Outcome::Failed);
+            (recipient, outcome)
         });
-        let mut posts = pin!(posts.buffer_unordered(self.policy.concurrency));
-        let (mut delivery, mut read) = (Delivery { delivered: 0, gone: vec![], slow: 0, failed: 0 }, Ok(()));
-        while let Some(post) = posts.next().await {
-            match post {
-                Ok((Outcome::Delivered, _)) => delivery.delivered += 1,
-                Ok((Outcome::Gone, recipient)) => delivery.gone.push(recipient),
-                Ok((Outcome::Slow, _)) => delivery.slow += 1,
-                Ok((Outcome::Failed, _)) => delivery.failed += 1,
-                Err(error) => read = Err(error),
-            }
-        }
-        telemetry::count(telemetry::DELIVERED, delivery.delivered);
-        telemetry::count(telemetry::GONE, delivery.gone.len() as u64);
-        telemetry::count(telemetry::SLOW, delivery.slow);
-        telemetry::count(telemetry::FAILED, delivery.failed);
-        telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
-        (delivery, read)
+        posts.buffer_unordered(self.policy.concurrency)
     }
 
-    async fn post_to(&self, id: &ConnectionId, message: &str, pace: &Pace, deadline: Instant) -> Outcome {
+    async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
             return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
         }
         let out_of_patience = Instant::now() + self.policy.patience;
         let (mut attempts, mut waits) = (1, 0);
         loop {
-            let turn = pace.turn().await;
+            let turn = self.pace.turn().await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
             let Err(error) = post.send().await else {
                 turn.passed();
@@ -147,7 +122,7 @@ impl Fanout {
                     return Outcome::Gone;
                 }
                 attempts += 1;
-                (Outcome::Failed, has_attempts && is_transient(&error))
+                if is_transient(&error) { (Outcome::Failed, has_attempts) } else { (Outcome::Refused, false) }
             };
             if !again {
                 tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");

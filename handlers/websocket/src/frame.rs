@@ -1,6 +1,6 @@
 //! The JSON that clients receive.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Not};
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -22,16 +22,18 @@ pub enum Frame<'a> {
     Message {
         /// Unique to the message. Delivery is at least once: a client drops what it has seen.
         id: &'a str,
-        /// Where it was said.
-        channel: &'a Channel,
-        /// The connection that said it.
-        from: &'a ConnectionId,
+        /// Where it was said; left out where it was said to one connection alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a Channel>,
+        /// The connection that said it; left out where a backend did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'a ConnectionId>,
         /// Who said it, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         principal: Option<&'a Principal>,
         /// What was said: any JSON, passed on byte for byte.
         message: &'a RawValue,
-        /// When API Gateway received it, in milliseconds since the Unix epoch.
+        /// When API Gateway received it, or the backend's was taken from the queue, in milliseconds since the Unix epoch.
         sent_at: u64,
     },
     /// The answer to a message that was sent to others.
@@ -46,6 +48,9 @@ pub enum Frame<'a> {
         gone: u64,
         /// How many connections could not be reached, though they may be alive.
         failed: u64,
+        /// Whether the rest is on its way: those are in none of the numbers.
+        #[serde(skip_serializing_if = "Not::not")]
+        queued: bool,
     },
     /// The answer to a subscription: the connection hears what is sent to the channel.
     Subscribed {
@@ -139,8 +144,8 @@ mod tests {
     fn a_message_carries_any_json_as_it_was_sent() {
         let frame = Frame::Message {
             id: "IAjG6fdVIAMCIZg=",
-            channel: &Channel::everyone(),
-            from: &ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            channel: Some(&Channel::everyone()),
+            from: Some(&ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
             principal: None,
             message: serde_json::from_str(r#"{ "text": "h\u00e9", "n": 1.0 }"#).unwrap(),
             sent_at: 1_700_000_000_123,
@@ -152,13 +157,26 @@ mod tests {
     fn a_message_says_whose_it_is_where_that_is_known() {
         let frame = Frame::Message {
             id: "IAjG6fdVIAMCIZg=",
-            channel: &Channel::parse("lobby").unwrap(),
-            from: &ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            channel: Some(&Channel::parse("lobby").unwrap()),
+            from: Some(&ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
             principal: Some(&Principal::parse("ada").unwrap()),
             message: serde_json::from_str("1").unwrap(),
             sent_at: 1_700_000_000_123,
         };
         assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"lobby","from":"L0SM9cOFvHcCIhw=","principal":"ada","message":1,"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn what_a_backend_says_to_one_connection_tells_neither_channel_nor_sender() {
+        let frame = Frame::Message {
+            id: "42",
+            channel: None,
+            from: None,
+            principal: None,
+            message: serde_json::from_str("1").unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"42","message":1,"sentAt":1700000000123}"#);
     }
 
     #[test]
@@ -188,8 +206,12 @@ mod tests {
 
     #[test]
     fn an_ack_counts() {
-        let frame = Frame::Ack { id: "IAjG6fdVIAMCIZg=", request_id: "r", delivered: 3, gone: 1, failed: 0 };
-        assert_snapshot!(frame.to_json(), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
+        let ack = |queued| {
+            let id = "IAjG6fdVIAMCIZg=";
+            Frame::Ack { id, request_id: "r", delivered: 3, gone: 1, failed: 0, queued }.to_json()
+        };
+        assert_snapshot!(ack(false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
+        assert_snapshot!(ack(true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"queued":true}"#);
     }
 
     #[test]

@@ -16,6 +16,9 @@
 //! | [`cursor`] | a place in the list of a channel's members |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
+//! | [`broadcast`] | one message to a channel, in as many invocations as it takes |
+//! | [`queue`] | where the rest of it waits |
+//! | [`publication`] | what a backend puts into the queue |
 //! | [`frame`] | the JSON that clients receive |
 //! | [`refusal`] | a client's fault, and the frame that tells it |
 //! | [`reply`] | what the handler answers to API Gateway |
@@ -40,6 +43,7 @@
 //! ```
 
 pub mod aws;
+pub mod broadcast;
 pub mod channel;
 pub mod config;
 pub mod connection;
@@ -52,6 +56,8 @@ mod pace;
 pub mod patterns;
 pub mod presence;
 pub mod principal;
+pub mod publication;
+pub mod queue;
 pub mod refusal;
 pub mod registry;
 pub mod reply;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who somebody is, as the authorizer said on `$connect`: its `principalId`, such as `ada` or `auth0|5f7c8ec7c33c6c004bbafe82`.
 ///
 /// The devices of a user are connections of one principal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Principal(String);
 
 /// The text is not a principal.
@@ -37,6 +37,14 @@ impl Principal {
     /// The principal as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Principal {
+    type Error = InvalidPrincipal;
+
+    fn try_from(text: String) -> Result<Self, InvalidPrincipal> {
+        Self::parse(text)
     }
 }
 

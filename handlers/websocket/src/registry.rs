@@ -13,7 +13,7 @@
 //!
 //! The index lags a moment behind the table, and `$disconnect` may overtake a subscription that is under way. So a row
 //! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
-//! connection gone and [prunes](Registry::prune) the row; until then [`Registry::list`] shows it, until it expires at
+//! connection gone and it is [forgotten](Registry::forget); until then [`Registry::list`] shows it, until it expires at
 //! the latest. No message goes astray: the id of a connection is never used again.
 
 use std::{
@@ -27,7 +27,12 @@ use aws_sdk_dynamodb::{
     operation::query::{QueryOutput, builders::QueryFluentBuilder},
     types::AttributeValue,
 };
-use futures::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    future::{try_join, try_join_all},
+    stream,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     channel::Channel,
@@ -78,6 +83,14 @@ pub struct Member {
     pub id: ConnectionId,
     /// The row's hash key.
     partition: String,
+}
+
+/// A place in a shard of a channel: behind a member, or at the beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    pub(crate) shard: u8,
+    pub(crate) after: Option<ConnectionId>,
 }
 
 impl Registry {
@@ -163,12 +176,25 @@ impl Registry {
     ///
     /// Where a shard cannot be read, an error stands for the rest of it; the others are read on.
     pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
-        let partitions = self.shards.numbers().map(|shard| channel.partition_key(shard));
-        stream::select_all(partitions.map(|partition| Box::pin(self.members_in(partition))))
+        let shards = self.places().into_iter();
+        stream::select_all(shards.map(|place| Box::pin(self.members_behind(channel, &place))))
     }
 
-    fn members_in(&self, partition: String) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
-        let query = self.live_rows(&partition).projection_expression("connectionId");
+    /// Where each shard of a channel begins.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        self.shards.numbers().map(|shard| Place { shard, after: None }).collect()
+    }
+
+    /// The members who come behind a place in its shard, in the order of their ids.
+    pub(crate) fn members_behind(
+        &self,
+        channel: &Channel,
+        place: &Place,
+    ) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
+        let partition = channel.partition_key(place.shard);
+        let start = place.after.clone().map(|id| Member { id, partition: partition.clone() }.into_key());
+        let query =
+            self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start);
         self.pages(query)
             .map_ok(move |page| {
                 let ids = page.items().iter().filter_map(read_id);
@@ -274,27 +300,37 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
         let others = channels.into_iter().map(|channel| self.member(&channel, id));
-        self.prune(found.chain(others).collect::<HashSet<_>>()).await
+        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write.
+        stream::iter(found.chain(others).collect::<HashSet<_>>())
+            .map(Ok)
+            .try_for_each_concurrent(DELETES_AT_ONCE, |member| self.delete(member))
+            .await
     }
 
-    /// Takes members out of their channels, many at a time: the very rows that were read.
+    async fn delete(&self, member: Member) -> Result<(), RegistryError> {
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
+        delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
+        Ok(())
+    }
+
+    /// Takes connections that were found closed out of every channel, many at a time: the very rows that were read,
+    /// and all others that the index knows of.
     ///
     /// # Errors
-    /// When not all rows could be deleted.
-    pub async fn prune(&self, members: impl IntoIterator<Item = Member>) -> Result<(), RegistryError> {
-        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write.
-        stream::iter(members.into_iter().map(Ok))
+    /// When not all rows could be read and deleted.
+    pub async fn forget(&self, gone: impl Stream<Item = Member>) -> Result<(), RegistryError> {
+        gone.map(Ok)
             .try_for_each_concurrent(DELETES_AT_ONCE, async |member| {
-                let delete =
-                    self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
-                delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
+                let mut partitions = self.partitions_of(&member.id).await?;
+                partitions.retain(|partition| *partition != member.partition);
+                try_join(self.delete_rows(&member.id.clone(), partitions, []), self.delete(member)).await?;
                 Ok(())
             })
             .await
     }
 
     /// The connection in the shard that it is put into.
-    fn member(&self, channel: &Channel, id: &ConnectionId) -> Member {
+    pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> Member {
         Member { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
     }
 

@@ -2,12 +2,17 @@
 
 use std::time::SystemTime;
 
-use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use aws_lambda_events::{
+    apigw::ApiGatewayWebsocketProxyRequest,
+    sqs::{SqsBatchResponse, SqsEvent, SqsMessage},
+};
+use futures::future::join_all;
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use crate::{
-    error::Error,
+    error::{Error, chain},
     event::{Event, EventError},
     reply::Reply,
     telemetry::Metrics,
@@ -29,23 +34,106 @@ where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
 {
+    invoked(async |event: ApiGatewayWebsocketProxyRequest, deadline| {
+        handler(E::try_from(Event::parse(event, deadline)?)?).await
+    })
+    .await
+}
+
+/// Serves the messages of a queue with one handler, those of a batch side by side, for as long as the environment lives.
+///
+/// A message whose handler fails goes back to the queue, and no other: the event source mapping has to report
+/// [batch item failures][partial].
+///
+/// # Errors
+/// As [`run`].
+///
+/// [partial]: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+pub async fn run_queue<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(Record) -> Result<(), Error>,
+{
+    invoked(async |batch: SqsEvent, deadline| Ok(serve_batch(&handler, batch, deadline).await)).await
+}
+
+/// A message of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// SQS's id of the message.
+    pub id: String,
+    /// The message.
+    pub body: String,
+    /// When Lambda ends the invocation.
+    pub deadline: Instant,
+}
+
+async fn serve_batch<H>(handler: &H, batch: SqsEvent, deadline: Instant) -> SqsBatchResponse
+where
+    H: AsyncFn(Record) -> Result<(), Error>,
+{
+    let served = batch.records.into_iter().map(async |message| {
+        let SqsMessage { message_id, body, attributes, .. } = message;
+        let (id, body) = (message_id.unwrap_or_default(), body.unwrap_or_default());
+        let trace = attributes.get("AWSTraceHeader").map_or("", String::as_str);
+        let error = handler(Record { id: id.clone(), body, deadline }).await.err()?;
+        tracing::error!(
+            record_id = id,
+            trace,
+            error_type = error.error_type(),
+            error = chain(&error),
+            "a message goes back"
+        );
+        Some(id)
+    });
+    let failed = join_all(served).await.into_iter().flatten();
+    let mut response = SqsBatchResponse::default();
+    failed.for_each(|id| response.add_failure(id));
+    response
+}
+
+/// The loop itself.
+async fn invoked<E, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    H: AsyncFn(E, Instant) -> Result<R, Error>,
+{
     let (handler, metrics) = (&handler, &Metrics::from_env()?);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
+        let deadline = deadline(&event.context);
         // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
         // And as a diagnostic, since the runtime logs an error in full: an SDK's with all of its response.
-        let reply = Box::pin(serve(handler, event)).await.map_err(Diagnostic::from);
+        let reply = Box::pin(handler(event.payload, deadline)).await.map_err(Diagnostic::from);
         metrics.log();
         reply
     }))
     .await
 }
 
-async fn serve<E, H>(handler: &H, event: LambdaEvent<ApiGatewayWebsocketProxyRequest>) -> Result<Reply, Error>
-where
-    E: TryFrom<Event, Error = EventError>,
-    H: AsyncFn(E) -> Result<Reply, Error>,
-{
-    let deadline =
-        Instant::now() + event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    handler(E::try_from(Event::parse(event.payload, deadline)?)?).await
+fn deadline(context: &Context) -> Instant {
+    Instant::now() + context.deadline().duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_batch_only_the_messages_that_failed_go_back() {
+        let record = |id: &str| json!({"messageId": id, "body": id, "eventSource": "aws:sqs"});
+        let records = ["1", "bad", "2", "worse"].map(record);
+        let batch = json!({ "Records": records });
+        let handler = async |record: Record| {
+            assert_eq!(record.id, record.body);
+            if record.id.parse::<u8>().is_ok() { Ok(()) } else { Err(Error::NoTime) }
+        };
+        let batch = serde_json::from_value(batch).unwrap();
+        let response = serve_batch(&handler, batch, Instant::now()).await;
+        assert_eq!(
+            serde_json::to_value(response).unwrap(),
+            json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "worse"}]})
+        );
+    }
 }

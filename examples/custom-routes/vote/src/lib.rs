@@ -1,17 +1,16 @@
 //! The function of the route `vote`: counts a vote and tells everyone the tally.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, ReturnValue},
 };
 use lambda_websocket::{
+    broadcast::{Broadcast, Broadcaster},
     channel::Channel,
-    error::{Error, chain},
+    error::Error,
     event::Message,
-    fanout::Fanout,
-    registry::Registry,
     reply::Reply,
 };
 use serde::Deserialize;
@@ -23,18 +22,13 @@ pub const VOTES_TABLE: &str = "VOTES_TABLE";
 /// The poll: the item of the table that holds its votes.
 const POLL: &str = "drinks";
 
-/// The part of the invocation's time that is left to forget who is gone.
-const FOR_THE_REST: Duration = Duration::from_secs(3);
-
 /// What it takes to count a vote and to reach everyone.
 #[derive(Clone, Debug)]
 pub struct Poll {
     /// Where the votes are counted.
     pub votes: Votes,
-    /// Who is connected.
-    pub registry: Registry,
-    /// The way to them.
-    pub fanout: Fanout,
+    /// The way to everyone.
+    pub broadcaster: Broadcaster,
 }
 
 /// The table of votes: for each poll an item, with a number for each option.
@@ -58,17 +52,12 @@ struct Vote {
 /// When the vote could not be counted, or the connections not be read to the end. API Gateway has held the message
 /// against the route's model: one that cannot be read is our fault too.
 pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
-    let Poll { votes, registry, fanout } = poll;
+    let Poll { votes, broadcaster } = poll;
     let vote: Vote = serde_json::from_str(&event.body).map_err(Error::other)?;
     let tally = json!({ "type": "tally", "votes": votes.add(&vote.option).await? }).to_string();
 
-    let everyone = registry.members(&Channel::everyone());
-    let (delivery, read) = fanout.post(&tally, everyone, event.deadline - FOR_THE_REST).await;
-    if let Err(error) = registry.prune(delivery.gone).await {
-        // They are found gone again by the next broadcast.
-        tracing::warn!(error = chain(&error), "connections that are gone stay registered");
-    }
-    read?;
+    let broadcast = Broadcast::new(&event.message_id, Channel::everyone(), tally).map_err(Error::other)?;
+    broadcaster.send(&broadcast, event.deadline).await?;
     tracing::info!(connection_id = %event.connection.id, request_id = event.request_id, "voted");
     Ok(Reply::empty()) // The tally was the answer.
 }

@@ -1,23 +1,15 @@
 //! The program of the route `vote`.
 
-use lambda_websocket::{
-    aws, config,
-    fanout::{Fanout, Policy},
-    registry::Registry,
-    runtime,
-};
+use lambda_websocket::{aws, broadcast::Broadcaster, config, runtime};
 use vote::{Poll, Votes, vote};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
-    let table = config::required(config::CONNECTION_TABLE)?;
-    let shards = config::parsed(config::CONNECTION_SHARDS)?;
-    let sdk = aws::sdk_config().await;
+    let table = config::required(vote::VOTES_TABLE)?;
     let poll = Poll {
-        votes: Votes { client: aws::dynamodb(&sdk), table: config::required(vote::VOTES_TABLE)? },
-        registry: Registry::new(aws::dynamodb(&sdk), table, shards),
-        fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+        votes: Votes { client: aws::dynamodb(&aws::sdk_config().await), table },
+        broadcaster: Broadcaster::from_env(usize::MAX).await?,
     };
     runtime::run(async |event| vote(&poll, event).await).await
 }

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use lambda_websocket::{
+    broadcast::Broadcaster,
     channel::Channel,
     fanout::{Fanout, Policy},
 };
@@ -25,8 +26,11 @@ async fn poll(table: &ConnectionTable, connections: &Connections) -> Poll {
     create.send().await.unwrap();
     Poll {
         votes: Votes { client: table.client.clone(), table: "votes".to_owned() },
-        registry: table.registry(),
-        fanout: Fanout::new(connections.client(), Policy::default()),
+        broadcaster: Broadcaster {
+            registry: table.registry(),
+            fanout: Fanout::new(connections.client(), Policy::default()),
+            handover: None,
+        },
     }
 }
 
@@ -35,7 +39,7 @@ async fn everyone_hears_the_tally_of_each_vote_and_who_is_gone_is_forgotten() {
     let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
     let poll = poll(&table, &connections).await;
     for id in ["a=", "b=", "gone="] {
-        poll.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
+        poll.broadcaster.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
     }
     connections.set("gone=", Answer::Refuse(410));
 

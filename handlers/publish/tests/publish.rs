@@ -1,0 +1,179 @@
+//! The function behind the queue, against a DynamoDB engine, a queue, and connections.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use lambda_websocket::{
+    broadcast::{Broadcast, Broadcaster, Handover},
+    channel::Channel,
+    error::Error,
+    fanout::{Fanout, Policy},
+    publication::InvalidPublication,
+    runtime::Record,
+};
+use proptest::prelude::*;
+use publish::publish;
+use serde_json::{Value, json};
+use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, queue::FakeQueue};
+use tokio::time::Instant;
+
+struct World {
+    connections: Connections,
+    queue: FakeQueue,
+    broadcaster: Broadcaster,
+}
+
+impl World {
+    /// Connections, each in the channels that are named behind it.
+    async fn with(members: &[(&str, &[&str])]) -> Self {
+        let (table, connections, queue) =
+            (ConnectionTable::start().await, Connections::start().await, FakeQueue::start().await);
+        let broadcaster = Broadcaster {
+            registry: table.registry(),
+            fanout: Fanout::new(connections.client(), Policy::default()),
+            handover: Some(Handover { queue: queue.queue(), after: 2 }),
+        };
+        for (id, channels) in members {
+            let connection = fixtures::connect(id).connection;
+            for channel in *channels {
+                broadcaster.registry.add(&Channel::parse(*channel).unwrap(), &connection).await.unwrap();
+            }
+        }
+        Self { connections, queue, broadcaster }
+    }
+
+    async fn publish(&self, body: &str) -> Result<(), Error> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let record = Record { id: "sqs-id".to_owned(), body: body.to_owned(), deadline };
+        publish(&self.broadcaster, record).await
+    }
+
+    fn heard_by(&self, id: &str) -> Vec<Value> {
+        let mut heard: Vec<Value> = self
+            .connections
+            .delivered_to(id)
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .collect();
+        for message in &mut heard {
+            let sent_at = message.as_object_mut().unwrap().remove("sentAt").unwrap();
+            let age = fixtures::now_millis() - sent_at.as_u64().unwrap();
+            assert!(age < 60_000, "sent {age} ms ago");
+        }
+        heard
+    }
+}
+
+#[tokio::test]
+async fn a_publication_reaches_a_channel_a_user_or_a_connection() {
+    let world =
+        World::with(&[("a=", &["*", "orders"]), ("b=", &["*", "user:ada"]), ("c=", &["user:ada", "orders"])])
+            .await;
+    for (body, heard, by) in [
+        (
+            json!({"channel": "orders", "message": {"total": 1.0}, "id": "o-1"}),
+            json!({"type": "message", "id": "o-1", "channel": "orders", "message": {"total": 1.0}}),
+            ["a=", "c="].as_slice(),
+        ),
+        (
+            json!({"channel": "*", "message": null, "exclude": ["a="]}),
+            json!({"type": "message", "id": "sqs-id", "channel": "*", "message": null}),
+            &["b="],
+        ),
+        (
+            json!({"user": "ada", "message": "hi"}),
+            json!({"type": "message", "id": "sqs-id", "channel": "user:ada", "message": "hi"}),
+            &["b=", "c="],
+        ),
+        (
+            json!({"connection": "a=", "message": [1]}),
+            json!({"type": "message", "id": "sqs-id", "message": [1]}),
+            &["a="],
+        ),
+        (json!({"connection": "a=", "message": 1, "exclude": ["a="]}), Value::Null, &[]),
+    ] {
+        let before = ["a=", "b=", "c="].map(|id| world.heard_by(id).len());
+        world.publish(&body.to_string()).await.unwrap();
+        for (id, before) in ["a=", "b=", "c="].into_iter().zip(before) {
+            let new = &world.heard_by(id)[before..];
+            let expected = if by.contains(&id) { std::slice::from_ref(&heard) } else { &[] };
+            assert_eq!(new, expected, "{body} at {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_over_is_read_and_goes_on_under_the_same_id() {
+    let world = World::with(&[("a=", &["*"]), ("b=", &["*"]), ("c=", &["*"])]).await;
+    world.publish(r#"{"channel": "*", "message": 1, "id": "own"}"#).await.unwrap();
+    let queued = world.queue.take();
+    assert_eq!(queued.len(), 1);
+    world.publish(&queued[0].body).await.unwrap();
+    assert!(world.queue.take().is_empty());
+    for id in ["a=", "b=", "c="] {
+        let heard = world.heard_by(id);
+        assert_eq!((heard.len(), &heard[0]["id"]), (1, &json!("own")));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_error_that_says_why_and_reaches_nobody() {
+    let world = World::with(&[("a=", &["*", "user:ada"])]).await;
+    let many = vec!["b="; 1_001];
+    for (body, says) in [
+        (json!("hello"), "it is not {\"channel\""),
+        (json!({}), "missing field `message`"),
+        (json!({"channel": "*"}), "missing field `message`"),
+        (json!({"message": 1}), "it takes one of channel, user and connection"),
+        (json!({"channel": "*", "user": "ada", "message": 1}), "it takes one of channel"),
+        (json!({"channel": null, "user": "ada", "message": 1}), "invalid type: null"),
+        (json!({"channel": "a b", "message": 1}), "a channel is "),
+        (json!({"user": "", "message": 1}), "a principal has 1 to 128 characters"),
+        (json!({"connection": "?", "message": 1}), "a connection id has 1 to 128 characters"),
+        (json!({"channel": "*", "message": 1, "exclude": ["?"]}), "a connection id has"),
+        (json!({"channel": "*", "message": 1, "exclude": many}), "it leaves out more than 1000 connections"),
+        (json!({"channel": "*", "message": 1, "id": ""}), "its id has 1 to 128 characters"),
+        (json!({"channel": "*", "message": 1, "id": "x".repeat(129)}), "its id has 1 to 128 characters"),
+        (json!({"channel": "*", "message": 1, "chanel": "*"}), "unknown field `chanel`"),
+        (json!({"channel": "*", "message": "x".repeat(131_072)}), "at most 131072 can be delivered"),
+    ] {
+        let error = world.publish(&body.to_string()).await.unwrap_err();
+        let sentence = lambda_websocket::error::chain(&error);
+        assert_eq!(error.error_type(), "WebSocket.Publication");
+        assert!(sentence.contains(says), "{sentence}");
+    }
+    assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
+}
+
+/// JSON near a publication.
+fn near() -> impl Strategy<Value = Value> {
+    let id = prop_oneof![
+        Just(json!("a=")),
+        Just(json!("")),
+        Just(json!(null)),
+        Just(json!("x".repeat(129))),
+        Just(json!(7))
+    ];
+    let ids = prop_oneof![id.clone(), prop::collection::vec(id.clone(), 0..3).prop_map(Value::from)];
+    let names = ["channel", "user", "connection", "message", "exclude", "id", "remainder", "more"];
+    let field = (prop::sample::select(names.to_vec()), ids);
+    prop::collection::vec(field, 0..5)
+        .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+proptest! {
+    /// Any text is a broadcast or an error, and what is handed over is read as it was written.
+    #[test]
+    fn any_text_is_read_or_refused(text in any::<String>(), near in near()) {
+        for text in [text, near.to_string()] {
+            match Broadcast::parse(&text, "id", 0) {
+                Ok(broadcast) => {
+                    let again = json!({"remainder": serde_json::to_value(&broadcast).unwrap()}).to_string();
+                    prop_assert_eq!(Broadcast::parse(&again, "other", 1).unwrap(), broadcast);
+                }
+                Err(InvalidPublication::TooLarge(error)) => prop_assert!(false, "{}", error),
+                Err(_) => {}
+            }
+        }
+    }
+}

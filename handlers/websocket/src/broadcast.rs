@@ -1,0 +1,339 @@
+//! One message to all who are in a channel, however many they are.
+//!
+//! What one invocation has no time for is handed over: the rest of the message's way goes into a [`Queue`] as a
+//! [`Broadcast`] of its own, which begins where this one stopped, and another invocation goes on from there. So is
+//! what failed for a reason that may pass. Delivery is at least once: where an invocation ends in the middle, the
+//! queue hands its part out again.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    pin::pin,
+    time::Duration,
+};
+
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    channel::mpsc::{self, UnboundedSender},
+    future::{join, ready},
+    stream,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::{
+    aws,
+    channel::Channel,
+    config,
+    connection::ConnectionId,
+    error::{Error, chain},
+    fanout::{Fanout, Outcome, Policy},
+    frame::MAX_BYTES,
+    queue::Queue,
+    registry::{Member, Place, Registry},
+    telemetry,
+};
+
+/// The part of an invocation's time that is left for what follows the posts: to hand over, to forget, to answer.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
+
+/// How long before the last post no more recipients are read, where the rest can be handed over.
+const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
+
+/// What failed is tried again after this time, at the earliest.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How many connections are handed over at once: with the longest message they fit into one of SQS.
+const CONNECTIONS_AT_ONCE: usize = 500;
+
+/// A message on its way to a channel, as far as it has yet to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Broadcast {
+    message_id: String,
+    channel: Channel,
+    /// The text as every recipient gets it.
+    frame: String,
+    exclude: Vec<ConnectionId>,
+    to: Recipients,
+}
+
+/// Who of the channel is yet to be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Recipients {
+    /// All of them.
+    Everyone,
+    /// Those who come behind these places.
+    Behind(Vec<Place>),
+    /// These connections. They need not be in the channel.
+    Connections(Vec<ConnectionId>),
+}
+
+/// A broadcast as it is in the queue, told apart from a [`Publication`](crate::publication::Publication) by its only field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Remainder {
+    pub(crate) remainder: Broadcast,
+}
+
+/// The frame is longer than `@connections` accepts.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the message would reach its recipients as {bytes} bytes; at most {MAX_BYTES} can be delivered")]
+pub struct TooLarge {
+    bytes: usize,
+}
+
+/// What became of a message, in numbers of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Those it was posted to.
+    pub delivered: u64,
+    /// Those that turned out to be closed. The registry forgets them.
+    pub gone: u64,
+    /// Those given up because their client does not keep up.
+    pub slow: u64,
+    /// Those that could not be reached for another reason, though they may be alive.
+    pub failed: u64,
+    /// Whether the rest is on its way: whoever is in none of the other numbers.
+    pub queued: bool,
+}
+
+/// What it takes to reach a channel.
+#[derive(Clone, Debug)]
+pub struct Broadcaster {
+    /// Who is connected.
+    pub registry: Registry,
+    /// The way to them.
+    pub fanout: Fanout,
+    /// Where the rest goes; without it, a message has one invocation's time.
+    pub handover: Option<Handover>,
+}
+
+/// When and where the rest of a message's way is handed over.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    /// The queue of the function that goes on.
+    pub queue: Queue,
+    /// After so many recipients, or else when time runs out.
+    pub after: usize,
+}
+
+impl Broadcast {
+    /// A text to everyone in a channel, under an id for the logs.
+    ///
+    /// # Errors
+    /// When the text is longer than [`MAX_BYTES`].
+    pub fn new(
+        message_id: impl Into<String>,
+        channel: Channel,
+        frame: impl Into<String>,
+    ) -> Result<Self, TooLarge> {
+        let (message_id, frame) = (message_id.into(), frame.into());
+        if frame.len() > MAX_BYTES {
+            return Err(TooLarge { bytes: frame.len() });
+        }
+        Ok(Self { message_id, channel, frame, exclude: vec![], to: Recipients::Everyone })
+    }
+
+    /// The same, but not to these.
+    pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
+        Self { exclude: exclude.into_iter().collect(), ..self }
+    }
+
+    /// The same, but only to these, in the channel or not.
+    pub fn only(self, connections: impl IntoIterator<Item = ConnectionId>) -> Self {
+        Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
+    }
+
+    fn to(&self, to: Recipients) -> Self {
+        Self { to, ..self.clone() }
+    }
+}
+
+impl Broadcaster {
+    /// What the environment says: the table, its shards, `@connections`, and the queue for the rest after so many
+    /// recipients, where there is one.
+    ///
+    /// # Errors
+    /// When the table's name is missing, or the number of shards cannot be.
+    pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
+        let table = config::required(config::CONNECTION_TABLE)?;
+        let shards = config::parsed(config::CONNECTION_SHARDS)?;
+        let queue = config::optional(config::PUBLISH_QUEUE_URL);
+        let sdk = aws::sdk_config().await;
+        Ok(Self {
+            registry: Registry::new(aws::dynamodb(&sdk), table, shards),
+            fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+            handover: queue
+                .map(|url| Handover { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
+        })
+    }
+
+    /// Posts a message to whom it has yet to reach, forgets who is gone, and hands over what is left near the end of
+    /// the invocation.
+    ///
+    /// # Errors
+    /// When nobody's row could be read, some of them not and nothing can be handed over, or that failed. Where these
+    /// very connections were to be reached and some could not, for a reason that may pass: it is for the queue to
+    /// bring them again. Some recipients may have the message by then.
+    pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, Error> {
+        let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
+        let (gone, to_forget) = mpsc::unbounded();
+        let post = async {
+            match &broadcast.to {
+                Recipients::Everyone => {
+                    telemetry::count(telemetry::MESSAGES, 1);
+                    self.to_places(broadcast, self.registry.places(), until, gone).await
+                }
+                Recipients::Behind(places) => self.to_places(broadcast, places.clone(), until, gone).await,
+                Recipients::Connections(ids) => self.to_connections(broadcast, ids, until, gone).await,
+            }
+        };
+        // Side by side: to forget who is gone holds up no post.
+        let (report, forgotten) = join(post, self.registry.forget(to_forget)).await;
+        if let Err(error) = forgotten {
+            // They are found gone again by the next message.
+            tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+        }
+        telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
+        let report = report?;
+        tracing::info!(
+            message_id = broadcast.message_id,
+            delivered = report.delivered,
+            gone = report.gone,
+            slow = report.slow,
+            failed = report.failed,
+            queued = report.queued,
+            "broadcast",
+        );
+        Ok(report)
+    }
+
+    /// Reads the channel on from these places, and posts to whom it finds.
+    async fn to_places(
+        &self,
+        broadcast: &Broadcast,
+        places: Vec<Place>,
+        until: Instant,
+        gone: UnboundedSender<Member>,
+    ) -> Result<Report, Error> {
+        let most = self.handover.as_ref().map_or(usize::MAX, |handover| handover.after);
+        let now = Instant::now();
+        let stop = match self.handover {
+            Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
+            None => until + FOR_THE_REST / 2, // Whom it has no time for is counted, as far as it gets.
+        };
+        let (taken, stopped) = (Cell::new(0), Cell::new(false));
+        let (reached, broken) = (RefCell::new(places.clone()), RefCell::new(None));
+
+        let excluded: HashSet<_> = broadcast.exclude.iter().collect();
+        let members = places.iter().enumerate().map(|(index, place)| {
+            Box::pin(
+                self.registry.members_behind(&broadcast.channel, place).map_ok(move |member| (index, member)),
+            )
+        });
+        let recipients = stream::select_all(members)
+            .take_while(|read| {
+                stopped.set(read.is_ok() && (taken.get() >= most || Instant::now() >= stop));
+                ready(!stopped.get())
+            })
+            .filter_map(|read| {
+                ready(match read {
+                    Ok((index, member)) => {
+                        taken.set(taken.get() + 1);
+                        reached.borrow_mut()[index].after = Some(member.id.clone());
+                        (!excluded.contains(&member.id)).then_some(member)
+                    }
+                    Err(error) => {
+                        broken.replace(Some(error));
+                        None
+                    }
+                })
+            });
+        let (report, failed) = self.post(broadcast, recipients, until, gone).await;
+
+        // Without progress the rest would be handed over for ever.
+        let (broken, can_go_on) = (broken.into_inner(), self.handover.is_some() && taken.get() > 0);
+        match broken {
+            Some(error) if can_go_on => {
+                tracing::warn!(error = chain(&error), "a channel was not read to its end");
+            }
+            Some(error) => return Err(Error::Registry(error)),
+            None if !stopped.get() => return self.hand_over(broadcast, report, None, failed).await,
+            None if !can_go_on && self.handover.is_some() => return Err(Error::NoTime),
+            None => {}
+        }
+        self.hand_over(broadcast, report, Some(Recipients::Behind(reached.into_inner())), failed).await
+    }
+
+    async fn to_connections(
+        &self,
+        broadcast: &Broadcast,
+        ids: &[ConnectionId],
+        until: Instant,
+        gone: UnboundedSender<Member>,
+    ) -> Result<Report, Error> {
+        let members = ids.iter().map(|id| self.registry.member(&broadcast.channel, id));
+        let (mut report, failed) = self.post(broadcast, stream::iter(members), until, gone).await;
+        if !failed.is_empty() && self.handover.is_some() {
+            return Err(Error::Undelivered { failed: failed.len() });
+        }
+        report.failed += failed.len() as u64;
+        Ok(report)
+    }
+
+    /// Posts to these, and gives back who could not be reached for a reason that may pass.
+    async fn post(
+        &self,
+        broadcast: &Broadcast,
+        recipients: impl Stream<Item = Member>,
+        until: Instant,
+        gone: UnboundedSender<Member>,
+    ) -> (Report, Vec<ConnectionId>) {
+        let mut posts = pin!(self.fanout.post(&broadcast.frame, recipients, until));
+        let (mut report, mut failed) = (Report::default(), vec![]);
+        while let Some((member, outcome)) = posts.next().await {
+            match outcome {
+                Outcome::Delivered => report.delivered += 1,
+                Outcome::Gone => {
+                    report.gone += 1;
+                    // Nobody listens once a deletion failed: the next message finds the others gone again.
+                    let _ = gone.unbounded_send(member);
+                }
+                Outcome::Slow => report.slow += 1,
+                Outcome::Refused => report.failed += 1,
+                Outcome::Failed => failed.push(member.id),
+            }
+        }
+        telemetry::count(telemetry::DELIVERED, report.delivered);
+        telemetry::count(telemetry::GONE, report.gone);
+        telemetry::count(telemetry::SLOW, report.slow);
+        telemetry::count(telemetry::FAILED, report.failed + failed.len() as u64);
+        (report, failed)
+    }
+
+    /// Puts into the queue what is left to do: whom nobody has posted to, and whom to post to again.
+    async fn hand_over(
+        &self,
+        broadcast: &Broadcast,
+        mut report: Report,
+        rest: Option<Recipients>,
+        failed: Vec<ConnectionId>,
+    ) -> Result<Report, Error> {
+        let Some(Handover { queue, .. }) = &self.handover else {
+            report.failed += failed.len() as u64;
+            if rest.is_some() {
+                tracing::warn!(message_id = broadcast.message_id, "time ran out before the channel was read");
+            }
+            return Ok(report);
+        };
+        let retries = failed.chunks(CONNECTIONS_AT_ONCE).map(|ids| Recipients::Connections(ids.to_vec()));
+        let rest = rest.map(|rest| (rest, Duration::ZERO));
+        for (recipients, delay) in rest.into_iter().chain(retries.map(|retry| (retry, RETRY_AFTER))) {
+            queue.send(&Remainder { remainder: broadcast.to(recipients) }, delay).await?;
+            report.queued = true;
+        }
+        Ok(report)
+    }
+}

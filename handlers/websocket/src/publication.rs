@@ -1,0 +1,110 @@
+//! What a backend puts into the queue: a message for a channel, a user or a connection.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::{
+    broadcast::{Broadcast, Remainder, TooLarge},
+    channel::Channel,
+    connection::ConnectionId,
+    frame::Frame,
+    principal::Principal,
+};
+
+/// The most characters of a message's id.
+const MAX_ID: usize = 128;
+
+/// The most connections that can be left out.
+const MAX_EXCLUDED: usize = 1_000;
+
+/// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    #[serde(default, deserialize_with = "present")]
+    channel: Option<Channel>,
+    #[serde(default, deserialize_with = "present")]
+    user: Option<Principal>,
+    #[serde(default, deserialize_with = "present")]
+    connection: Option<ConnectionId>,
+    message: Box<RawValue>,
+    #[serde(default)]
+    exclude: Vec<ConnectionId>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<String>,
+}
+
+/// Why a publication cannot be passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidPublication {
+    /// It is not the JSON that is wanted.
+    #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
+    Unreadable(#[from] serde_json::Error),
+    /// It says where to twice, or not at all.
+    #[error("it takes one of channel, user and connection")]
+    Destination,
+    /// It leaves out too many.
+    #[error("it leaves out more than {MAX_EXCLUDED} connections")]
+    TooManyExcluded,
+    /// Its id is no id.
+    #[error("its id has 1 to {MAX_ID} characters")]
+    Id,
+    /// Nobody could receive it.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// What is there is read as what it is, null too.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Broadcast {
+    /// Reads what is in the queue: a publication, or what is left of an earlier one.
+    ///
+    /// Without an id of its own the publication is known by the one given, and its recipients are told that it was sent at
+    /// this time, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// When it is neither, or a publication that cannot be passed on.
+    pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
+        match serde_json::from_str(text) {
+            Ok(Remainder { remainder }) => Ok(remainder),
+            Err(_) => serde_json::from_str::<Publication>(text)?.into_broadcast(id, sent_at),
+        }
+    }
+}
+
+impl Publication {
+    fn into_broadcast(self, id: &str, sent_at: u64) -> Result<Broadcast, InvalidPublication> {
+        let Self { channel, user, connection, message, exclude, id: own_id } = self;
+        let id = own_id.as_deref().unwrap_or(id);
+        if !(1..=MAX_ID).contains(&id.chars().take(MAX_ID + 1).count()) {
+            return Err(InvalidPublication::Id);
+        }
+        if exclude.len() > MAX_EXCLUDED {
+            return Err(InvalidPublication::TooManyExcluded);
+        }
+        let channel = match (channel, user, &connection) {
+            (Some(channel), None, None) => Some(channel),
+            (None, Some(user), None) => Some(Channel::user(&user)),
+            (None, None, Some(_)) => None,
+            _ => return Err(InvalidPublication::Destination),
+        };
+        let frame = Frame::Message {
+            id,
+            channel: channel.as_ref(),
+            from: None,
+            principal: None,
+            message: &message,
+            sent_at,
+        }
+        .to_json();
+        // Every connection is in everyone's channel: a row of it goes where the connection is found gone.
+        let broadcast = Broadcast::new(id, channel.unwrap_or_else(Channel::everyone), frame)?;
+        Ok(match connection {
+            Some(connection) => broadcast.only([connection].into_iter().filter(|id| !exclude.contains(id))),
+            None => broadcast.except(exclude),
+        })
+    }
+}

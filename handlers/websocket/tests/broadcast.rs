@@ -1,0 +1,238 @@
+//! A message's way to a channel, in as many steps as it takes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use lambda_websocket::{
+    broadcast::{Broadcast, Broadcaster, Handover, Report},
+    channel::Channel,
+    connection::ConnectionId,
+    error::Error,
+    fanout::{Fanout, Policy},
+    frame::MAX_BYTES,
+};
+use testkit::{
+    connections::{Answer, Connections},
+    dynamodb::ConnectionTable,
+    fixtures,
+    queue::{FakeQueue, Sent},
+};
+use tokio::time::Instant;
+
+struct World {
+    table: ConnectionTable,
+    connections: Connections,
+    queue: FakeQueue,
+    broadcaster: Broadcaster,
+}
+
+impl World {
+    /// So many connections in the lobby, over so many shards, and a queue for the rest after so many recipients.
+    async fn with(count: usize, shards: u8, after: usize) -> Self {
+        let (table, connections, queue) =
+            (ConnectionTable::start().await, Connections::start().await, FakeQueue::start().await);
+        let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
+        let broadcaster = Broadcaster {
+            registry: table.sharded_registry(shards),
+            fanout: Fanout::new(connections.client(), policy),
+            handover: Some(Handover { queue: queue.queue(), after }),
+        };
+        for id in ids(count) {
+            broadcaster.registry.add(&lobby(), &fixtures::connect(&id).connection).await.unwrap();
+        }
+        Self { table, connections, queue, broadcaster }
+    }
+
+    async fn send(&self, broadcast: &Broadcast) -> Result<Report, Error> {
+        self.broadcaster.send(broadcast, in_time()).await
+    }
+
+    /// Takes the broadcasts out of the queue.
+    fn handed_over(&self) -> Vec<Broadcast> {
+        self.queue.take().iter().map(read).collect()
+    }
+
+    /// To whom the message was delivered, each as often as it was.
+    fn reached(&self, count: usize) -> Vec<usize> {
+        ids(count).iter().map(|id| self.connections.delivered_to(id).len()).collect()
+    }
+}
+
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("c{n:04}=")).collect()
+}
+
+fn id(text: &str) -> ConnectionId {
+    ConnectionId::parse(text).unwrap()
+}
+
+fn lobby() -> Channel {
+    Channel::parse("lobby").unwrap()
+}
+
+fn hello() -> Broadcast {
+    Broadcast::new("m", lobby(), r#"{"say":"hello"}"#).unwrap()
+}
+
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn read(sent: &Sent) -> Broadcast {
+    Broadcast::parse(&sent.body, "another", 0).unwrap()
+}
+
+#[tokio::test]
+async fn a_channel_is_reached_step_by_step_and_everyone_once() {
+    for shards in [1, 4] {
+        let world = World::with(100, shards, 30).await;
+        let (mut to_do, mut steps, mut delivered) = (vec![hello()], 0, 0);
+        while let Some(broadcast) = to_do.pop() {
+            let report = world.send(&broadcast).await.unwrap();
+            steps += 1;
+            delivered += report.delivered;
+            let rest = world.handed_over();
+            assert_eq!(report.queued, !rest.is_empty());
+            to_do.extend(rest);
+        }
+        assert_eq!((steps, delivered), (4, 100), "{shards} shards");
+        assert_eq!(world.reached(100), [1; 100], "{shards} shards");
+    }
+}
+
+#[tokio::test]
+async fn who_is_left_out_is_left_out_in_every_step() {
+    let world = World::with(20, 2, 8).await;
+    let mut to_do = vec![hello().except([id("c0003="), id("c0017=")])];
+    while let Some(broadcast) = to_do.pop() {
+        world.send(&broadcast).await.unwrap();
+        to_do.extend(world.handed_over());
+    }
+    let reached = world.reached(20);
+    assert_eq!((reached[3], reached[17], reached.iter().sum::<usize>()), (0, 0, 18), "{reached:?}");
+}
+
+#[tokio::test]
+async fn a_channel_that_one_step_reaches_leaves_nothing_over() {
+    let world = World::with(10, 1, 10).await;
+    let report = world.send(&hello()).await.unwrap();
+    assert_eq!(report, Report { delivered: 10, ..Report::default() });
+    assert!(world.queue.take().is_empty());
+}
+
+#[tokio::test]
+async fn near_the_deadline_the_rest_is_handed_over() {
+    let world = World::with(400, 1, usize::MAX).await;
+    for id in ids(400) {
+        world.connections.set(&id, Answer::DeliverAfter(Duration::from_millis(300)));
+    }
+    // 3 s are left for the rest; reading ends halfway to the last post, where little time is left.
+    let report = world.broadcaster.send(&hello(), Instant::now() + Duration::from_secs(4)).await.unwrap();
+    assert!(report.queued && report.delivered < 400 && report.failed == 0, "{report:?}");
+    let mut to_do = world.handed_over();
+    while let Some(broadcast) = to_do.pop() {
+        world.send(&broadcast).await.unwrap();
+        to_do.extend(world.handed_over());
+    }
+    assert!(world.reached(400).iter().all(|&times| times > 0), "everyone got it");
+}
+
+#[tokio::test]
+async fn who_could_not_be_reached_for_a_reason_that_may_pass_is_tried_again_alone() {
+    let world = World::with(6, 1, 100).await;
+    world.connections.set("c0001=", Answer::RefuseFirst(500, 3));
+    world.connections.set("c0002=", Answer::Refuse(503));
+    world.connections.set("c0003=", Answer::Refuse(403));
+    let report = world.send(&hello()).await.unwrap();
+    assert_eq!(report, Report { delivered: 3, failed: 1, queued: true, ..Report::default() });
+    let queued = world.queue.take();
+    assert_eq!((queued.len(), queued[0].delay), (1, 2));
+
+    // The queue brings it as often as it takes.
+    let retry = read(&queued[0]);
+    let error = world.send(&retry).await.unwrap_err();
+    assert!(matches!(error, Error::Undelivered { failed: 1 }), "{error}");
+    world.connections.set("c0002=", Answer::Deliver);
+    assert_eq!(world.send(&retry).await.unwrap().delivered, 2);
+    let reached = world.reached(6);
+    assert_eq!(reached[2..], [1, 0, 1, 1], "one who is refused for good is not tried again");
+    assert!(world.queue.take().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_queue_who_could_not_be_reached_is_counted() {
+    let mut world = World::with(5, 1, 2).await;
+    world.broadcaster.handover = None;
+    world.connections.set("c0001=", Answer::Refuse(500));
+    world.connections.set("c0002=", Answer::Refuse(403));
+    let report = world.send(&hello()).await.unwrap();
+    assert_eq!(report, Report { delivered: 3, failed: 2, ..Report::default() });
+    let report = world.send(&hello().only([id("c0001="), id("c0003=")])).await.unwrap();
+    assert_eq!(report, Report { delivered: 1, failed: 1, ..Report::default() });
+}
+
+#[tokio::test]
+async fn who_is_gone_is_forgotten_in_every_channel_and_nobody_else() {
+    let world = World::with(60, 3, 25).await;
+    for id in ids(60) {
+        let connection = fixtures::connect(&id).connection;
+        world.broadcaster.registry.register(&connection).await.unwrap();
+    }
+    for id in &ids(60)[..40] {
+        world.connections.set(id, Answer::Refuse(410));
+    }
+    let mut to_do = vec![hello()];
+    let mut gone = 0;
+    while let Some(broadcast) = to_do.pop() {
+        gone += world.send(&broadcast).await.unwrap().gone;
+        to_do.extend(world.handed_over());
+    }
+    assert_eq!(gone, 40);
+    let left: BTreeSet<_> = world.table.connection_ids().await.into_iter().collect();
+    assert_eq!(left, ids(60)[40..].iter().cloned().collect());
+}
+
+#[tokio::test]
+async fn a_connection_is_reached_alone_wherever_it_is_and_forgotten_when_it_is_gone() {
+    let world = World::with(3, 2, 100).await;
+    let report = world.send(&hello().only([id("c0001="), id("elsewhere=")])).await.unwrap();
+    assert_eq!(report.delivered, 2);
+    assert_eq!(world.reached(3), [0, 1, 0]);
+    world.connections.set("c0001=", Answer::Refuse(410));
+    assert_eq!(world.send(&hello().only([id("c0001=")])).await.unwrap().gone, 1);
+    assert_eq!(world.table.connection_ids().await, ["c0000=", "c0002="]);
+}
+
+#[tokio::test]
+async fn a_queue_that_takes_nothing_is_our_fault() {
+    let world = World::with(10, 1, 5).await;
+    world.queue.refuse();
+    let error = world.send(&hello()).await.unwrap_err();
+    assert!(matches!(error, Error::Queue(_)), "{error}");
+    assert_eq!(error.error_type(), "WebSocket.Queue");
+}
+
+#[tokio::test]
+async fn a_channel_of_which_nothing_can_be_read_is_an_error_and_is_not_handed_over() {
+    let world = World::with(0, 2, 5).await;
+    world.table.drop_table().await;
+    let error = world.send(&hello()).await.unwrap_err();
+    assert!(matches!(error, Error::Registry(_)), "{error}");
+    assert!(world.queue.take().is_empty());
+}
+
+#[tokio::test]
+async fn a_function_without_time_for_anybody_says_so_and_hands_nothing_over() {
+    let world = World::with(10, 1, 5).await;
+    let error = world.broadcaster.send(&hello(), Instant::now()).await.unwrap_err();
+    assert!(matches!(error, Error::NoTime), "{error}");
+    assert!(world.queue.take().is_empty());
+}
+
+#[test]
+fn a_frame_that_nobody_could_receive_is_refused() {
+    assert!(Broadcast::new("m", lobby(), "x".repeat(MAX_BYTES)).is_ok());
+    let error = Broadcast::new("m", lobby(), "x".repeat(MAX_BYTES + 1)).unwrap_err();
+    let sentence = "the message would reach its recipients as 131073 bytes; at most 131072 can be delivered";
+    assert_eq!(error.to_string(), sentence);
+}
