@@ -6,9 +6,7 @@ use lambda_websocket::{aws, config, registry::Registry, runtime};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
-    let table = config::required(config::CONNECTION_TABLE)?;
-    let shards = config::parsed(config::CONNECTION_SHARDS)?;
-    let registry = Registry::new(aws::dynamodb(&aws::sdk_config().await), table, shards);
+    let registry = Registry::from_env(&aws::sdk_config().await)?;
     let admission = Admission::new(registry, config::list(connect::SUBPROTOCOLS));
     runtime::run(async |event| connect(&admission, event).await).await
 }

@@ -1,13 +1,13 @@
 //! The program of `$disconnect`.
 
-use disconnect::disconnect;
-use lambda_websocket::{aws, config, registry::Registry, runtime};
+use disconnect::{Farewell, disconnect};
+use lambda_websocket::{announcement::Announcer, aws, registry::Registry, runtime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
-    let table = config::required(config::CONNECTION_TABLE)?;
-    let shards = config::parsed(config::CONNECTION_SHARDS)?;
-    let registry = Registry::new(aws::dynamodb(&aws::sdk_config().await), table, shards);
-    runtime::run(async |event| disconnect(&registry, event).await).await
+    let sdk = aws::sdk_config().await;
+    let registry = Registry::from_env(&sdk)?;
+    let farewell = Farewell { announcer: Announcer::from_env(&sdk, &registry)?, registry };
+    runtime::run(async |event| disconnect(&farewell, event).await).await
 }

@@ -1,8 +1,12 @@
 //! `$disconnect`, against a DynamoDB engine.
 
-use disconnect::disconnect;
-use lambda_websocket::{channel::Channel, principal::Principal};
+use disconnect::{Farewell, disconnect};
+use lambda_websocket::{channel::Channel, principal::Principal, registry::Registry};
 use testkit::{dynamodb::ConnectionTable, fixtures};
+
+fn farewell(registry: Registry) -> Farewell {
+    Farewell { registry, announcer: None }
+}
 
 #[tokio::test]
 async fn a_connection_is_forgotten_however_often_its_end_is_told() {
@@ -11,8 +15,9 @@ async fn a_connection_is_forgotten_however_often_its_end_is_told() {
     for id in ["a=", "b="] {
         registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
     }
+    let farewell = farewell(registry);
     for _ in 0..2 {
-        disconnect(&registry, fixtures::disconnect("a=")).await.unwrap();
+        disconnect(&farewell, fixtures::disconnect("a=")).await.unwrap();
         assert_eq!(table.connection_ids().await, ["b="]);
     }
 }
@@ -27,19 +32,19 @@ async fn a_connection_is_taken_out_of_all_channels() {
         registry.register(&connection).await.unwrap();
         registry.subscribe(&Channel::parse("lobby").unwrap(), &connection, 1).await.unwrap();
     }
-    disconnect(&registry, fixtures::disconnect("a=")).await.unwrap();
+    disconnect(&farewell(registry), fixtures::disconnect("a=")).await.unwrap();
     assert_eq!(table.connection_ids().await, ["b=", "b=", "b="]);
 }
 
 #[tokio::test]
 async fn a_connection_that_was_never_registered_is_no_error() {
     let table = ConnectionTable::start().await;
-    disconnect(&table.registry(), fixtures::disconnect("a=")).await.unwrap();
+    disconnect(&farewell(table.registry()), fixtures::disconnect("a=")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_row_that_cannot_be_deleted_is_an_error() {
     let table = ConnectionTable::start().await;
     table.drop_table().await;
-    assert!(disconnect(&table.registry(), fixtures::disconnect("a=")).await.is_err());
+    assert!(disconnect(&farewell(table.registry()), fixtures::disconnect("a=")).await.is_err());
 }

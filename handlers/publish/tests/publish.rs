@@ -32,6 +32,7 @@ impl World {
             registry: table.registry(),
             fanout: Fanout::new(connections.client(), Policy::default()),
             handover: Some(Handover { queue: queue.queue(), after: 2 }),
+            announcer: None,
         };
         for (id, channels) in members {
             let connection = fixtures::connect(id).connection;

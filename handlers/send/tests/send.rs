@@ -32,7 +32,7 @@ impl Chat {
         let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
         let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
         let fanout = Fanout::new(connections.client(), policy);
-        let broadcaster = Broadcaster { registry: table.registry(), fanout, handover: None };
+        let broadcaster = Broadcaster { registry: table.registry(), fanout, handover: None, announcer: None };
         for id in ids {
             broadcaster.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
         }

@@ -5,8 +5,9 @@ mod request;
 
 use std::pin::pin;
 
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future::join_all};
 use lambda_websocket::{
+    announcement::Announcer,
     channel::Channel,
     cursor::Cursor,
     error::Error,
@@ -31,6 +32,8 @@ pub struct Subscriptions {
     pub registry: Registry,
     /// The most subscriptions of a connection.
     pub max: MaxSubscriptions,
+    /// Tells channels who joins and leaves, where they are to be told.
+    pub announcer: Option<Announcer>,
 }
 
 /// Puts the client's connection into a channel, takes it out, or tells who is in it.
@@ -54,8 +57,12 @@ impl Subscriptions {
     async fn add(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
         let MaxSubscriptions(max) = self.max;
-        match self.registry.subscribe(channel, connection, max.into()).await? {
-            Subscription::Made => {
+        let subscription = match &self.announcer {
+            Some(announcer) => announcer.subscribe(channel, connection, max.into()).await?,
+            None => self.registry.subscribe(channel, connection, max.into()).await?,
+        };
+        match subscription {
+            Subscription::Made | Subscription::Kept => {
                 tracing::info!(connection_id = %connection.id, request_id, "subscribed");
                 Ok(Reply::frame(&Frame::Subscribed { channel, request_id }))
             }
@@ -69,7 +76,10 @@ impl Subscriptions {
 
     async fn remove(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
-        self.registry.unsubscribe(channel, &connection.id).await?;
+        let departures = self.registry.unsubscribe(channel, &connection.id).await?;
+        if let Some(announcer) = &self.announcer {
+            join_all(departures.iter().map(|departure| announcer.left(departure))).await;
+        }
         tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
         Ok(Reply::frame(&Frame::Unsubscribed { channel, request_id }))
     }

@@ -18,7 +18,10 @@ impl Chat {
     async fn start(shards: u8) -> Self {
         let table = ConnectionTable::start().await;
         let registry = table.sharded_registry(shards);
-        Self { subscriptions: Subscriptions { registry, max: MaxSubscriptions::default() }, table }
+        Self {
+            subscriptions: Subscriptions { registry, max: MaxSubscriptions::default(), announcer: None },
+            table,
+        }
     }
 
     /// The frame that the client gets back.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
+    announcement::Announcer,
     aws,
     channel::Channel,
     config,
@@ -30,7 +31,7 @@ use crate::{
     fanout::{Fanout, Outcome, Policy},
     frame::MAX_BYTES,
     queue::Queue,
-    registry::{Member, Place, Registry},
+    registry::{Member, Place, Registry, RegistryError},
     telemetry,
 };
 
@@ -108,6 +109,8 @@ pub struct Broadcaster {
     pub fanout: Fanout,
     /// Where the rest goes; without it, a message has one invocation's time.
     pub handover: Option<Handover>,
+    /// Tells channels whom a message found gone, where they are to be told.
+    pub announcer: Option<Announcer>,
 }
 
 /// When and where the rest of a message's way is handed over.
@@ -158,12 +161,12 @@ impl Broadcaster {
     /// # Errors
     /// When the table's name is missing, or the number of shards cannot be.
     pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
-        let table = config::required(config::CONNECTION_TABLE)?;
-        let shards = config::parsed(config::CONNECTION_SHARDS)?;
         let queue = config::optional(config::PUBLISH_QUEUE_URL);
         let sdk = aws::sdk_config().await;
+        let registry = Registry::from_env(&sdk)?;
         Ok(Self {
-            registry: Registry::new(aws::dynamodb(&sdk), table, shards),
+            announcer: Announcer::from_env(&sdk, &registry)?,
+            registry,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
             handover: queue
                 .map(|url| Handover { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
@@ -191,7 +194,7 @@ impl Broadcaster {
             }
         };
         // Side by side: to forget who is gone holds up no post.
-        let (report, forgotten) = join(post, self.registry.forget(to_forget)).await;
+        let (report, forgotten) = join(post, self.forget(to_forget)).await;
         if let Err(error) = forgotten {
             // They are found gone again by the next message.
             tracing::warn!(error = chain(&error), "connections that are gone stay registered");
@@ -311,6 +314,19 @@ impl Broadcaster {
         telemetry::count(telemetry::SLOW, report.slow);
         telemetry::count(telemetry::FAILED, report.failed + failed.len() as u64);
         (report, failed)
+    }
+
+    /// Takes who is gone out of every channel, and tells the channels.
+    async fn forget(&self, gone: impl Stream<Item = Member>) -> Result<(), RegistryError> {
+        let departures = self.registry.forget(gone);
+        departures
+            .try_for_each(async |departure| {
+                if let Some(announcer) = &self.announcer {
+                    announcer.left(&departure).await;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Puts into the queue what is left to do: whom nobody has posted to, and whom to post to again.

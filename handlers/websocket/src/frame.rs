@@ -78,6 +78,30 @@ pub enum Frame<'a> {
         /// API Gateway's id of the request.
         request_id: &'a str,
     },
+    /// Somebody is in the channel who was not before.
+    Joined {
+        /// The channel.
+        channel: &'a Channel,
+        /// The connection that joined.
+        connection_id: &'a ConnectionId,
+        /// Whose it is, where that is known: this is the first of their connections here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
+        /// When it was noticed, in milliseconds since the Unix epoch.
+        at: u64,
+    },
+    /// Somebody is not in the channel any more.
+    Left {
+        /// The channel.
+        channel: &'a Channel,
+        /// The connection that left.
+        connection_id: &'a ConnectionId,
+        /// Whose it was, where that is known: it was the last of their connections here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
+        /// When it was noticed, in milliseconds since the Unix epoch.
+        at: u64,
+    },
     /// The answer to a message that was refused.
     Error {
         /// What was wrong, for programs.
@@ -202,6 +226,17 @@ mod tests {
         assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","requestId":"r"}"#);
         let frame = Frame::Members { channel, members: &[], next: None, request_id: "r" };
         assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[],"requestId":"r"}"#);
+    }
+
+    #[test]
+    fn a_join_and_a_leave_tell_who_and_when() {
+        let channel = &Channel::parse("lobby").unwrap();
+        let (id, ada) = (&ConnectionId::parse("a=").unwrap(), Principal::parse("ada").unwrap());
+        let joined =
+            Frame::Joined { channel, connection_id: id, principal: Some(&ada), at: 1_700_000_000_123 };
+        assert_snapshot!(joined.to_json(), @r#"{"type":"joined","channel":"lobby","connectionId":"a=","principal":"ada","at":1700000000123}"#);
+        let left = Frame::Left { channel, connection_id: id, principal: None, at: 1_700_000_000_123 };
+        assert_snapshot!(left.to_json(), @r#"{"type":"left","channel":"lobby","connectionId":"a=","at":1700000000123}"#);
     }
 
     #[test]

@@ -19,28 +19,27 @@
 use std::{
     collections::{HashMap, HashSet},
     error::Error as StdError,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     operation::query::{QueryOutput, builders::QueryFluentBuilder},
-    types::AttributeValue,
+    types::{AttributeValue, ReturnValue},
 };
-use futures::{
-    Stream, StreamExt, TryStreamExt,
-    future::{try_join, try_join_all},
-    stream,
-};
+use futures::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    aws,
     channel::Channel,
+    config,
     connection::{Connection, ConnectionId},
     cursor::Cursor,
     presence::Presence,
     principal::Principal,
     shards::Shards,
+    time::unix_seconds,
 };
 
 /// The index that finds all rows of a connection.
@@ -69,8 +68,10 @@ pub struct Registry {
 /// What became of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
-    /// The connection is in the channel.
+    /// The connection is in the channel now.
     Made,
+    /// It was in it already.
+    Kept,
     /// The connection is in as many channels as it may be, and this is another.
     TooMany,
 }
@@ -85,6 +86,17 @@ pub struct Member {
     partition: String,
 }
 
+/// A connection that is not in a channel any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The channel.
+    pub channel: Channel,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Whose it was, where that is known.
+    pub principal: Option<Principal>,
+}
+
 /// A place in a shard of a channel: behind a member, or at the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +109,15 @@ impl Registry {
     /// The registry in the table of that name, each channel spread over so many shards.
     pub fn new(client: Client, table: impl Into<String>, shards: Shards) -> Self {
         Self { client, table: table.into(), shards }
+    }
+
+    /// The registry that the environment names.
+    ///
+    /// # Errors
+    /// When the table's name is missing, or the number of shards cannot be.
+    pub fn from_env(sdk: &SdkConfig) -> Result<Self, lambda_runtime::Error> {
+        let table = config::required(config::CONNECTION_TABLE)?;
+        Ok(Self::new(aws::dynamodb(sdk), table, config::parsed(config::CONNECTION_SHARDS)?))
     }
 
     /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
@@ -132,25 +153,29 @@ impl Registry {
             return Ok(Subscription::TooMany);
         }
         // Written even where the index has it: it may still show a row that was deleted just now.
-        self.add(channel, connection).await?;
-        Ok(Subscription::Made)
+        let is_new = self.add(channel, connection).await?;
+        Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
     /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.
     ///
     /// # Errors
     /// When the rows could not be read, or not all deleted.
-    pub async fn unsubscribe(&self, channel: &Channel, id: &ConnectionId) -> Result<(), RegistryError> {
+    pub async fn unsubscribe(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+    ) -> Result<Vec<Departure>, RegistryError> {
         let mut partitions = self.partitions_of(id).await?;
         partitions.retain(|partition| channel.has_partition(partition));
         self.delete_rows(id, partitions, [channel.clone()]).await
     }
 
-    /// Puts a connection into a channel. To put it again changes nothing.
+    /// Puts a connection into a channel, and tells whether it was not in it before. To put it again changes nothing.
     ///
     /// # Errors
     /// When the row could not be written.
-    pub async fn add(&self, channel: &Channel, connection: &Connection) -> Result<(), RegistryError> {
+    pub async fn add(&self, channel: &Channel, connection: &Connection) -> Result<bool, RegistryError> {
         let mut row = self.member(channel, &connection.id).into_key();
         row.insert("connectedAt".to_owned(), number(connection.connected_at));
         row.insert("expiresAt".to_owned(), number(connection.expires_at()));
@@ -164,8 +189,8 @@ impl Registry {
             }
         }
         let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
-        put.send().await.map_err(|error| self.failed("PutItem", error))?;
-        Ok(())
+        let put = put.return_values(ReturnValue::AllOld).send().await;
+        Ok(put.map_err(|error| self.failed("PutItem", error))?.attributes.is_none())
     }
 
     /// The connections in a channel, without those whose row has expired: all shards at once, page after page as
@@ -261,11 +286,11 @@ impl Registry {
             .map_err(|error| self.failed("Query", error))
     }
 
-    /// Takes a connection out of every channel. To remove it again changes nothing.
+    /// Takes a connection out of every channel, and tells out of which. To remove it again changes nothing.
     ///
     /// # Errors
     /// When the rows could not be read, or not all deleted.
-    pub async fn remove(&self, connection: &Connection) -> Result<(), RegistryError> {
+    pub async fn remove(&self, connection: &Connection) -> Result<Vec<Departure>, RegistryError> {
         let partitions = self.partitions_of(&connection.id).await?;
         let channels = Channel::of_connect(connection.principal.as_ref());
         self.delete_rows(&connection.id, partitions, channels).await
@@ -297,36 +322,61 @@ impl Registry {
         id: &ConnectionId,
         partitions: Vec<String>,
         channels: impl IntoIterator<Item = Channel>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Vec<Departure>, RegistryError> {
         let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
         let others = channels.into_iter().map(|channel| self.member(&channel, id));
-        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write.
-        stream::iter(found.chain(others).collect::<HashSet<_>>())
-            .map(Ok)
-            .try_for_each_concurrent(DELETES_AT_ONCE, |member| self.delete(member))
+        self.delete(found.chain(others).collect()).await
+    }
+
+    /// Takes connections that were found closed out of every channel, many at a time, and tells out of which: the very
+    /// rows that were read, and all others that the index knows of.
+    pub fn forget(
+        &self,
+        gone: impl Stream<Item = Member>,
+    ) -> impl Stream<Item = Result<Departure, RegistryError>> {
+        gone.map(async |member| {
+            let others = self.partitions_of(&member.id).await?;
+            let id = member.id.clone();
+            let others = others.into_iter().map(|partition| Member { id: id.clone(), partition });
+            let departures = self.delete(others.chain([member]).collect()).await?;
+            Ok(stream::iter(departures).map(Ok))
+        })
+        .buffer_unordered(DELETES_AT_ONCE)
+        .try_flatten()
+    }
+
+    async fn delete(&self, members: HashSet<Member>) -> Result<Vec<Departure>, RegistryError> {
+        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
+        // what was there, so that two who delete the same would both tell that somebody left.
+        stream::iter(members)
+            .map(async |member| {
+                let delete =
+                    self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
+                let delete = delete.return_values(ReturnValue::AllOld).send().await;
+                let deleted = delete.map_err(|error| self.failed("DeleteItem", error))?.attributes;
+                Ok(deleted.as_ref().and_then(read_departure))
+            })
+            .buffer_unordered(DELETES_AT_ONCE)
+            .try_filter_map(async |departure| Ok(departure))
+            .try_collect()
             .await
     }
 
-    async fn delete(&self, member: Member) -> Result<(), RegistryError> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
-        delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
-        Ok(())
-    }
-
-    /// Takes connections that were found closed out of every channel, many at a time: the very rows that were read,
-    /// and all others that the index knows of.
+    /// Whether a connection is in a channel.
     ///
     /// # Errors
-    /// When not all rows could be read and deleted.
-    pub async fn forget(&self, gone: impl Stream<Item = Member>) -> Result<(), RegistryError> {
-        gone.map(Ok)
-            .try_for_each_concurrent(DELETES_AT_ONCE, async |member| {
-                let mut partitions = self.partitions_of(&member.id).await?;
-                partitions.retain(|partition| *partition != member.partition);
-                try_join(self.delete_rows(&member.id.clone(), partitions, []), self.delete(member)).await?;
-                Ok(())
-            })
-            .await
+    /// When the row could not be read.
+    pub(crate) async fn is_member(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+    ) -> Result<bool, RegistryError> {
+        let query = self
+            .live_rows(&channel.partition_key(self.shards.number_of(id)))
+            .key_condition_expression("channel = :channel AND connectionId = :id")
+            .expression_attribute_values(":id", text(id.as_str()));
+        let found = query.send().await.map_err(|error| self.failed("Query", error))?;
+        Ok(!found.items().is_empty())
     }
 
     /// The connection in the shard that it is put into.
@@ -380,16 +430,25 @@ fn read_id(row: &Row) -> Option<ConnectionId> {
         .ok()
 }
 
+fn read_principal(row: &Row) -> Option<Principal> {
+    Principal::parse(read_text(row, "principal")?).ok()
+}
+
+/// What a deleted row tells of who left. One that cannot be read is not what `add` wrote.
+fn read_departure(row: &Row) -> Option<Departure> {
+    Some(Departure {
+        channel: Channel::of_partition(&read_text(row, "channel")?)?,
+        connection_id: read_id(row)?,
+        principal: read_principal(row),
+    })
+}
+
 /// The row as its channel's list shows it. What cannot be read of it is left out: it is not what `add` wrote.
 fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
     Some(Presence {
         connection_id: read_id(row)?,
-        principal: read_text(row, "principal").and_then(|text| Principal::parse(text).ok()),
+        principal: read_principal(row),
         connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,
         shard,
     })
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

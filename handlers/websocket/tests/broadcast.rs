@@ -36,6 +36,7 @@ impl World {
             registry: table.sharded_registry(shards),
             fanout: Fanout::new(connections.client(), policy),
             handover: Some(Handover { queue: queue.queue(), after }),
+            announcer: None,
         };
         for id in ids(count) {
             broadcaster.registry.add(&lobby(), &fixtures::connect(&id).connection).await.unwrap();

@@ -181,8 +181,8 @@ async fn who_is_not_reached_by_the_deadline_has_failed() {
         connections.set(id, Answer::Never);
     }
     let borrowed: Vec<_> = ids.iter().map(String::as_str).collect();
-    let (start, soon) = (Instant::now(), Duration::from_millis(500));
+    let (start, soon) = (Instant::now(), Duration::from_secs(3));
     let delivery = post_until(&connections, QUICK, &borrowed, start + soon).await;
     assert_eq!(delivery, Delivery { delivered: 20, failed: 20, ..Delivery::default() });
-    assert!(start.elapsed() < 4 * soon, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < 3 * soon, "it took {:?}", start.elapsed());
 }

@@ -23,7 +23,7 @@ use lambda_websocket::{
     cursor::Cursor,
     error::chain,
     principal::Principal,
-    registry::{Member, Registry, Subscription},
+    registry::{Departure, Member, Registry, Subscription},
 };
 use proptest::prelude::*;
 use testkit::{
@@ -53,6 +53,10 @@ async fn member_ids(registry: &Registry) -> Vec<String> {
 }
 
 /// So many ids, in order.
+async fn forget(registry: &Registry, gone: impl IntoIterator<Item = Member>) -> Vec<Departure> {
+    registry.forget(stream::iter(gone)).try_collect().await.unwrap()
+}
+
 fn ids(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("c{n:04}=")).collect()
 }
@@ -146,7 +150,7 @@ async fn with_more_shards_everyone_is_found_and_forgotten() {
     add(&before, old).await;
     add(&after, new).await;
     assert_eq!(member_ids(&after).await, ids(100));
-    after.forget(stream::iter(members(&after).await)).await.unwrap();
+    forget(&after, members(&after).await).await;
     assert!(table.rows().await.is_empty());
 }
 
@@ -246,7 +250,8 @@ async fn forget_takes_many_out_of_every_channel() {
         table.put(row("lobby#7", id, FAR_AWAY)).await;
     }
     let gone = members(&registry).await.into_iter().filter(|member| member.id.as_str() != "c0000=");
-    registry.forget(stream::iter(gone)).await.unwrap();
+    let left = forget(&registry, gone).await;
+    assert_eq!(left.iter().filter(|departure| departure.channel == channel("lobby")).count(), 2);
     assert_eq!(table.connection_ids().await, ["c0000=", "c0000="]);
 }
 
@@ -341,8 +346,10 @@ async fn who_subscribes_is_a_member_until_they_unsubscribe() {
         let registry = table.sharded_registry(shards);
         let lobby = channel("lobby");
         let connections: Vec<_> = ids(8).iter().map(|id| connection(id)).collect();
-        for connection in connections.iter().chain(&connections) {
-            assert_eq!(registry.subscribe(&lobby, connection, 1).await.unwrap(), Subscription::Made);
+        for expected in [Subscription::Made, Subscription::Kept] {
+            for connection in &connections {
+                assert_eq!(registry.subscribe(&lobby, connection, 1).await.unwrap(), expected);
+            }
         }
         assert_eq!(table.connection_ids().await, ids(8), "each once");
         for _ in 0..2 {
@@ -372,7 +379,7 @@ async fn a_connection_has_only_so_many_subscriptions() {
         let (a, b) = (of_ada("a="), connection("b="));
         registry.register(&a).await.unwrap(); // It does not count.
         let subscribe = async |name: &str, connection| {
-            registry.subscribe(&channel(name), connection, 2).await.unwrap() == Subscription::Made
+            registry.subscribe(&channel(name), connection, 2).await.unwrap() != Subscription::TooMany
         };
         assert!(subscribe("one", &a).await && subscribe("two", &a).await);
         assert!(!subscribe("three", &a).await, "a third");
@@ -391,7 +398,7 @@ async fn who_subscribed_under_another_number_of_shards_can_unsubscribe_and_is_co
     for shards in [2, 4] {
         for id in ids(20) {
             let made = table.sharded_registry(shards).subscribe(&lobby, &connection(&id), 1).await.unwrap();
-            assert_eq!(made, Subscription::Made);
+            assert_ne!(made, Subscription::TooMany);
         }
     }
     assert!(table.rows().await.len() > 20, "some are in two shards");
@@ -495,7 +502,7 @@ proptest! {
             add(&table.sharded_registry(before), &ids(20)).await;
             let registry = table.sharded_registry(after);
             assert_eq!(member_ids(&registry).await, ids(20));
-            registry.forget(stream::iter(members(&registry).await)).await.unwrap();
+            forget(&registry, members(&registry).await).await;
             assert!(table.rows().await.is_empty());
         });
     }
