@@ -19,6 +19,7 @@ use futures::{
     stream,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
@@ -48,13 +49,13 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 const CONNECTIONS_AT_ONCE: usize = 500;
 
 /// A message on its way to a channel, as far as it has yet to go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Broadcast {
     message_id: String,
     channel: Channel,
-    /// The text as every recipient gets it.
-    frame: String,
+    /// The text as every recipient gets it, byte for byte. As JSON in JSON it grows by nothing on its way.
+    frame: Box<RawValue>,
     exclude: Vec<ConnectionId>,
     to: Recipients,
 }
@@ -72,7 +73,7 @@ enum Recipients {
 }
 
 /// A broadcast as it is in the queue, told apart from a [`Publication`](crate::publication::Publication) by its only field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Remainder {
     pub(crate) remainder: Broadcast,
@@ -123,20 +124,20 @@ pub struct Handover {
 }
 
 impl Broadcast {
-    /// A text to everyone in a channel, under an id for the logs.
+    /// A frame to everyone in a channel, under an id for the logs.
     ///
     /// # Errors
-    /// When the text is longer than [`MAX_BYTES`].
+    /// When the frame is longer than [`MAX_BYTES`].
     pub fn new(
         message_id: impl Into<String>,
         channel: Channel,
-        frame: impl Into<String>,
+        frame: Box<RawValue>,
     ) -> Result<Self, TooLarge> {
-        let (message_id, frame) = (message_id.into(), frame.into());
-        if frame.len() > MAX_BYTES {
-            return Err(TooLarge { bytes: frame.len() });
+        let bytes = frame.get().len();
+        if bytes > MAX_BYTES {
+            return Err(TooLarge { bytes });
         }
-        Ok(Self { message_id, channel, frame, exclude: vec![], to: Recipients::Everyone })
+        Ok(Self { message_id: message_id.into(), channel, frame, exclude: vec![], to: Recipients::Everyone })
     }
 
     /// The same, but not to these.
@@ -294,7 +295,7 @@ impl Broadcaster {
         until: Instant,
         gone: UnboundedSender<Member>,
     ) -> (Report, Vec<ConnectionId>) {
-        let mut posts = pin!(self.fanout.post(&broadcast.frame, recipients, until));
+        let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
         let (mut report, mut failed) = (Report::default(), vec![]);
         while let Some((member, outcome)) = posts.next().await {
             match outcome {

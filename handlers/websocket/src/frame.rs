@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, ops::Not};
 
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     channel::Channel, connection::ConnectionId, cursor::Cursor, presence::Presence, principal::Principal,
@@ -143,8 +143,8 @@ impl fmt::Display for ErrorCode {
 impl Frame<'_> {
     /// The frame as it goes over the wire.
     #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a frame is JSON")
+    pub fn to_json(&self) -> Box<RawValue> {
+        to_raw_value(self).expect("a frame is JSON")
     }
 }
 

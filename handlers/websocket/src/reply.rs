@@ -42,7 +42,7 @@ impl Reply {
 
     /// A frame back to the client.
     pub fn frame(frame: &Frame<'_>) -> Self {
-        Self::text(frame.to_json())
+        Self::text(frame.to_json().get())
     }
 
     /// Any text back to the client.

@@ -14,7 +14,7 @@ use lambda_websocket::{
     principal::Principal,
     registry::{Registry, Subscription},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 use testkit::{
     connections::{Answer, Connections},
     dynamodb::ConnectionTable,
@@ -85,8 +85,7 @@ impl World {
             let broadcast = Broadcast::parse(&sent.body, "", 0).unwrap();
             let deadline = Instant::now() + Duration::from_secs(60);
             self.broadcaster().send(&broadcast, deadline).await.unwrap();
-            let frame = serde_json::from_str::<Value>(&sent.body).unwrap()["remainder"]["frame"].take();
-            let mut frame: Value = serde_json::from_str(frame.as_str().unwrap()).unwrap();
+            let mut frame = serde_json::from_str::<Value>(&sent.body).unwrap()["remainder"]["frame"].take();
             assert!(frame.as_object_mut().unwrap().remove("at").unwrap().is_u64());
             frames.push(frame);
         }
@@ -165,7 +164,7 @@ async fn who_is_found_gone_has_left_all_channels() {
     }
     world.announced().await;
     world.connections.set("a=", Answer::Refuse(410));
-    let message = Broadcast::new("m", Channel::everyone(), "hello").unwrap();
+    let message = Broadcast::new("m", Channel::everyone(), to_raw_value("hello").unwrap()).unwrap();
     world.broadcaster().send(&message, Instant::now() + Duration::from_secs(60)).await.unwrap();
     let mut told: Vec<_> = world
         .announced()

@@ -11,6 +11,7 @@ use lambda_websocket::{
     fanout::{Fanout, Policy},
     frame::MAX_BYTES,
 };
+use serde_json::value::to_raw_value;
 use testkit::{
     connections::{Answer, Connections},
     dynamodb::ConnectionTable,
@@ -72,7 +73,7 @@ fn lobby() -> Channel {
 }
 
 fn hello() -> Broadcast {
-    Broadcast::new("m", lobby(), r#"{"say":"hello"}"#).unwrap()
+    Broadcast::new("m", lobby(), to_raw_value("hello").unwrap()).unwrap()
 }
 
 fn in_time() -> Instant {
@@ -230,10 +231,25 @@ async fn a_function_without_time_for_anybody_says_so_and_hands_nothing_over() {
     assert!(world.queue.take().is_empty());
 }
 
+#[tokio::test]
+async fn the_longest_message_is_handed_over_as_it_is() {
+    // A queue takes messages of 256 KB: were its quotes escaped, this one would not fit.
+    let world = World::with(3, 1, 2).await;
+    let frame = to_raw_value(&vec![""; MAX_BYTES / 3 - 1]).unwrap();
+    let broadcast = Broadcast::new("m", lobby(), frame.clone()).unwrap();
+    let excluded = (0..1_000).map(|n| id(&format!("L0SM9cOFv{n:07}=")));
+    world.send(&broadcast.except(excluded)).await.unwrap();
+    let queued = world.queue.take();
+    assert!(queued[0].body.len() < 256 * 1024, "{} bytes", queued[0].body.len());
+    world.send(&read(&queued[0])).await.unwrap();
+    assert_eq!(world.connections.delivered_to("c0002="), [frame.get()]);
+}
+
 #[test]
 fn a_frame_that_nobody_could_receive_is_refused() {
-    assert!(Broadcast::new("m", lobby(), "x".repeat(MAX_BYTES)).is_ok());
-    let error = Broadcast::new("m", lobby(), "x".repeat(MAX_BYTES + 1)).unwrap_err();
+    let frame = |bytes: usize| to_raw_value(&"x".repeat(bytes - 2)).unwrap();
+    assert!(Broadcast::new("m", lobby(), frame(MAX_BYTES)).is_ok());
+    let error = Broadcast::new("m", lobby(), frame(MAX_BYTES + 1)).unwrap_err();
     let sentence = "the message would reach its recipients as 131073 bytes; at most 131072 can be delivered";
     assert_eq!(error.to_string(), sentence);
 }

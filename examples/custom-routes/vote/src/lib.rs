@@ -14,7 +14,7 @@ use lambda_websocket::{
     reply::Reply,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, value::to_raw_value};
 
 /// The environment variable with the name of the table of votes.
 pub const VOTES_TABLE: &str = "VOTES_TABLE";
@@ -54,7 +54,8 @@ struct Vote {
 pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
     let Poll { votes, broadcaster } = poll;
     let vote: Vote = serde_json::from_str(&event.body).map_err(Error::other)?;
-    let tally = json!({ "type": "tally", "votes": votes.add(&vote.option).await? }).to_string();
+    let tally = json!({ "type": "tally", "votes": votes.add(&vote.option).await? });
+    let tally = to_raw_value(&tally).map_err(Error::other)?;
 
     let broadcast = Broadcast::new(&event.message_id, Channel::everyone(), tally).map_err(Error::other)?;
     broadcaster.send(&broadcast, event.deadline).await?;
