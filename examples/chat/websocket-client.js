@@ -177,7 +177,7 @@ export class WebSocketClient extends EventTarget {
    * @returns {Promise<any>}
    */
   request(frame, isAnswer) {
-    if (this.state.name === "closed") return Promise.reject(new RequestError("closed", "The client is closed.", frame));
+    if (this.#isClosed()) return Promise.reject(new RequestError("closed", "The client is closed.", frame));
     if (this.#queue.length >= QUEUE) {
       return Promise.reject(new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame));
     }
@@ -189,13 +189,14 @@ export class WebSocketClient extends EventTarget {
 
   /** Tries to connect at once, instead of later; finds out whether the connection is alive, if there is one. */
   wake() {
-    if (this.state.name === "closed") return;
+    if (this.#isClosed()) return;
     if (this.#connection) this.#connection.ping();
     else this.#connect();
   }
 
   /** Closes the connection for good. What waits is not sent any more. */
   close() {
+    if (this.#isClosed()) return;
     this.#become({ name: "closed" });
     clearTimeout(this.#timer);
     globalThis.removeEventListener?.("online", this.#wake);
@@ -228,12 +229,14 @@ export class WebSocketClient extends EventTarget {
       this.#moving = true;
       await this.#underWay;
       await this.#restore(connection);
+      if (connection.isOver) throw new Lost();
       this.#take(connection);
     } catch (error) {
       if (this.#isClosed()) return;
       if (!(error instanceof Lost)) this.#emit("error", error instanceof RequestError ? error : new RequestError("url", String(error)));
       else if (!this.#next?.openedAt) this.#refusals++;
       this.#next?.end();
+      if (this.#next) this.#lose(this.#next);
       await this.#fail(url);
     } finally {
       this.#next = undefined;
@@ -296,14 +299,15 @@ export class WebSocketClient extends EventTarget {
     this.#later(RENEW_MS.least + Math.random() * (RENEW_MS.most - RENEW_MS.least));
   }
 
-  /** A connection ended without us. @param {Connection} connection */
+  /** A connection is over, in use or not yet. @param {Connection} connection */
   #lose(connection) {
+    const isUsed = connection === this.#connection;
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.on !== connection) continue;
-      subscription.on = undefined;
-      subscription.since = subscription.latest ?? subscription.since;
+      subscription.on = isUsed ? undefined : this.#connection;
+      if (!subscription.on) subscription.since = subscription.latest ?? subscription.since;
     }
-    if (connection !== this.#connection) return;
+    if (!isUsed) return;
     this.#connection = undefined;
     if (Date.now() - (connection.openedAt ?? 0) > STABLE_MS) this.#failures = 0;
     if (this.#connecting) this.#become({ name: "connecting" });
@@ -427,6 +431,7 @@ class Connection {
   onlost = () => {};
   /** @type {number | undefined} */
   openedAt;
+  isOver = false;
 
   #socket;
   /** @type {{ isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void } | undefined} */
@@ -461,6 +466,7 @@ class Connection {
    */
   request(frame, isAnswer) {
     return new Promise((resolve, reject) => {
+      if (this.isOver) return reject(new Lost());
       this.#asked = { isAnswer, resolve, reject };
       this.#expectWithin(ANSWER_WITHIN_MS);
       this.#socket.send(JSON.stringify(frame));
@@ -476,6 +482,7 @@ class Connection {
 
   /** Ends it from our side: nothing more is heard. @param {number} [code] */
   end(code) {
+    this.isOver = true;
     this.#settle()?.reject(new Lost());
     clearInterval(this.#heartbeat);
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;

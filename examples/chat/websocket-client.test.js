@@ -398,6 +398,58 @@ test("subscriptions move once the request under way has its answer", async () =>
   assert.equal(said(fresh, "subscribe").length, 1);
 });
 
+test("a new connection that ends before it is used is not used", async () => {
+  const client = await connect();
+  await pass(110 * MINUTE - SECOND);
+  Socket.server = () => {};
+  const sent = client.send("*", "a long answer");
+  await pass(2 * SECOND);
+  const [old, fresh] = sockets();
+  fresh.drop();
+  Socket.server = obliging;
+  old.push({ type: "ack", id: "m1" });
+  await sent;
+  await now();
+  await client.send("*", "on the old one");
+  assert.deepEqual([said(old, "send").length, fresh.said, states], [2, [], ["open"]]);
+});
+
+for (const [manner, end] of [
+  ["is lost", (fresh) => fresh.drop()],
+  ["has a fault", (fresh) => fresh.push(fault)],
+]) {
+  test(`a new connection that ${manner} half-way has taken nothing from the old one`, async () => {
+    const client = await connect();
+    await client.subscribe("one");
+    await client.subscribe("two");
+    Socket.server = (socket, frame) => frame.channel !== "two" && obliging(socket, frame);
+    await pass(110 * MINUTE + SECOND);
+    const [old, fresh] = sockets();
+    assert.equal(said(fresh, "subscribe").length, 2);
+    end(fresh);
+    await now();
+    old.push(message("a", 1_000, "one"), message("b", 2_000, "two"));
+    Socket.server = obliging;
+    old.drop();
+    await pass(2 * SECOND);
+    assert.deepEqual([sockets().length, heard()], [3, ["a", "b"]]);
+    assert.deepEqual(last().said.map(({ channel, since }) => [channel, since]), [["one", 1_000], ["two", 2_000]]);
+  });
+}
+
+test("a fault half-way back leaves every channel where it was", async () => {
+  const client = await connect();
+  await client.subscribe("one");
+  await client.subscribe("two");
+  last().push(message("a", 1_000, "one"), message("b", 2_000, "two"));
+  last().drop();
+  Socket.server = (socket, frame) => (frame.channel === "one" ? obliging(socket, frame) : socket.push(fault));
+  await pass(1 * SECOND);
+  Socket.server = obliging;
+  await pass(2 * SECOND);
+  assert.deepEqual(last().said.map(({ channel, since }) => [channel, since]), [["one", 1_000], ["two", 2_000]]);
+});
+
 test("an old connection that is lost while subscriptions move has left a gap to be filled", async () => {
   const client = await connect();
   await client.subscribe("lobby");
@@ -634,6 +686,27 @@ test("a token that cannot be had is told, and asked for again", async () => {
 test("a URL that is none is told", async () => {
   const client = await connect("example.test");
   assert.deepEqual([errors(), client.state.name], [["url"], "waiting"]);
+});
+
+test("the example in the README does what it says", async () => {
+  const said = [];
+  mock.method(console, "log", (...words) => said.push(words.join(" ")));
+  globalThis.fetch = async (path) => Response.json(path === "/socket" && { url: ADDRESS, token: "fresh" });
+  await import("./example.js");
+  assert.deepEqual(last().protocols, ["bearer", "fresh"]);
+  last().push(message("packed", 1_700_000_000_000, "orders.4711"));
+  last().drop();
+  Socket.server = (socket, { channel }) => socket.push({ type: "subscribed", channel, replayed: 0, complete: false });
+  await pass(1 * SECOND);
+  assert.deepEqual(said.map((line) => line.replace(/ \w+ Nov .*/, "")), [
+    "open",
+    "1 connections have it.",
+    "orders.4711 packed",
+    "waiting",
+    "connecting",
+    "Load orders.4711 anew: something may be missing.",
+    "open",
+  ]);
 });
 
 // --- the end -----------------------------------------------------------------------------------------
