@@ -305,7 +305,7 @@ export class WebSocketClient extends EventTarget {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.on !== connection) continue;
       subscription.on = isUsed ? undefined : this.#connection;
-      if (!subscription.on) subscription.since = subscription.latest ?? subscription.since;
+      subscription.since = subscription.latest ?? subscription.since;
     }
     if (!isUsed) return;
     this.#connection = undefined;

@@ -170,7 +170,9 @@ test("channels are entered and left, and their members listed page by page", asy
   const client = await connect();
   await client.subscribe("lobby");
   await client.subscribe("log", { since: 0 });
-  const page = await client.list("lobby", { limit: 2, after: "there" });
+  const listed = client.list("lobby", { limit: 2, after: "there" });
+  last().push({ type: "members", channel: "another", members: [1] });
+  const page = await listed;
   await client.unsubscribe("lobby");
   assert.deepEqual(last().said, [
     { action: "subscribe", channel: "lobby" },
@@ -319,6 +321,18 @@ test("a heartbeat keeps the connection from being idle", async () => {
   assert.equal(sockets().length, 1);
 });
 
+test("a request that is under way is heartbeat enough", async () => {
+  const client = await connect();
+  await pass(5 * MINUTE - 10 * SECOND);
+  Socket.server = () => {};
+  const sent = client.send("*", "a long answer");
+  await pass(20 * SECOND);
+  client.wake();
+  assert.deepEqual(said(last(), "ping"), []);
+  last().push({ type: "ack", id: "m1" });
+  await sent;
+});
+
 test("a connection on which the heartbeat stays unanswered is replaced", async () => {
   await connect();
   Socket.server = () => {};
@@ -331,7 +345,8 @@ test("a connection on which the heartbeat stays unanswered is replaced", async (
 
 test("a connection that does not open in time is given up", async () => {
   Socket.accepts = false;
-  await connect();
+  const client = await connect();
+  client.wake();
   await pass(34 * SECOND);
   assert.equal(sockets().length, 1);
   await pass(2 * SECOND);
@@ -390,12 +405,15 @@ test("subscriptions move once the request under way has its answer", async () =>
   const entered = client.subscribe("lobby");
   await pass(2 * SECOND);
   const [old, fresh] = sockets();
-  Socket.server = obliging;
   assert.deepEqual(said(fresh, "subscribe"), []);
   old.push({ type: "subscribed", channel: "lobby" });
   await entered;
   await now();
   assert.equal(said(fresh, "subscribe").length, 1);
+  const sent = client.send("lobby", "by the new one");
+  fresh.push({ type: "subscribed", channel: "lobby" });
+  await sent;
+  assert.deepEqual([said(old, "send").length, said(fresh, "send").length], [0, 1]);
 });
 
 test("a new connection that ends before it is used is not used", async () => {
@@ -479,6 +497,8 @@ test("it tries at once when the machine is online again, or the page is looked a
     listeners[type]();
     await now();
     assert.deepEqual([sockets().length, client.state.name], [count + 1, "open"]);
+    await pass(1 * SECOND);
+    assert.equal(sockets().length, count + 1, "and not once more");
   }
   // A connection that seems open may be dead.
   listeners.online();
@@ -500,7 +520,7 @@ test("it comes back to its channels, and goes on from the last message that it s
   await client.subscribe("quiet");
   await client.subscribe("left");
   await client.unsubscribe("left");
-  last().push(message("a", 1_000, "lobby"), message("b", 2_000, "lobby"));
+  last().push(message("b", 2_000, "lobby"), message("a", 1_000, "lobby"));
   const subscribedAt = Date.now();
   last().drop();
   Socket.server = (socket, frame) => {
@@ -512,7 +532,7 @@ test("it comes back to its channels, and goes on from the last message that it s
     { action: "subscribe", channel: "lobby", since: 2_000 },
     { action: "subscribe", channel: "quiet", since: subscribedAt },
   ]);
-  assert.deepEqual([heard(), gaps()], [["a", "b", "c"], []]);
+  assert.deepEqual([heard(), gaps()], [["b", "a", "c"], []]);
 });
 
 test("what the server does not keep any more is told as a gap", async () => {
@@ -528,19 +548,22 @@ test("what the server does not keep any more is told as a gap", async () => {
 test("a server without a history is asked without it, and the gap is told", async () => {
   const client = await connect();
   await client.subscribe("*");
+  await client.subscribe("user:ada");
   await client.subscribe("lobby");
   last().drop();
   Socket.server = (socket, frame) => {
     if (frame.since === undefined) obliging(socket, frame);
+    else if (frame.channel === "user:ada") socket.push(fault);
     else socket.push(refused(frame.channel === "*" ? "forbidden" : "invalid_request"));
   };
   await pass(1 * SECOND);
   assert.deepEqual(said(last(), "subscribe").map(({ channel, since }) => [channel, since !== undefined]), [
     ["*", true],
+    ["user:ada", true],
     ["lobby", true],
     ["lobby", false],
   ]);
-  assert.deepEqual([gaps(), errors(), client.state.name], [["*", "lobby"], [], "open"]);
+  assert.deepEqual([gaps(), errors(), client.state.name], [["*", "user:ada", "lobby"], [], "open"]);
 });
 
 test("where everybody is anyway is entered by no request, but what was missed there is asked for", async () => {
@@ -580,6 +603,24 @@ test("a replay that was cut off is asked for again from where it began", async (
   last().drop();
   await pass(2 * SECOND);
   assert.deepEqual(last().said, [{ action: "subscribe", channel: "lobby", since: 9_000 }]);
+});
+
+test("a channel that was left is not entered again, however early it was left", async () => {
+  const client = await connect();
+  await client.subscribe("left offline");
+  Socket.server = () => {};
+  const entered = client.subscribe("left at once");
+  const left = client.unsubscribe("left at once");
+  last().push({ type: "subscribed", channel: "left at once" });
+  await entered;
+  last().push({ type: "unsubscribed", channel: "left at once" });
+  await left;
+  last().drop();
+  Socket.server = obliging;
+  const leftOffline = client.unsubscribe("left offline");
+  await pass(1 * SECOND);
+  await leftOffline;
+  assert.deepEqual(last().said, [{ action: "unsubscribe", channel: "left offline" }]);
 });
 
 test("to subscribe again forgets nothing", async () => {
@@ -648,6 +689,11 @@ test("who is refused again and again by a server that is there is told so, and t
   last().open();
   await now();
   assert.equal(client.state.name, "open");
+  last().drop();
+  await pass(30 * SECOND);
+  last().drop();
+  await now();
+  assert.deepEqual([client.state.name, asked.length], ["waiting", 1], "one refusal says nothing");
 });
 
 test("a server that is not there refuses nobody", async () => {
@@ -753,6 +799,8 @@ test("it can be closed at any moment of its life", async () => {
     Object.assign(Socket, { all: [], server: obliging, accepts: true });
     await reach();
     clients.at(-1).close();
+    await assert.rejects(clients.at(-1).send("*", "too late"), { code: "closed" }, moment);
+    assert.deepEqual(sockets().filter((socket) => socket.isOpen), [], moment);
     await now();
     const count = sockets().length;
     await pass(5 * MINUTE);
