@@ -19,8 +19,10 @@ export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := true
 
 FUNCTIONS := authorize connect disconnect default publish send subscribe
 VENV := .local/venv
+WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
+CLIENT := examples/chat
 STACKS := terraform $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
@@ -57,8 +59,8 @@ prerequisites:
 # --- tests -------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-terraform test-rust ## Check format, lints, documentation and Terraform; run every test; count them.
-	@$(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/rust.log
+test: lint test-terraform test-client test-rust ## Check format, lints, documentation and Terraform; run every test; count them.
+	@$(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/client.log $(LOGS)/rust.log
 
 .PHONY: lint
 lint: prerequisites ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.
@@ -79,8 +81,21 @@ scan: .local/scan/.done | $(LOGS) ## Scan the Terraform code for what is unsafe 
 	@touch $@
 
 .PHONY: test-rust
-test-rust: venv | $(LOGS) ## Run the unit, integration and end-to-end tests.
+test-rust: venv client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
+
+.PHONY: test-client
+test-client: client-tools | $(LOGS) ## Check the types of the web client, and run its tests.
+	cd $(CLIENT) && $(WITH_NODE) npm run --silent check
+	cd $(CLIENT) && $(WITH_NODE) npm run --silent test 2>&1 | tee $(CURDIR)/$(LOGS)/client.log
+
+.PHONY: client-tools
+client-tools: $(CLIENT)/node_modules/.done
+
+$(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
+	@echo "Installing $< into $(@D)"
+	@cd $(CLIENT) && $(WITH_NODE) npm ci --loglevel=error --no-audit --no-fund
+	@touch $@
 
 .PHONY: test-terraform
 test-terraform: prerequisites | $(LOGS) ## Validate every module and stack, and run the modules' tests.
@@ -132,4 +147,4 @@ init: prerequisites
 
 .PHONY: clean
 clean: ## Remove what was built and downloaded here. Stop `make dev` first.
-	rm -rf target .local
+	rm -rf target .local $(CLIENT)/node_modules

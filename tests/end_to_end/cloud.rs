@@ -25,7 +25,10 @@ use local_cloud::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::{process::Command, sync::OnceCell};
+use tokio::{
+    process::Command,
+    sync::{Mutex as AsyncMutex, OnceCell},
+};
 
 /// How many clients connect or part at once: to the emulator each is a process, while its function runs.
 pub(crate) const AT_ONCE: usize = 8;
@@ -36,7 +39,10 @@ pub(crate) type Row = HashMap<String, AttributeValue>;
 /// A stack on an emulator of its own that enforces IAM.
 pub(crate) struct Cloud {
     pub(crate) stack: Stack,
-    emulator: Emulator,
+    /// None while it is down.
+    emulator: AsyncMutex<Option<Emulator>>,
+    options: Options,
+    endpoint: String,
     outputs: OnceCell<Map<String, Value>>,
     logs: Arc<Mutex<String>>,
 }
@@ -55,16 +61,29 @@ impl Cloud {
             folder: folder.clone(),
             port: None,
             enforce_iam: true,
-            keep_state: false,
+            keep_state: true,
         };
-        let logs = Arc::new(Mutex::new(String::new()));
-        let log = Arc::clone(&logs);
-        let write =
-            move |line: String| log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&(line + "\n"));
-        let emulator = Emulator::start(&options, write).await?;
-        let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
+        let logs = Arc::default();
+        let emulator = Emulator::start(&options, write_to(&logs)).await?;
+        let options = Options { port: Some(emulator.port), ..options };
+        let endpoint = emulator.endpoint.clone();
+        let stack = Stack::new(mirror.copy(Path::new(stack))?, &endpoint);
         stack.init().await?;
-        Ok(Self { stack, emulator, outputs: OnceCell::new(), logs })
+        let emulator = AsyncMutex::new(Some(emulator));
+        Ok(Self { stack, emulator, options, endpoint, outputs: OnceCell::new(), logs })
+    }
+
+    /// Cuts all connections and answers nobody, until it comes up.
+    pub(crate) async fn go_down(&self) {
+        if let Some(emulator) = self.emulator.lock().await.take() {
+            emulator.stop().await;
+        }
+    }
+
+    /// Is there again, with all that it held but the connections.
+    pub(crate) async fn come_up(&self) -> Result<()> {
+        *self.emulator.lock().await = Some(Emulator::start(&self.options, write_to(&self.logs)).await?);
+        Ok(())
     }
 
     /// Sets a variable of the stack.
@@ -95,7 +114,7 @@ impl Cloud {
     /// What a script beside this file prints.
     async fn script<T: DeserializeOwned>(&self, name: &str, arguments: &[&str]) -> Result<T> {
         let mut command = Command::new(repository().join(".local/venv/bin/python"));
-        point_at_emulator(&mut command, &self.emulator.endpoint);
+        point_at_emulator(&mut command, &self.endpoint);
         command
             .arg(repository().join("tests/end_to_end").join(name))
             .args(arguments)
@@ -114,7 +133,7 @@ impl Cloud {
                 "test", "test", None, None, "test",
             )))
             .http_client(lambda_websocket::aws::http_client())
-            .endpoint_url(&self.emulator.endpoint)
+            .endpoint_url(&self.endpoint)
             .build();
         DynamoDb::new(&config)
     }
@@ -165,6 +184,11 @@ impl Cloud {
 
     /// Ends the emulator.
     pub(crate) async fn stop(self) {
-        self.emulator.stop().await;
+        self.go_down().await;
     }
+}
+
+fn write_to(logs: &Arc<Mutex<String>>) -> impl FnMut(String) + Send + 'static {
+    let logs = Arc::clone(logs);
+    move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push_str(&(line + "\n"))
 }

@@ -91,7 +91,10 @@ fn fill(text: &str) -> String {
         let end = at + rest[at..].find(" -->").unwrap();
         let (kind, place) = rest[at + 5..end].split_once(": ").unwrap();
         let content = match kind {
-            "example" => format!("```hcl\n{}```\n", fs::read_to_string(repository().join(place)).unwrap()),
+            "example" => {
+                let language = if place.ends_with(".tf") { "hcl" } else { "js" };
+                format!("```{language}\n{}```\n", fs::read_to_string(repository().join(place)).unwrap())
+            }
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
             "end" => {

@@ -1,0 +1,559 @@
+/**
+ * A WebSocket client that stays connected: one file without dependencies, for browsers and Node 22 or newer. Copy it.
+ *
+ * What it does, and what it cannot do, is in the README beside it.
+ *
+ * @module
+ */
+
+// API Gateway closes a connection that is idle for 10 minutes, and any after 2 hours.
+const HEARTBEAT_MS = 5 * 60_000;
+const PONG_WITHIN_MS = 10_000;
+const RENEW_MS = { least: 100 * 60_000, most: 110 * 60_000 };
+/** For how long a connection is kept beside the one that replaces it: what is on its way still comes. */
+const OVERLAP_MS = 5_000;
+
+const RETRY_MS = { least: 500, most: 30_000 };
+/** A connection that ends sooner counts as another failure. */
+const STABLE_MS = 10_000;
+/** After so many refusals in a row it is worth to ask whether anybody is there. */
+const REFUSALS = 3;
+
+/** $connect, and every route, has 29 seconds. */
+const ANSWER_WITHIN_MS = 35_000;
+/** How often a request is sent whose connection ended before the answer came. */
+const TRIES = 2;
+const QUEUE = 100;
+const SEEN = 10_000;
+
+/**
+ * @typedef {string | { url: string, protocols?: string | string[] }} Target
+ * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number }} Message
+ * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number }} Ack
+ * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
+ * @typedef {{ channel: string, members: Member[], next?: string }} Members
+ * @typedef {{ channel: string, connectionId: string, principal?: string, at: number }} Presence
+ *
+ * @typedef {object} State
+ * @property {"connecting" | "open" | "waiting" | "refused" | "closed"} name `waiting`: for the next try, after a
+ *   connection was lost or not to be had. `refused`: the server is there, and does not let this client in.
+ * @property {number} [retryAt] when the next try is, in milliseconds since the Unix epoch
+ *
+ * @typedef {object} Events
+ * @property {State} state what {@link WebSocketClient.state} has become
+ * @property {Message} message somebody said something; each id comes once
+ * @property {Presence} joined somebody entered a channel, where the server announces it
+ * @property {Presence} left somebody left a channel
+ * @property {{ channel: string, since?: number }} gap what was said in the channel while the connection was down may be missing
+ * @property {RequestError} error what went wrong and has no promise to tell it
+ * @property {{ [field: string]: any }} frame anything else that the server sent: of your own routes, say
+ */
+
+/** A request that was refused, or given up on. */
+export class RequestError extends Error {
+  name = "RequestError";
+
+  /**
+   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `unanswered`, `closed`, `url`
+   * @param {string} message what was wrong, for people
+   * @param {{ [field: string]: any }} [request] what was asked for
+   */
+  constructor(code, message, request) {
+    super(message);
+    this.code = code;
+    this.request = request;
+  }
+}
+
+/** A connection that is kept: it comes back, takes up its subscriptions, and sends what waited. */
+export class WebSocketClient extends EventTarget {
+  /** @type {State} */
+  state = { name: "connecting" };
+
+  #target;
+  /** @type {Connection | undefined} The one in use. */
+  #connection;
+  /** @type {Connection | undefined} The one that was replaced, for a moment. */
+  #former;
+  /** @type {Connection | undefined} The one that is being made. */
+  #next;
+  #connecting = false;
+  /** While subscriptions move to another connection, requests wait. */
+  #moving = false;
+  #failures = 0;
+  #refusals = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} Until the next connection is made. */
+  #timer;
+
+  /** @type {Map<string, Subscription>} */
+  #subscriptions = new Map();
+  /** @type {Waiting[]} */
+  #queue = [];
+  /** @type {Promise<void> | undefined} The request that waits for its answer. */
+  #underWay;
+  /** @type {Set<string>} */
+  #seen = new Set();
+  #wake = () => {
+    if (globalThis.document?.visibilityState !== "hidden") this.wake();
+  };
+
+  /**
+   * Connects, and stays connected until {@link close}.
+   *
+   * @param {Target | (() => Target | Promise<Target>)} target the URL, with sub-protocols where there are any. A function is
+   *   asked before each connection: a token is fresh then.
+   */
+  constructor(target) {
+    super();
+    this.#target = typeof target === "function" ? target : () => target;
+    globalThis.addEventListener?.("online", this.#wake);
+    globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    this.#connect();
+  }
+
+  /**
+   * Listens to events of a type; what it returns ends that.
+   *
+   * @template {keyof Events} K
+   * @param {K} type
+   * @param {(detail: Events[K]) => void} listener
+   * @returns {() => void}
+   */
+  on(type, listener) {
+    const listen = (/** @type {Event} */ event) => listener(/** @type {CustomEvent} */ (event).detail);
+    this.addEventListener(type, listen);
+    return () => this.removeEventListener(type, listen);
+  }
+
+  /**
+   * Sends a message to a channel, `*` being everyone, as soon as there is a connection.
+   *
+   * @param {string} channel
+   * @param {any} message any JSON
+   * @param {{ echo?: boolean }} [options] `echo: false` leaves this connection out
+   * @returns {Promise<Ack>} settled by the server's answer
+   */
+  send(channel, message, { echo } = {}) {
+    return this.request({ action: "send", channel, message, echo }, (frame) => frame.type === "ack");
+  }
+
+  /**
+   * Enters a channel, and enters it anew with every connection. What was missed in between comes where the server keeps
+   * a history; otherwise a `gap` says so. In `*`, and the `user:` channel of one's own, everybody is anyway: who
+   * subscribes to them has what was missed there, too.
+   *
+   * @param {string} channel
+   * @param {{ since?: number }} [options] what was said since then comes first, where there is a history: a `sentAt`; 0 for all
+   */
+  async subscribe(channel, { since } = {}) {
+    if (since === undefined && isGiven(channel)) this.#entered(channel);
+    else await this.request(...subscribing(channel, since));
+  }
+
+  /** Leaves a channel. @param {string} channel */
+  async unsubscribe(channel) {
+    this.#subscriptions.delete(channel);
+    if (!isGiven(channel)) await this.request({ action: "unsubscribe", channel }, answer("unsubscribed", channel));
+  }
+
+  /**
+   * Who is in a channel, a page at a time.
+   *
+   * @param {string} channel
+   * @param {{ limit?: number, after?: string }} [options] `after`: the `next` of the page before
+   * @returns {Promise<Members>}
+   */
+  list(channel, { limit, after } = {}) {
+    return this.request({ action: "list", channel, limit, after }, answer("members", channel));
+  }
+
+  /**
+   * Sends a request and gives the answer to it. For actions of your own; the others have methods.
+   *
+   * Answers do not tell which request they are for. So one request is under way at a time, and the others wait.
+   *
+   * @param {{ [field: string]: any }} frame
+   * @param {(frame: any) => boolean} isAnswer
+   * @returns {Promise<any>}
+   */
+  request(frame, isAnswer) {
+    if (this.#isClosed()) return Promise.reject(new RequestError("closed", "The client is closed.", frame));
+    if (this.#queue.length >= QUEUE) {
+      return Promise.reject(new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame));
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ frame, isAnswer, resolve, reject, tries: 0 });
+      this.#work();
+    });
+  }
+
+  /** Tries to connect at once, instead of later; finds out whether the connection is alive, if there is one. */
+  wake() {
+    if (this.#isClosed()) return;
+    if (this.#connection) this.#connection.ping();
+    else this.#connect();
+  }
+
+  /** Closes the connection for good. What waits is not sent any more. */
+  close() {
+    if (this.#isClosed()) return;
+    this.#become({ name: "closed" });
+    clearTimeout(this.#timer);
+    globalThis.removeEventListener?.("online", this.#wake);
+    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
+    for (const connection of [this.#former, this.#connection, this.#next]) connection?.end(1000);
+    for (const { frame, reject } of this.#queue.splice(0)) {
+      reject(new RequestError("closed", "The client was closed.", frame));
+    }
+  }
+
+  /** Makes a connection. One that is in use stays so until the new one has all of its subscriptions. */
+  async #connect() {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    clearTimeout(this.#timer);
+    if (!this.#connection && this.state.name !== "refused") this.#become({ name: "connecting" });
+    /** @type {string | undefined} */
+    let url;
+    try {
+      const target = await this.#target();
+      const { url: address, protocols = [] } = typeof target === "string" ? { url: target } : target;
+      url = address;
+      if (this.#isClosed()) return;
+      const connection = new Connection(new WebSocket(url, protocols));
+      this.#next = connection;
+      connection.onframe = (frame) => this.#hear(frame);
+      connection.onlost = () => this.#lose(connection);
+      await connection.opened;
+      this.#refusals = 0;
+      this.#moving = true;
+      await this.#underWay;
+      await this.#restore(connection);
+      if (connection.isOver) throw new Lost();
+      this.#take(connection);
+    } catch (error) {
+      if (this.#isClosed()) return;
+      if (!(error instanceof Lost)) this.#emit("error", error instanceof RequestError ? error : new RequestError("url", String(error)));
+      else if (!this.#next?.openedAt) this.#refusals++;
+      this.#next?.end();
+      if (this.#next) this.#lose(this.#next);
+      await this.#fail(url);
+    } finally {
+      this.#next = undefined;
+      this.#connecting = this.#moving = false;
+      this.#work();
+    }
+  }
+
+  /**
+   * Enters again what was entered before.
+   *
+   * @param {Connection} connection
+   * @throws {Lost | RequestError} when the server is at fault: another connection may do better
+   */
+  async #restore(connection) {
+    for (const [channel, subscription] of this.#subscriptions) {
+      while (subscription.on !== connection) {
+        // As long as the connection before this one is there, nothing is missed.
+        const { on, since } = subscription;
+        const complete = await this.#enter(connection, channel, on ? undefined : since);
+        if (on !== subscription.on) continue; // It is not there any more.
+        if (!complete) this.#emit("gap", { channel, since });
+        subscription.on = connection;
+        subscription.since ??= Date.now();
+      }
+    }
+  }
+
+  /**
+   * Enters a channel on a connection, and says whether all that was said since then came.
+   *
+   * @param {Connection} connection
+   * @param {string} channel
+   * @param {number | undefined} since
+   * @returns {Promise<boolean>}
+   */
+  async #enter(connection, channel, since) {
+    if (since === undefined && isGiven(channel)) return true;
+    try {
+      const { complete } = await connection.request(...subscribing(channel, since));
+      return since === undefined || complete === true;
+    } catch (error) {
+      if (!(error instanceof RequestError) || (error.code === "gateway" && !isGiven(channel))) throw error;
+      if (since !== undefined) {
+        await this.#enter(connection, channel, undefined); // A server without a history may not know the field.
+        return false;
+      }
+      this.#subscriptions.delete(channel);
+      this.#emit("error", error);
+      return true;
+    }
+  }
+
+  /** Uses a connection from now on. @param {Connection} connection */
+  #take(connection) {
+    const former = (this.#former = this.#connection);
+    this.#connection = connection;
+    if (former) setTimeout(() => former.end(1000), OVERLAP_MS);
+    else this.#become({ name: "open" });
+    this.#later(RENEW_MS.least + Math.random() * (RENEW_MS.most - RENEW_MS.least));
+  }
+
+  /** A connection is over, in use or not yet. @param {Connection} connection */
+  #lose(connection) {
+    const isUsed = connection === this.#connection;
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.on !== connection) continue;
+      subscription.on = isUsed ? undefined : this.#connection;
+      subscription.since = subscription.latest ?? subscription.since;
+    }
+    if (!isUsed) return;
+    this.#connection = undefined;
+    if (Date.now() - (connection.openedAt ?? 0) > STABLE_MS) this.#failures = 0;
+    if (this.#connecting) this.#become({ name: "connecting" });
+    else this.#fail();
+  }
+
+  /** Tries again later. @param {string} [url] at which there was no connection to be had */
+  async #fail(url) {
+    // A browser does not say whether the server refused or was not there.
+    const refused = url !== undefined && this.#refusals >= REFUSALS && (await answers(url));
+    if (this.#isClosed()) return;
+    const most = refused ? RETRY_MS.most : Math.min(RETRY_MS.most, RETRY_MS.least * 2 ** this.#failures);
+    // Jittered, so that the clients of a server that restarts do not all come back at once.
+    const delay = most * (0.5 + Math.random() / 2);
+    this.#failures++;
+    if (!this.#connection) this.#become({ name: refused ? "refused" : "waiting", retryAt: Date.now() + delay });
+    this.#later(delay);
+  }
+
+  /** @param {number} delay */
+  #later(delay) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), delay);
+  }
+
+  /** Sends what waits, one request after the other. */
+  #work() {
+    if (!this.#connection || this.#moving || this.#underWay) return;
+    const waiting = this.#queue.shift();
+    if (!waiting) return;
+    this.#underWay = this.#ask(this.#connection, waiting).then(() => {
+      this.#underWay = undefined;
+      this.#work();
+    });
+  }
+
+  /** @param {Connection} connection @param {Waiting} waiting */
+  async #ask(connection, waiting) {
+    const { frame, isAnswer, resolve, reject } = waiting;
+    try {
+      const answer = await connection.request(frame, isAnswer);
+      if (answer.type === "subscribed") this.#entered(answer.channel);
+      if (answer.type === "unsubscribed") this.#subscriptions.delete(answer.channel);
+      resolve(answer);
+    } catch (error) {
+      const { code, message } = /** @type {Lost | RequestError} */ (error);
+      const give = (/** @type {string} */ code, /** @type {string} */ message) => reject(new RequestError(code, message, frame));
+      if (error instanceof RequestError) give(error.code, message);
+      else if (this.#isClosed()) give("closed", "The client was closed before the answer came.");
+      else if (code === TOO_LARGE) give("message_too_large", "The server takes no message as long as this.");
+      else if (++waiting.tries < TRIES) this.#queue.unshift(waiting);
+      else give("unanswered", "The connection was lost before the answer came, twice. It may have been done.");
+    }
+  }
+
+  /** @param {string} channel */
+  #entered(channel) {
+    if (this.#subscriptions.has(channel)) return;
+    const on = this.#connection;
+    this.#subscriptions.set(channel, { on, since: on && Date.now() });
+  }
+
+  /** @param {any} frame one that answers no request */
+  #hear(frame) {
+    if (frame.type === "message") {
+      const subscription = this.#subscriptions.get(frame.channel);
+      if (subscription) subscription.latest = Math.max(subscription.latest ?? 0, frame.sentAt);
+      if (this.#seen.has(frame.id)) return; // Delivery is at least once.
+      this.#seen.add(frame.id);
+      const [oldest] = this.#seen;
+      if (this.#seen.size > SEEN) this.#seen.delete(oldest);
+      this.#emit("message", frame);
+    } else if (frame.type === "joined" || frame.type === "left") {
+      this.#emit(frame.type, frame);
+    } else if (isError(frame)) {
+      this.#emit("error", refusal(frame));
+    } else if (frame.type !== "pong") {
+      this.#emit("frame", frame);
+    }
+  }
+
+  #isClosed() {
+    return this.state.name === "closed";
+  }
+
+  /** @param {State} state */
+  #become(state) {
+    this.state = state;
+    this.#emit("state", state);
+  }
+
+  /** @template {keyof Events} K @param {K} type @param {Events[K]} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/**
+ * @typedef {{ on?: Connection, since?: number, latest?: number }} Subscription `on`: the connection that is in the channel.
+ *   `since`: from where to go on with the next one. `latest`: the `sentAt` of the last message heard.
+ * @typedef {(frame: any) => boolean} IsAnswer
+ * @typedef {{ frame: any, isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void, tries: number }} Waiting
+ */
+
+/** The close code of a connection over which a frame or a message came that was too large. */
+const TOO_LARGE = 1009;
+
+/** The connection ended, or never opened. */
+class Lost extends Error {
+  /** @param {number} [code] the close code, where there is one */
+  constructor(code) {
+    super("The connection is lost.");
+    this.code = code;
+  }
+}
+
+/** One connection: a socket, its heartbeat, and the one request that is under way on it. */
+class Connection {
+  /** @type {(frame: any) => void} */
+  onframe = () => {};
+  onlost = () => {};
+  /** @type {number | undefined} */
+  openedAt;
+  isOver = false;
+
+  #socket;
+  /** @type {{ isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void } | undefined} */
+  #asked;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #heartbeat;
+  /** @type {ReturnType<typeof setTimeout> | undefined} Until it is given up as dead. */
+  #deadline;
+
+  /** @param {WebSocket} socket */
+  constructor(socket) {
+    this.#socket = socket;
+    /** @type {Promise<void>} */
+    this.opened = new Promise((resolve, reject) => {
+      this.#expectWithin(ANSWER_WITHIN_MS);
+      this.#asked = { isAnswer: () => false, resolve, reject };
+      socket.onopen = () => {
+        this.openedAt = Date.now();
+        this.#heartbeat = setInterval(() => this.ping(), HEARTBEAT_MS);
+        this.#settle();
+        resolve();
+      };
+    });
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => this.#lose(code);
+  }
+
+  /**
+   * @param {any} frame
+   * @param {IsAnswer} isAnswer
+   * @returns {Promise<any>}
+   */
+  request(frame, isAnswer) {
+    return new Promise((resolve, reject) => {
+      if (this.isOver) return reject(new Lost());
+      this.#asked = { isAnswer, resolve, reject };
+      this.#expectWithin(ANSWER_WITHIN_MS);
+      this.#socket.send(JSON.stringify(frame));
+    });
+  }
+
+  /** Makes sure that the other side is there; a request that is under way does so as well. */
+  ping() {
+    if (this.#asked || !this.openedAt) return;
+    this.#expectWithin(PONG_WITHIN_MS);
+    this.#socket.send(JSON.stringify({ action: "ping" }));
+  }
+
+  /** Ends it from our side: nothing more is heard. @param {number} [code] */
+  end(code) {
+    this.isOver = true;
+    this.#settle()?.reject(new Lost());
+    clearInterval(this.#heartbeat);
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close(code);
+  }
+
+  /** @param {number} [code] */
+  #lose(code) {
+    const asked = this.#settle();
+    this.end();
+    this.onlost();
+    asked?.reject(new Lost(code));
+  }
+
+  /** @param {string} data */
+  #receive(data) {
+    const frame = JSON.parse(data);
+    const { isAnswer } = this.#asked ?? {};
+    if (!isAnswer) clearTimeout(this.#deadline);
+    if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
+    else if (isAnswer && isError(frame)) this.#settle()?.reject(refusal(frame));
+    else this.onframe(frame);
+  }
+
+  /** What was asked for is no longer waited for. */
+  #settle() {
+    clearTimeout(this.#deadline);
+    const asked = this.#asked;
+    this.#asked = undefined;
+    return asked;
+  }
+
+  /** @param {number} delay */
+  #expectWithin(delay) {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.#lose(), delay);
+  }
+}
+
+/** Whether every connection is in the channel, or every connection of a user, without a subscription. @param {string} channel */
+function isGiven(channel) {
+  return channel === "*" || channel.startsWith("user:");
+}
+
+/** @param {string} channel @param {number | undefined} since @returns {[any, IsAnswer]} */
+function subscribing(channel, since) {
+  return [{ action: "subscribe", channel, since }, answer("subscribed", channel)];
+}
+
+/** @param {string} type @param {string} channel @returns {IsAnswer} */
+function answer(type, channel) {
+  return (frame) => frame.type === type && frame.channel === channel;
+}
+
+/** API Gateway's own errors have no type. @param {any} frame */
+function isError(frame) {
+  return frame.type === "error" || (frame.type === undefined && typeof frame.message === "string");
+}
+
+/** @param {any} frame */
+function refusal({ code = "gateway", message, requestId }) {
+  return new RequestError(code, code === "gateway" ? `${message} (request ${requestId})` : message);
+}
+
+/** Whether anybody answers there at all. @param {string} url */
+async function answers(url) {
+  try {
+    const { origin, pathname } = new URL(url.replace(/^ws/, "http"));
+    await fetch(origin + pathname, { mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(PONG_WITHIN_MS) });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,811 @@
+// The client against a server that does what each test says, on a clock that only the tests turn.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+
+import { RequestError, WebSocketClient } from "./websocket-client.js";
+
+const ADDRESS = "wss://example.test/dev";
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+/** Plays the browser's WebSocket; the test plays the server. */
+class Socket {
+  /** @type {Socket[]} */
+  static all = [];
+  /** Answers what clients say, where the test does not do it by hand. */
+  static server = () => {};
+  /** Whether connections open by themselves. */
+  static accepts = true;
+
+  said = [];
+  isOpen = false;
+  closedWith;
+
+  constructor(url, protocols) {
+    if (!url.startsWith("ws")) throw new SyntaxError(`The URL '${url}' is invalid.`);
+    Object.assign(this, { url, protocols });
+    Socket.all.push(this);
+    if (Socket.accepts) queueMicrotask(() => this.open());
+  }
+
+  send(text) {
+    assert.ok(this.isOpen, "said before it is open");
+    const frame = JSON.parse(text);
+    this.said.push(frame);
+    Socket.server(this, frame);
+  }
+
+  close(code) {
+    this.isOpen = false;
+    this.closedWith = code ?? "no code";
+  }
+
+  open() {
+    if (this.closedWith) return;
+    this.isOpen = true;
+    this.onopen?.();
+  }
+
+  /** The server says something. */
+  push(...frames) {
+    for (const frame of frames) this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+
+  /** The connection ends, or does not open at all, as a browser sees it. */
+  drop(code = 1006) {
+    this.isOpen = false;
+    this.onclose?.({ code });
+  }
+}
+
+/** A backend that answers everything; an ack comes with the number of the message. */
+function obliging(socket, { action, channel, since }) {
+  const sent = () => Socket.all.flatMap((each) => each.said).filter((frame) => frame.action === "send").length;
+  const answers = {
+    send: () => ({ type: "ack", id: `m${sent()}`, requestId: "r", delivered: 1, gone: 0, failed: 0 }),
+    subscribe: () => ({ type: "subscribed", channel, requestId: "r", ...(since !== undefined && { replayed: 0, complete: true }) }),
+    unsubscribe: () => ({ type: "unsubscribed", channel, requestId: "r" }),
+    list: () => ({ type: "members", channel, members: [], requestId: "r" }),
+    ping: () => ({ type: "pong" }),
+  };
+  queueMicrotask(() => socket.push(answers[action]()));
+}
+
+const message = (id, sentAt, channel = "*") => ({ type: "message", id, channel, from: "c1", message: id, sentAt });
+const refused = (code) => ({ type: "error", code, message: `It is ${code}.`, requestId: "r1" });
+const fault = { message: "Internal server error", connectionId: "c1", requestId: "r2" };
+
+/** Lets everything happen that needs no time. */
+const now = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets time pass, and what happens in it happen. */
+async function pass(milliseconds) {
+  await now();
+  for (let left = milliseconds; left > 0; left -= SECOND) {
+    mock.timers.tick(Math.min(SECOND, left));
+    await now();
+  }
+}
+
+/** @type {WebSocketClient[]} */
+let clients = [];
+/** What happened to the clients, but for their states. */
+let events = [];
+let states = [];
+
+async function connect(target = ADDRESS) {
+  const client = new WebSocketClient(target);
+  clients.push(client);
+  client.on("state", (state) => states.push(state.name));
+  for (const type of ["message", "joined", "left", "gap", "error", "frame"]) {
+    client.on(type, (detail) => events.push([type, detail]));
+  }
+  await now();
+  return client;
+}
+
+const sockets = () => Socket.all;
+const last = () => Socket.all.at(-1);
+const heard = () => events.filter(([type]) => type === "message").map(([, { id }]) => id);
+const gaps = () => events.filter(([type]) => type === "gap").map(([, { channel }]) => channel);
+const errors = () => events.filter(([type]) => type === "error").map(([, { code }]) => code);
+const said = (socket, action) => socket.said.filter((frame) => frame.action === action);
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1_700_000_000_000 });
+  mock.method(Math, "random", () => 1); // the longest delays
+  Object.assign(Socket, { all: [], server: obliging, accepts: true });
+  Object.assign(globalThis, { WebSocket: Socket, fetch: async () => assert.fail("nobody asked") });
+  [clients, events, states] = [[], [], []];
+});
+
+afterEach(() => {
+  for (const client of clients) client.close();
+  mock.reset();
+  delete globalThis.document;
+});
+
+// --- requests ----------------------------------------------------------------------------------------
+
+test("a message is sent, and its promise settled by the ack", async () => {
+  const client = await connect();
+  const ack = await client.send("lobby", { text: "hello" }, { echo: false });
+  assert.deepEqual(last().said, [{ action: "send", channel: "lobby", message: { text: "hello" }, echo: false }]);
+  assert.equal(ack.id, "m1");
+  await client.send("*", "hello");
+  assert.deepEqual(last().said[1], { action: "send", channel: "*", message: "hello" });
+});
+
+test("an error of the server's settles the promise, in its words", async () => {
+  const client = await connect();
+  Socket.server = (socket) => socket.push(refused("forbidden"));
+  await assert.rejects(client.send("secret", 1), (error) => {
+    assert.ok(error instanceof RequestError);
+    assert.deepEqual([error.code, error.message], ["forbidden", "It is forbidden."]);
+    return true;
+  });
+  Socket.server = (socket) => socket.push(fault);
+  await assert.rejects(client.list("*"), { code: "gateway", message: "Internal server error (request r2)" });
+  assert.deepEqual(errors(), []);
+});
+
+test("one request is under way at a time, so that each answer finds its own", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const first = client.send("*", 1);
+  const second = client.send("*", 2);
+  await now();
+  assert.equal(last().said.length, 1);
+  last().push(message("m7", 1), { type: "pong" }, refused("invalid_request"));
+  await assert.rejects(first, { code: "invalid_request" });
+  assert.equal(last().said.length, 2);
+  last().push({ type: "subscribed", channel: "x" }, { type: "ack", id: "m8" });
+  assert.equal((await second).id, "m8");
+  assert.deepEqual(heard(), ["m7"]);
+  assert.deepEqual(events.at(-1), ["frame", { type: "subscribed", channel: "x" }]);
+});
+
+test("channels are entered and left, and their members listed page by page", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  await client.subscribe("log", { since: 0 });
+  const listed = client.list("lobby", { limit: 2, after: "there" });
+  last().push({ type: "members", channel: "another", members: [1] });
+  const page = await listed;
+  await client.unsubscribe("lobby");
+  assert.deepEqual(last().said, [
+    { action: "subscribe", channel: "lobby" },
+    { action: "subscribe", channel: "log", since: 0 },
+    { action: "list", channel: "lobby", limit: 2, after: "there" },
+    { action: "unsubscribe", channel: "lobby" },
+  ]);
+  assert.deepEqual(page.members, []);
+});
+
+test("a request of one's own is answered by what one says", async () => {
+  Socket.server = (socket) => socket.push({ type: "tally", votes: { tea: 1 } });
+  const client = await connect();
+  const tally = await client.request({ action: "vote", option: "tea" }, (frame) => frame.type === "tally");
+  assert.deepEqual(tally.votes, { tea: 1 });
+});
+
+// --- events ------------------------------------------------------------------------------------------
+
+test("what the server says is an event of its type, and doubles are dropped by id", async () => {
+  const client = await connect();
+  const joined = { type: "joined", channel: "lobby", connectionId: "c2", at: 1 };
+  last().push(message("a", 1), joined, message("a", 1), { ...joined, type: "left" }, message("b", 2));
+  last().push({ type: "tally" }, fault);
+  assert.deepEqual(events.map(([type, { id }]) => id ?? type), ["a", "joined", "left", "b", "frame", "error"]);
+  const stop = client.on("message", () => assert.fail("it was stopped"));
+  stop();
+  last().push(message("c", 3));
+});
+
+test("the ids of the last ten thousand messages are remembered", async () => {
+  await connect();
+  for (let id = 0; id <= 10_000; id++) last().push(message(`${id}`, 1));
+  last().push(message("10000", 1), message("1", 1), message("0", 1));
+  assert.deepEqual(heard().slice(10_000), ["10000", "0"]);
+});
+
+// --- the queue ---------------------------------------------------------------------------------------
+
+test("what is asked for offline is sent in its order once there is a connection", async () => {
+  Socket.accepts = false;
+  const client = await connect();
+  const answers = [client.subscribe("lobby"), client.send("lobby", 1), client.send("lobby", 2)];
+  await now();
+  assert.deepEqual(last().said, []);
+  last().open();
+  await Promise.all(answers);
+  assert.deepEqual(last().said.map((frame) => frame.message ?? frame.action), ["subscribe", 1, 2]);
+});
+
+test("the queue is bounded, and who comes too late is told", async () => {
+  Socket.accepts = false;
+  const client = await connect();
+  const waiting = Array.from({ length: 100 }, (_, number) => client.send("*", number));
+  await assert.rejects(client.send("*", "one too many"), (error) => {
+    assert.deepEqual([error.code, error.request.message], ["queue_full", "one too many"]);
+    return true;
+  });
+  last().open();
+  assert.equal((await Promise.all(waiting)).length, 100);
+});
+
+test("a request whose answer was lost with the connection is sent again, once", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const sent = client.send("*", "hello");
+  const after = client.send("*", "after");
+  last().drop();
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said.map((frame) => frame.message), ["hello"]);
+  last().drop();
+  await assert.rejects(sent, { code: "unanswered" });
+  Socket.server = obliging;
+  await pass(1 * SECOND);
+  await after;
+  assert.deepEqual(last().said.map((frame) => frame.message), ["after"]);
+});
+
+test("a request that the server closes the connection for is not sent again", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const sent = client.send("*", "x".repeat(200_000));
+  last().drop(1009);
+  await assert.rejects(sent, { code: "message_too_large" });
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said, []);
+});
+
+test("a request that nobody answers ends the connection", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const sent = client.send("*", "hello");
+  await pass(34 * SECOND);
+  assert.equal(sockets().length, 1);
+  Socket.server = obliging;
+  await pass(2 * SECOND);
+  assert.equal(sockets()[0].closedWith, "no code");
+  assert.equal((await sent).id, "m2");
+});
+
+// --- staying connected -------------------------------------------------------------------------------
+
+test("tries to connect come later and later, half of it by chance", async () => {
+  for (const [chance, delays] of [
+    [1, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]],
+    [0, [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]],
+  ]) {
+    Math.random.mock.mockImplementation(() => chance);
+    Object.assign(Socket, { all: [], accepts: false });
+    globalThis.fetch = async () => Promise.reject(new TypeError("Failed to fetch"));
+    const client = await connect();
+    for (const delay of delays) {
+      const count = sockets().length;
+      last().drop();
+      await now();
+      assert.deepEqual(client.state, { name: "waiting", retryAt: Date.now() + delay });
+      mock.timers.tick(delay - 1);
+      await now();
+      assert.equal(sockets().length, count);
+      mock.timers.tick(1);
+      await now();
+      assert.equal(sockets().length, count + 1);
+    }
+  }
+});
+
+test("a connection that held begins the delays anew, and one that did not does not", async () => {
+  const client = await connect();
+  const delay = () => client.state.retryAt - Date.now();
+  last().drop();
+  assert.equal(delay(), 500);
+  await pass(1 * SECOND);
+  last().drop();
+  assert.equal(delay(), 1_000);
+  await pass(12 * SECOND);
+  last().drop();
+  assert.equal(delay(), 500);
+});
+
+test("a heartbeat keeps the connection from being idle", async () => {
+  await connect();
+  await pass(9 * MINUTE);
+  assert.deepEqual(last().said, [{ action: "ping" }]);
+  await pass(6 * MINUTE);
+  assert.equal(said(last(), "ping").length, 3);
+  assert.equal(sockets().length, 1);
+});
+
+test("a request that is under way is heartbeat enough", async () => {
+  const client = await connect();
+  await pass(5 * MINUTE - 10 * SECOND);
+  Socket.server = () => {};
+  const sent = client.send("*", "a long answer");
+  await pass(20 * SECOND);
+  client.wake();
+  assert.deepEqual(said(last(), "ping"), []);
+  last().push({ type: "ack", id: "m1" });
+  await sent;
+});
+
+test("a connection on which the heartbeat stays unanswered is replaced", async () => {
+  await connect();
+  Socket.server = () => {};
+  await pass(5 * MINUTE + 9 * SECOND);
+  assert.equal(sockets().length, 1);
+  await pass(2 * SECOND);
+  assert.equal(sockets().length, 2);
+  assert.deepEqual(states, ["open", "waiting", "connecting", "open"]);
+});
+
+test("a connection that does not open in time is given up", async () => {
+  Socket.accepts = false;
+  const client = await connect();
+  client.wake();
+  await pass(34 * SECOND);
+  assert.equal(sockets().length, 1);
+  await pass(2 * SECOND);
+  assert.deepEqual([sockets().length, sockets()[0].closedWith], [2, "no code"]);
+});
+
+test("it is replaced before its two hours are over, and nothing is missed or doubled", async () => {
+  const client = await connect();
+  await client.subscribe("*");
+  await client.subscribe("lobby");
+  await pass(110 * MINUTE + SECOND);
+  const [old, fresh] = sockets();
+  assert.equal(sockets().length, 2);
+  assert.deepEqual(fresh.said, [{ action: "subscribe", channel: "lobby" }]);
+  assert.ok(old.isOpen, "both are open for a moment");
+  old.push(message("a", 1), message("b", 2));
+  fresh.push(message("b", 2), message("c", 3));
+  await client.send("*", "by the new one");
+  assert.equal(said(fresh, "send").length, 1);
+  await pass(5 * SECOND);
+  assert.equal(old.closedWith, 1000);
+  assert.deepEqual(heard(), ["a", "b", "c"]);
+  assert.deepEqual([gaps(), states], [[], ["open"]]);
+  await pass(100 * MINUTE);
+  assert.equal(sockets().length, 2);
+});
+
+test("the moment of its renewal is another for each client", async () => {
+  Math.random.mock.mockImplementation(() => 0);
+  await connect();
+  await pass(100 * MINUTE - SECOND);
+  assert.equal(sockets().length, 1);
+  await pass(2 * SECOND);
+  assert.equal(sockets().length, 2);
+});
+
+test("where there is no new connection to be had, the old one stays in use", async () => {
+  const client = await connect();
+  Socket.accepts = false;
+  await pass(110 * MINUTE + SECOND);
+  last().drop();
+  await client.send("*", "still here");
+  assert.equal(said(sockets()[0], "send").length, 1);
+  assert.deepEqual(states, ["open"]);
+  Socket.accepts = true;
+  await pass(1 * SECOND);
+  assert.equal(sockets().length, 3);
+  await client.send("*", "moved");
+  assert.equal(said(sockets()[2], "send").length, 1);
+});
+
+test("subscriptions move once the request under way has its answer", async () => {
+  const client = await connect();
+  Socket.server = (socket, frame) => frame.action !== "subscribe" && obliging(socket, frame);
+  await pass(110 * MINUTE - SECOND);
+  const entered = client.subscribe("lobby");
+  await pass(2 * SECOND);
+  const [old, fresh] = sockets();
+  assert.deepEqual(said(fresh, "subscribe"), []);
+  old.push({ type: "subscribed", channel: "lobby" });
+  await entered;
+  await now();
+  assert.equal(said(fresh, "subscribe").length, 1);
+  const sent = client.send("lobby", "by the new one");
+  fresh.push({ type: "subscribed", channel: "lobby" });
+  await sent;
+  assert.deepEqual([said(old, "send").length, said(fresh, "send").length], [0, 1]);
+});
+
+test("a new connection that ends before it is used is not used", async () => {
+  const client = await connect();
+  await pass(110 * MINUTE - SECOND);
+  Socket.server = () => {};
+  const sent = client.send("*", "a long answer");
+  await pass(2 * SECOND);
+  const [old, fresh] = sockets();
+  fresh.drop();
+  Socket.server = obliging;
+  old.push({ type: "ack", id: "m1" });
+  await sent;
+  await now();
+  await client.send("*", "on the old one");
+  assert.deepEqual([said(old, "send").length, fresh.said, states], [2, [], ["open"]]);
+});
+
+for (const [manner, end] of [
+  ["is lost", (fresh) => fresh.drop()],
+  ["has a fault", (fresh) => fresh.push(fault)],
+]) {
+  test(`a new connection that ${manner} half-way has taken nothing from the old one`, async () => {
+    const client = await connect();
+    await client.subscribe("one");
+    await client.subscribe("two");
+    Socket.server = (socket, frame) => frame.channel !== "two" && obliging(socket, frame);
+    await pass(110 * MINUTE + SECOND);
+    const [old, fresh] = sockets();
+    assert.equal(said(fresh, "subscribe").length, 2);
+    end(fresh);
+    await now();
+    old.push(message("a", 1_000, "one"), message("b", 2_000, "two"));
+    Socket.server = obliging;
+    old.drop();
+    await pass(2 * SECOND);
+    assert.deepEqual([sockets().length, heard()], [3, ["a", "b"]]);
+    assert.deepEqual(last().said.map(({ channel, since }) => [channel, since]), [["one", 1_000], ["two", 2_000]]);
+  });
+}
+
+test("a fault half-way back leaves every channel where it was", async () => {
+  const client = await connect();
+  await client.subscribe("one");
+  await client.subscribe("two");
+  last().push(message("a", 1_000, "one"), message("b", 2_000, "two"));
+  last().drop();
+  Socket.server = (socket, frame) => (frame.channel === "one" ? obliging(socket, frame) : socket.push(fault));
+  await pass(1 * SECOND);
+  Socket.server = obliging;
+  await pass(2 * SECOND);
+  assert.deepEqual(last().said.map(({ channel, since }) => [channel, since]), [["one", 1_000], ["two", 2_000]]);
+});
+
+test("an old connection that is lost while subscriptions move has left a gap to be filled", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  Socket.server = (socket, frame) => frame.action !== "subscribe" && obliging(socket, frame);
+  await pass(110 * MINUTE + SECOND);
+  const [old, fresh] = sockets();
+  assert.deepEqual(said(fresh, "subscribe"), [{ action: "subscribe", channel: "lobby" }]);
+  old.drop();
+  Socket.server = obliging;
+  fresh.push({ type: "subscribed", channel: "lobby" });
+  await now();
+  assert.deepEqual(said(fresh, "subscribe")[1], { action: "subscribe", channel: "lobby", since: 1_000 });
+  assert.deepEqual([states, gaps()], [["open", "connecting", "open"], []]);
+});
+
+test("it tries at once when the machine is online again, or the page is looked at", async () => {
+  const listeners = {};
+  globalThis.addEventListener = (type, listener) => (listeners[type] = listener);
+  globalThis.removeEventListener = (type) => delete listeners[type];
+  globalThis.document = { ...globalThis, visibilityState: "visible" };
+  const client = await connect();
+  for (const type of ["online", "visibilitychange"]) {
+    const count = sockets().length;
+    last().drop();
+    assert.equal(client.state.name, "waiting");
+    listeners[type]();
+    await now();
+    assert.deepEqual([sockets().length, client.state.name], [count + 1, "open"]);
+    await pass(1 * SECOND);
+    assert.equal(sockets().length, count + 1, "and not once more");
+  }
+  // A connection that seems open may be dead.
+  listeners.online();
+  assert.deepEqual(last().said, [{ action: "ping" }]);
+  globalThis.document.visibilityState = "hidden";
+  listeners.visibilitychange();
+  assert.equal(last().said.length, 1);
+  client.close();
+  assert.deepEqual(Object.keys(listeners), []);
+  delete globalThis.addEventListener;
+  delete globalThis.removeEventListener;
+});
+
+// --- coming back -------------------------------------------------------------------------------------
+
+test("it comes back to its channels, and goes on from the last message that it saw", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  await client.subscribe("quiet");
+  await client.subscribe("left");
+  await client.unsubscribe("left");
+  last().push(message("b", 2_000, "lobby"), message("a", 1_000, "lobby"));
+  const subscribedAt = Date.now();
+  last().drop();
+  Socket.server = (socket, frame) => {
+    if (frame.channel === "lobby") socket.push(message("b", 2_000, "lobby"), message("c", 3_000, "lobby"));
+    obliging(socket, frame);
+  };
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said, [
+    { action: "subscribe", channel: "lobby", since: 2_000 },
+    { action: "subscribe", channel: "quiet", since: subscribedAt },
+  ]);
+  assert.deepEqual([heard(), gaps()], [["b", "a", "c"], []]);
+});
+
+test("what the server does not keep any more is told as a gap", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket, { channel }) => socket.push({ type: "subscribed", channel, replayed: 0, complete: false });
+  await pass(1 * SECOND);
+  assert.deepEqual(gaps(), ["lobby"]);
+  assert.equal(client.state.name, "open");
+});
+
+test("a server without a history is asked without it, and the gap is told", async () => {
+  const client = await connect();
+  await client.subscribe("*");
+  await client.subscribe("user:ada");
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket, frame) => {
+    if (frame.since === undefined) obliging(socket, frame);
+    else if (frame.channel === "user:ada") socket.push(fault);
+    else socket.push(refused(frame.channel === "*" ? "forbidden" : "invalid_request"));
+  };
+  await pass(1 * SECOND);
+  assert.deepEqual(said(last(), "subscribe").map(({ channel, since }) => [channel, since !== undefined]), [
+    ["*", true],
+    ["user:ada", true],
+    ["lobby", true],
+    ["lobby", false],
+  ]);
+  assert.deepEqual([gaps(), errors(), client.state.name], [["*", "user:ada", "lobby"], [], "open"]);
+});
+
+test("where everybody is anyway is entered by no request, but what was missed there is asked for", async () => {
+  Socket.accepts = false;
+  const client = await connect();
+  await client.subscribe("*");
+  await client.subscribe("user:ada");
+  last().open();
+  await now();
+  assert.deepEqual(last().said, []);
+  Socket.accepts = true;
+  last().push(message("a", 1_000, "user:ada"));
+  const connectedAt = Date.now();
+  await pass(1 * SECOND);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said, [
+    { action: "subscribe", channel: "*", since: connectedAt },
+    { action: "subscribe", channel: "user:ada", since: 1_000 },
+  ]);
+  await client.unsubscribe("*");
+  assert.equal(last().said.length, 2);
+});
+
+test("a replay that was cut off is asked for again from where it began", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  last().drop();
+  Socket.server = () => {};
+  await pass(1 * SECOND);
+  last().push(message("live", 9_000, "lobby"));
+  last().drop();
+  Socket.server = obliging;
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said, [{ action: "subscribe", channel: "lobby", since: 1_000 }]);
+  last().drop();
+  await pass(2 * SECOND);
+  assert.deepEqual(last().said, [{ action: "subscribe", channel: "lobby", since: 9_000 }]);
+});
+
+test("a channel that was left is not entered again, however early it was left", async () => {
+  const client = await connect();
+  await client.subscribe("left offline");
+  Socket.server = () => {};
+  const entered = client.subscribe("left at once");
+  const left = client.unsubscribe("left at once");
+  last().push({ type: "subscribed", channel: "left at once" });
+  await entered;
+  last().push({ type: "unsubscribed", channel: "left at once" });
+  await left;
+  last().drop();
+  Socket.server = obliging;
+  const leftOffline = client.unsubscribe("left offline");
+  await pass(1 * SECOND);
+  await leftOffline;
+  assert.deepEqual(last().said, [{ action: "unsubscribe", channel: "left offline" }]);
+});
+
+test("to subscribe again forgets nothing", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  await client.subscribe("lobby");
+  last().drop();
+  await pass(1 * SECOND);
+  assert.equal(last().said[0].since, 1_000);
+});
+
+test("what waits is sent after the subscriptions are back", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  const sent = client.send("lobby", "queued");
+  await pass(1 * SECOND);
+  await sent;
+  assert.deepEqual(last().said.map(({ action }) => action), ["subscribe", "send"]);
+});
+
+test("a channel that is closed to it by then is told, and not entered any more", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket) => socket.push(refused("forbidden"));
+  await pass(1 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [["forbidden"], "open"]);
+  last().drop();
+  await pass(2 * SECOND);
+  assert.deepEqual(last().said, []);
+});
+
+test("a fault of the server's while it comes back is another reason to try again", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket) => socket.push(fault);
+  await pass(1 * SECOND);
+  assert.deepEqual([errors(), client.state.name, last().closedWith], [["gateway"], "waiting", "no code"]);
+  Socket.server = obliging;
+  await pass(2 * SECOND);
+  assert.equal(client.state.name, "open");
+});
+
+// --- being let in ------------------------------------------------------------------------------------
+
+test("who is refused again and again by a server that is there is told so, and tries slowly", async () => {
+  const asked = [];
+  globalThis.fetch = async (url, { mode }) => asked.push([url, mode]);
+  Socket.accepts = false;
+  const client = await connect(`${ADDRESS}?token=bad`);
+  for (let refusal = 1; refusal < 3; refusal++) {
+    last().drop();
+    await pass(1 * SECOND);
+  }
+  assert.equal(client.state.name, "connecting");
+  last().drop();
+  await now();
+  assert.deepEqual(client.state, { name: "refused", retryAt: Date.now() + 30 * SECOND });
+  assert.deepEqual(asked, [["https://example.test/dev", "no-cors"]], "without the token");
+  await pass(30 * SECOND);
+  assert.equal(sockets().length, 4);
+  assert.equal(client.state.name, "refused", "a try changes nothing yet");
+  last().open();
+  await now();
+  assert.equal(client.state.name, "open");
+  last().drop();
+  await pass(30 * SECOND);
+  last().drop();
+  await now();
+  assert.deepEqual([client.state.name, asked.length], ["waiting", 1], "one refusal says nothing");
+});
+
+test("a server that is not there refuses nobody", async () => {
+  globalThis.fetch = async () => Promise.reject(new TypeError("Failed to fetch"));
+  Socket.accepts = false;
+  const client = await connect();
+  for (let attempt = 0; attempt < 5; attempt++) {
+    last().drop();
+    await now();
+    assert.equal(client.state.name, "waiting");
+    await pass(30 * SECOND);
+  }
+});
+
+test("each connection has a fresh token, in the URL or as a sub-protocol", async () => {
+  let token = 0;
+  await connect(async () => `${ADDRESS}?token=${++token}`);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.deepEqual(sockets().map(({ url }) => url), [`${ADDRESS}?token=1`, `${ADDRESS}?token=2`]);
+  await connect(() => ({ url: ADDRESS, protocols: ["bearer", "secret"] }));
+  assert.deepEqual([last().url, last().protocols], [ADDRESS, ["bearer", "secret"]]);
+});
+
+test("a token that cannot be had is told, and asked for again", async () => {
+  let works = false;
+  const client = await connect(async () => works ? ADDRESS : Promise.reject(new Error("The login has expired.")));
+  await now();
+  assert.deepEqual(events.map(([type, error]) => [type, error.code, error.message]), [["error", "url", "Error: The login has expired."]]);
+  assert.equal(client.state.name, "waiting");
+  works = true;
+  await pass(1 * SECOND);
+  assert.equal(client.state.name, "open");
+});
+
+test("a URL that is none is told", async () => {
+  const client = await connect("example.test");
+  assert.deepEqual([errors(), client.state.name], [["url"], "waiting"]);
+});
+
+test("the example in the README does what it says", async () => {
+  const said = [];
+  mock.method(console, "log", (...words) => said.push(words.join(" ")));
+  globalThis.fetch = async (path) => Response.json(path === "/socket" && { url: ADDRESS, token: "fresh" });
+  await import("./example.js");
+  assert.deepEqual(last().protocols, ["bearer", "fresh"]);
+  last().push(message("packed", 1_700_000_000_000, "orders.4711"));
+  last().drop();
+  Socket.server = (socket, { channel }) => socket.push({ type: "subscribed", channel, replayed: 0, complete: false });
+  await pass(1 * SECOND);
+  assert.deepEqual(said.map((line) => line.replace(/ \w+ Nov .*/, "")), [
+    "open",
+    "1 connections have it.",
+    "orders.4711 packed",
+    "waiting",
+    "connecting",
+    "Load orders.4711 anew: something may be missing.",
+    "open",
+  ]);
+});
+
+// --- the end -----------------------------------------------------------------------------------------
+
+test("who closes it stays disconnected, and what waits is told so", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const underWay = client.send("*", 1);
+  const waiting = client.subscribe("lobby");
+  client.close();
+  assert.equal(last().closedWith, 1000);
+  await assert.rejects(underWay, { code: "closed" });
+  await assert.rejects(waiting, { code: "closed" });
+  await assert.rejects(client.send("*", 2), { code: "closed" });
+  client.wake();
+  await pass(150 * MINUTE);
+  assert.equal(sockets().length, 1);
+  assert.deepEqual(states, ["open", "closed"]);
+});
+
+test("it can be closed at any moment of its life", async () => {
+  const moments = {
+    "before it has a URL": async () => clients.push(new WebSocketClient(() => new Promise((resolve) => setTimeout(resolve, SECOND, ADDRESS)))),
+    "before it is open": async () => {
+      Socket.accepts = false;
+      await connect();
+    },
+    "while it waits": async () => {
+      await connect();
+      last().drop();
+    },
+    "while its subscriptions move": async () => {
+      const client = await connect();
+      await client.subscribe("lobby");
+      Socket.server = () => {};
+      await pass(110 * MINUTE + SECOND);
+    },
+    "while the old connection is still there": async () => {
+      await connect();
+      await pass(110 * MINUTE + SECOND);
+    },
+  };
+  for (const [moment, reach] of Object.entries(moments)) {
+    Object.assign(Socket, { all: [], server: obliging, accepts: true });
+    await reach();
+    clients.at(-1).close();
+    await assert.rejects(clients.at(-1).send("*", "too late"), { code: "closed" }, moment);
+    assert.deepEqual(sockets().filter((socket) => socket.isOpen), [], moment);
+    await now();
+    const count = sockets().length;
+    await pass(5 * MINUTE);
+    assert.equal(sockets().length, count, moment);
+    assert.deepEqual(sockets().filter((socket) => socket.isOpen), [], moment);
+    assert.equal(clients.at(-1).state.name, "closed", moment);
+  }
+});

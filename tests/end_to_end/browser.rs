@@ -1,0 +1,472 @@
+//! The web client in examples/chat, in a real browser.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use end_to_end::{Client, harness::trial};
+use fantoccini::{ClientBuilder, Locator, key::Key};
+use hyper_util::client::legacy::connect::HttpConnector;
+use libtest_mimic::Trial;
+use local_cloud::{page, repository};
+use serde_json::{Value, json};
+use testkit::{
+    fixtures::now_millis,
+    tokens::{Signer, jwks},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    sync::OnceCell,
+    time::sleep,
+};
+
+use crate::cloud::Cloud;
+
+type Shared = Arc<OnceCell<Site>>;
+
+/// How long a page may take to show what it must.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let site: Shared = Arc::default();
+    macro_rules! on {
+        ($site:ident, $($test:ident),* $(,)?) => {
+            vec![$({
+                let site = Arc::clone(&$site);
+                trial(concat!("browser::", stringify!($test)), move || async move {
+                    let site = site.get_or_try_init(|| Site::start("terraform")).await?;
+                    Browser::run(async |browser| $test(site, browser).await).await
+                })
+            }),*]
+        };
+    }
+    let mut trials = on!(
+        site,
+        two_pages_chat,
+        a_channel_is_joined_and_left,
+        what_the_server_refuses_is_said_in_its_words,
+        the_server_restarts_and_the_pages_come_back,
+        everything_is_accessible_on_desktop_and_phone_in_light_and_dark,
+    );
+    trials.push(trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so));
+    let is_missing = std::process::Command::new(DRIVER).arg("--version").output().is_err();
+    if is_missing {
+        eprintln!(
+            "SKIPPED: {} tests in a browser, as there is no {DRIVER}. On Debian: apt install chromium chromium-driver",
+            trials.len(),
+        );
+    }
+    trials.into_iter().map(|trial| trial.with_ignored_flag(is_missing)).collect()
+}
+
+// --- what it takes -------------------------------------------------------------------------------------
+
+/// A backend, and the page for it.
+struct Site {
+    cloud: Cloud,
+    /// The page's address.
+    url: String,
+}
+
+impl Site {
+    async fn start(stack: &str) -> Result<Self> {
+        let name = stack.rsplit('/').next().unwrap_or(stack);
+        Self::of(Cloud::start(&format!("browser-{name}"), stack).await?).await
+    }
+
+    async fn of(cloud: Cloud) -> Result<Self> {
+        cloud.stack.apply(|_, _| ()).await?;
+        let port = page::serve(&repository().join("examples/chat"), 0).await?;
+        let url = format!("http://127.0.0.1:{port}/?url={}", cloud.output("websocket_url").await?);
+        Ok(Self { cloud, url })
+    }
+}
+
+const DRIVER: &str = "chromedriver";
+
+/// The driver of browsers. Each page has one of its own, with nothing in its profile.
+struct Browser {
+    url: String,
+    driver: Child,
+}
+
+/// What a browser looks like.
+#[derive(Clone, Copy)]
+struct Look {
+    name: &'static str,
+    is_phone: bool,
+    is_dark: bool,
+}
+
+const DESKTOP: Look = Look { name: "desktop", is_phone: false, is_dark: false };
+
+impl Browser {
+    async fn start() -> Result<Self> {
+        let mut driver = Command::new(DRIVER)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut lines = BufReader::new(driver.stdout.take().context("the driver has no output")?).lines();
+        while let Some(line) = lines.next_line().await? {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return Ok(Self { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), driver });
+            }
+        }
+        bail!("{DRIVER} does not start")
+    }
+
+    /// Gives it to a test, and ends every browser after it, however it went.
+    async fn run(test: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let mut browser = Self::start().await?;
+        let result = test(&browser).await;
+        let address = browser.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(format!("GET /shutdown HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+        browser.driver.wait().await?;
+        result
+    }
+
+    /// A page, in a browser on a desktop.
+    async fn open(&self, url: &str) -> Result<Page> {
+        self.open_with(url, DESKTOP).await
+    }
+
+    async fn open_with(&self, url: &str, look: Look) -> Result<Page> {
+        let mut arguments = vec![
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--window-size=1200,760",
+        ];
+        if look.is_dark {
+            arguments.push("--force-dark-mode"); // prefers-color-scheme is dark then.
+        }
+        let mut options = json!({"args": arguments});
+        if look.is_phone {
+            options["mobileEmulation"] =
+                json!({"deviceMetrics": {"width": 390, "height": 760, "pixelRatio": 2.0}});
+        }
+        let capabilities = json!({"goog:chromeOptions": options});
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.as_object().context("an object")?.clone())
+            .connect(&self.url)
+            .await?;
+        client.goto(url).await?;
+        Ok(Page(client))
+    }
+}
+
+/// A page in a browser of its own, which ends with it.
+struct Page(fantoccini::Client);
+
+impl Page {
+    /// Types, as a person does: Enter is `\n`.
+    async fn types(&self, selector: &str, keys: &str) -> Result<()> {
+        Ok(self.0.find(Locator::Css(selector)).await?.send_keys(keys).await?)
+    }
+
+    async fn clicks(&self, selector: &str) -> Result<()> {
+        Ok(self.0.find(Locator::Css(selector)).await?.click().await?)
+    }
+
+    async fn is_called(&self, name: &str) -> Result<()> {
+        self.run("document.getElementById('name').value = arguments[0]", &[json!(name)]).await?;
+        Ok(())
+    }
+
+    async fn says(&self, text: &str) -> Result<()> {
+        self.types("#text", &format!("{text}\n")).await
+    }
+
+    async fn run(&self, script: &str, arguments: &[Value]) -> Result<Value> {
+        Ok(self.0.execute(script, arguments.to_vec()).await?)
+    }
+
+    /// What is to be seen of all that the selector finds.
+    async fn text(&self, selector: &str) -> Result<String> {
+        let script = "return [...document.querySelectorAll(arguments[0])]
+            .filter((found) => found.checkVisibility()).map((found) => found.innerText).join('\\n')";
+        Ok(self.run(script, &[json!(selector)]).await?.as_str().context("a text")?.to_owned())
+    }
+
+    /// Waits until there is such a text.
+    async fn sees(&self, selector: &str, text: &str) -> Result<()> {
+        let wait = async {
+            while !self.text(selector).await?.contains(text) {
+                sleep(Duration::from_millis(50)).await;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(PATIENCE, wait).await {
+            Ok(result) => result,
+            Err(_) => bail!("{selector} does not show {text:?} but {:?}", self.text(selector).await?),
+        }
+    }
+
+    async fn is_connected(&self) -> Result<()> {
+        self.sees("#state", "Connected").await
+    }
+
+    /// How many lines of the shown channel have this text.
+    async fn lines_with(&self, text: &str) -> Result<usize> {
+        Ok(self.text(LOG).await?.lines().filter(|line| *line == text).count())
+    }
+
+    async fn closes(self) -> Result<()> {
+        Ok(self.0.close().await?)
+    }
+}
+
+/// The messages of the channel that is shown.
+const LOG: &str = ".log:not([hidden])";
+
+// --- tests ---------------------------------------------------------------------------------------------
+
+/// Two pages, of Ada and of Bob, that are connected.
+async fn ada_and_bob(site: &Site, browser: &Browser) -> Result<[Page; 2]> {
+    let pages = [browser.open(&site.url).await?, browser.open(&site.url).await?];
+    for (page, name) in pages.iter().zip(["Ada", "Bob"]) {
+        page.is_connected().await?;
+        page.is_called(name).await?;
+    }
+    Ok(pages)
+}
+
+async fn two_pages_chat(site: &Site, browser: &Browser) -> Result<()> {
+    let [ada, bob] = ada_and_bob(site, browser).await?;
+    ada.says("Hello <b>Bob</b>").await?;
+    for page in [&ada, &bob] {
+        page.sees(LOG, "Ada\nHello <b>Bob</b>").await?;
+    }
+    let times = bob
+        .run("return [...document.querySelectorAll('.log time')].map((time) => time.dateTime)", &[])
+        .await?;
+    ensure!(times[0].as_str().is_some_and(|time| time.starts_with("20")), "{times}");
+    bob.says("Hello Ada").await?;
+    ada.sees(LOG, "Bob\nHello Ada").await?;
+    ada.sees("#people", "Ada (you)").await?;
+    ada.sees("#people", "Bob").await?;
+    ensure!(ada.text(".pending").await?.is_empty() && ada.lines_with("Hello <b>Bob</b>").await? == 1);
+
+    // Who writes several lines is named once, and a line may have several.
+    ada.types("#text", "one").await?;
+    ada.types("#text", &(Key::Shift + "\u{e007}\u{e000}two")).await?;
+    ada.types("#text", "\n").await?;
+    bob.sees(LOG, "one\ntwo").await?;
+    Ok(())
+}
+
+async fn a_channel_is_joined_and_left(site: &Site, browser: &Browser) -> Result<()> {
+    let [ada, bob] = ada_and_bob(site, browser).await?;
+    ada.types("#channel", "lobby\n").await?;
+    ada.sees("#channels [aria-current]", "lobby").await?;
+    ada.says("Is anybody here?").await?;
+    ada.sees(LOG, "Is anybody here?").await?;
+
+    bob.types("#channel", "lobby\n").await?;
+    bob.sees("#channels [aria-current]", "lobby").await?;
+    bob.says("I am").await?;
+    ada.sees(LOG, "Bob\nI am").await?;
+    ada.sees("#people-title", "Who is in lobby").await?;
+    ada.sees("#people", "Bob").await?;
+    ensure!(bob.lines_with("Is anybody here?").await? == 0, "it was said before he came");
+
+    // Who looks at another channel sees that something was said, and gets there by keyboard.
+    ada.types("#text", &(Key::Alt + &Key::Up.to_string())).await?;
+    ada.sees("#channels [aria-current]", "Everyone").await?;
+    ensure!(!ada.text(LOG).await?.contains("I am"), "it was said in the lobby");
+    bob.says("Where are you?").await?;
+    ada.sees("#channels .unread", "1").await?;
+    ada.types("#text", &(Key::Alt + &Key::Down.to_string())).await?;
+    ada.sees(LOG, "Where are you?").await?;
+    ensure!(ada.text("#channels .unread:not([hidden])").await?.is_empty());
+
+    ada.clicks("[aria-label='Leave lobby']").await?;
+    ada.sees("#channels", "Everyone").await?;
+    bob.says("Gone?").await?;
+    bob.sees(LOG, "Gone?").await?;
+    ada.says("I left").await?;
+    ada.sees(LOG, "I left").await?;
+    ensure!(!ada.text("body").await?.contains("lobby"), "she left");
+    Ok(())
+}
+
+async fn what_the_server_refuses_is_said_in_its_words(site: &Site, browser: &Browser) -> Result<()> {
+    let page = browser.open(&site.url).await?;
+    page.types("#channel", "no blanks, please\n").await?;
+    page.sees("#join-error", "channel").await?;
+    page.run("document.getElementById('text').value = 'x'.repeat(131000)", &[]).await?;
+    page.types("#text", "\n").await?;
+    page.sees(".failed .status", "at most").await?;
+    page.is_good(DESKTOP, "-failed").await?;
+    page.is_connected().await?;
+    Ok(())
+}
+
+async fn the_server_restarts_and_the_pages_come_back(site: &Site, browser: &Browser) -> Result<()> {
+    let [ada, bob] = ada_and_bob(site, browser).await?;
+    for page in [&ada, &bob] {
+        page.types("#channel", "harbour\n").await?;
+        page.sees("#channels [aria-current]", "harbour").await?;
+    }
+    ada.says("Before").await?;
+    bob.sees(LOG, "Before").await?;
+
+    site.cloud.go_down().await;
+    for page in [&ada, &bob] {
+        page.sees("#connection", "next try in").await?;
+    }
+    ada.says("While it was down").await?;
+
+    ada.sees(".pending", "Will be sent once there is a connection.").await?;
+    ada.is_good(DESKTOP, "-waiting").await?;
+    site.cloud.come_up().await?;
+
+    for page in [&ada, &bob] {
+        page.is_connected().await?;
+    }
+    ada.sees(".own:not(.pending)", "While it was down").await?;
+    bob.says("After").await?;
+    for page in [&ada, &bob] {
+        page.sees(LOG, "After").await?;
+    }
+    let all = if HISTORY { &["Before", "While it was down", "After"][..] } else { &["Before", "After"] };
+    for text in all {
+        bob.sees(LOG, text).await?;
+        for page in [&ada, &bob] {
+            ensure!(page.lines_with(text).await? == 1, "{text:?}, once: {}", page.text(LOG).await?);
+        }
+    }
+    ensure!(ada.lines_with("While it was down").await? == 1);
+    Ok(())
+}
+
+async fn a_bad_token_is_refused_and_said_so() -> Result<()> {
+    let signer = Signer::eddsa("1");
+    let token = |expires_in: i64| {
+        let expires = i64::try_from(now_millis() / 1_000).unwrap_or_default() + expires_in;
+        signer.token(&json!({"sub": "ada", "iss": "login.example.com", "aud": "chat", "exp": expires}))
+    };
+    let cloud = Cloud::start("browser-tokens", "tests/stacks/tokens").await?;
+    let site = Site::of(cloud.with("jwks", &jwks([&signer]).to_string())).await?;
+    Browser::run(async |browser| {
+        let page = browser.open(&format!("{}#token={}", site.url, token(-600))).await?;
+        page.sees("#state", "Refused").await?;
+        page.sees("#door", "The server refused the connection").await?;
+        page.is_good(DESKTOP, "-refused").await?;
+        ensure!(page.0.current_url().await?.fragment().is_none(), "the address does not give the token away");
+        page.run("document.getElementById('token').value = ''", &[]).await?;
+        page.types("#token", &format!("{}\n", token(600))).await?;
+        page.is_connected().await?;
+        ensure!(page.text("#door").await?.is_empty(), "the door is shut");
+        page.says("It is me").await?;
+        page.sees(LOG, "ada\nIt is me").await.context("the token's name counts")?;
+        page.sees("#people", "ada (you)").await?;
+
+        site.cloud.go_down().await;
+        page.sees("#state", "Not connected").await?;
+        // A server that is not there refuses nobody, however often it is asked: it is by now, as it waits for so long.
+        page.sees("#next-try", "next try in 4 s").await?;
+        ensure!(page.text("#door").await?.is_empty(), "{}", page.text("#door").await?);
+        Ok(())
+    })
+    .await
+}
+
+async fn everything_is_accessible_on_desktop_and_phone_in_light_and_dark(
+    site: &Site,
+    browser: &Browser,
+) -> Result<()> {
+    let url = site.cloud.output("websocket_url").await?;
+    for look in [
+        DESKTOP,
+        Look { name: "desktop-dark", is_dark: true, ..DESKTOP },
+        Look { name: "phone", is_phone: true, ..DESKTOP },
+        Look { name: "phone-dark", is_phone: true, is_dark: true },
+    ] {
+        let page = browser.open_with(&site.url, look).await?;
+        page.is_connected().await?;
+        page.is_called("Ada").await?;
+        if look.is_phone {
+            page.clicks("#show-join").await?;
+        }
+        page.types("#channel", "release\n").await?;
+        page.sees("#channels [aria-current]", "release").await?;
+        page.clicks("#channels button").await?;
+        let mut bob = Client::connect(&url).await?;
+        let mut chloe = Client::connect(&url).await?;
+        say(&mut bob, "*", "Bob", "Morning! The new dashboard is live.").await?;
+        say(&mut bob, "*", "Bob", "Every tile updates by itself now, without a reload.").await?;
+        page.sees(LOG, "without a reload").await?;
+        page.says("Just opened it on the train: it lost the network in the tunnel, and was back by itself.")
+            .await?;
+        say(&mut chloe, "*", "Chloé", "Same here. What does it cost us?").await?;
+        page.sees(LOG, "What does it cost us?").await?;
+        page.says("Four dollars a month, for all of us.").await?;
+        say(&mut chloe, "release", "Chloé", "1.4 is tagged").await?;
+        page.sees(".own:not(.pending)", "Four dollars").await?;
+        page.sees("#channels .unread", "1").await?;
+        page.sees("#show-people, #people", if look.is_phone { "People (" } else { "Chloé" }).await?;
+        page.is_good(look, "").await?;
+
+        if look.is_phone {
+            page.clicks("#show-people").await?;
+            page.sees("#people", "Chloé").await?;
+            page.is_good(look, "-people").await?;
+            page.types("#name", &Key::Escape.to_string()).await?;
+            page.clicks("#show-join").await?;
+        }
+        page.types("#channel", "not a channel\n").await?;
+        page.sees("#join-error", "channel").await?;
+        page.is_good(look, "-error").await?;
+        page.0.goto(site.url.split('?').next().context("an address")?).await?;
+        page.sees("#door", "To which server?").await?;
+        page.is_good(look, "-door").await?;
+        page.closes().await?;
+        bob.close().await?;
+        chloe.close().await?;
+    }
+    Ok(())
+}
+
+/// Says something as the page does.
+async fn say(client: &mut Client, channel: &str, name: &str, text: &str) -> Result<()> {
+    let message = json!({"name": name, "text": text});
+    client.say(json!({"action": "send", "channel": channel, "message": message}).to_string()).await?;
+    client.hear("ack").await?;
+    Ok(())
+}
+
+impl Page {
+    /// Makes sure that axe finds nothing, and that nothing is wider than the screen. With UPDATE_SCREENSHOTS=1, the
+    /// READMEs' pictures are taken anew: a page's, in no special state.
+    async fn is_good(&self, look: Look, state: &str) -> Result<()> {
+        let name = format!("{}{state}", look.name);
+        let width = self.run("return [document.documentElement.scrollWidth, innerWidth]", &[]).await?;
+        ensure!(width[0].as_u64() <= width[1].as_u64(), "{name}: wider than the screen: {width}");
+        let axe = repository().join("examples/chat/node_modules/axe-core/axe.min.js");
+        let axe =
+            std::fs::read_to_string(&axe).context("axe-core is not installed: run `make client-tools`")?;
+        self.run(&axe, &[]).await?;
+        let look_for = "axe.run().then(({ violations }) => arguments[0](violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html + ' ' + node.failureSummary)])))";
+        let violations = self.0.execute_async(look_for, Vec::new()).await?;
+        ensure!(violations == json!([]), "{name}: {violations:#}");
+        if state.is_empty() && std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
+            let picture = repository().join(format!("docs/images/chat-{name}.png"));
+            std::fs::write(picture, self.0.screenshot().await?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the chat backend keeps a history.
+const HISTORY: bool = false;
