@@ -1,11 +1,10 @@
 //! The function behind a queue: passes what backends publish on to channels, users and connections.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use lambda_websocket::{
     broadcast::{Broadcast, Broadcaster},
     error::Error,
     runtime::Record,
+    time::unix_millis,
 };
 
 /// How many recipients one invocation posts to.
@@ -14,16 +13,10 @@ pub const HAND_OVER_AFTER: usize = 10_000;
 /// Passes a publication on, or what an earlier invocation left of one.
 ///
 /// # Errors
-/// When it cannot be read, nobody could be reached, or what is left not be handed over: the queue brings it again, and
+/// When it cannot be read, the history did not take it, nobody could be reached, or what is left not be handed over: the queue brings it again, and
 /// puts it aside after some times. Some recipients may have the message by then.
 pub async fn publish(broadcaster: &Broadcaster, record: Record) -> Result<(), Error> {
-    let broadcast = Broadcast::parse(&record.body, &record.id, now())?;
+    let broadcast = Broadcast::parse(&record.body, &record.id, unix_millis())?;
     broadcaster.send(&broadcast, record.deadline).await?;
     Ok(())
-}
-
-/// In milliseconds since the Unix epoch.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

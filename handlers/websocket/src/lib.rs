@@ -14,6 +14,7 @@
 //! | [`registry`] | the DynamoDB table of channels and their connections |
 //! | [`presence`] | a member of a channel, as others see it |
 //! | [`cursor`] | a place in the list of a channel's members |
+//! | [`history`] | the DynamoDB table of what was said, for clients that were away |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`broadcast`] | one message to a channel, in as many invocations as it takes |
@@ -24,6 +25,7 @@
 //! | [`reply`] | what the handler answers to API Gateway |
 //! | [`config`] | the environment variables, read once at start |
 //! | [`aws`] | the SDK clients, built once at start |
+//! | [`time`] | what time it is |
 //! | [`error`] | what went wrong on our side |
 //!
 //! A client's fault is a [`refusal::Refusal`], answered with an error frame, and its connection stays open; a fault
@@ -52,6 +54,7 @@ pub mod error;
 pub mod event;
 pub mod fanout;
 pub mod frame;
+pub mod history;
 mod pace;
 pub mod patterns;
 pub mod presence;
@@ -64,3 +67,4 @@ pub mod reply;
 pub mod runtime;
 pub mod shards;
 pub mod telemetry;
+pub mod time;

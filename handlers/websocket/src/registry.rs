@@ -19,7 +19,6 @@
 use std::{
     collections::{HashMap, HashSet},
     error::Error as StdError,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_dynamodb::{
@@ -41,6 +40,7 @@ use crate::{
     presence::Presence,
     principal::Principal,
     shards::Shards,
+    time::unix_seconds,
 };
 
 /// The index that finds all rows of a connection.
@@ -111,6 +111,9 @@ impl Registry {
 
     /// Puts a connection into a channel, unless it subscribed to as many others as it may. To do it again changes nothing.
     ///
+    /// The channels that `$connect` decides about do not count, and are written again: a message that was sent while the
+    /// client connected found nobody there, and took it out.
+    ///
     /// The bound is soft: subscriptions that are made at the same time do not count each other, and the index that
     /// they are counted by lags a moment behind.
     ///
@@ -128,7 +131,7 @@ impl Registry {
             .filter_map(|partition| Channel::of_partition(partition))
             .filter(|channel| !channel.is_reserved())
             .collect();
-        if subscribed.len() >= most && !subscribed.contains(channel) {
+        if !channel.is_reserved() && subscribed.len() >= most && !subscribed.contains(channel) {
             return Ok(Subscription::TooMany);
         }
         // Written even where the index has it: it may still show a row that was deleted just now.
@@ -388,8 +391,4 @@ fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
         connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,
         shard,
     })
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -30,6 +30,7 @@ async fn poll(table: &ConnectionTable, connections: &Connections) -> Poll {
             registry: table.registry(),
             fanout: Fanout::new(connections.client(), Policy::default()),
             handover: None,
+            history: None,
         },
     }
 }
