@@ -1,6 +1,6 @@
 # The chat's functions with all that a backend in production is given: logs, alarms, a dashboard, a key of its own,
-# channels spread over partitions, messages kept for who is away, and checked before they cost anything. The authorizer and the domain have
-# examples of their own, ../authorized and ../custom-domain.
+# channels spread over partitions, messages kept for who is away, and checked before they cost anything. The authorizer
+# and the domain have examples of their own, ../authorized and ../custom-domain.
 
 terraform {
   required_version = ">= 1.9"

@@ -15,11 +15,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = config::required(config::CONNECTION_TABLE)?;
     let shards = config::parsed(config::CONNECTION_SHARDS)?;
     let sdk = aws::sdk_config().await;
-    let dynamodb = aws::dynamodb(&sdk);
     let subscriptions = Subscriptions {
         max: config::parsed(MAX_SUBSCRIPTIONS)?,
-        registry: Registry::new(dynamodb.clone(), table, shards),
-        replayer: History::from_env(dynamodb)?.map(|history| Replayer {
+        registry: Registry::new(aws::dynamodb(&sdk), table, shards),
+        replayer: History::from_env(&sdk)?.map(|history| Replayer {
             history,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
         }),

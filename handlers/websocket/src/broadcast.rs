@@ -174,10 +174,9 @@ impl Broadcaster {
         let shards = config::parsed(config::CONNECTION_SHARDS)?;
         let queue = config::optional(config::PUBLISH_QUEUE_URL);
         let sdk = aws::sdk_config().await;
-        let dynamodb = aws::dynamodb(&sdk);
         Ok(Self {
-            registry: Registry::new(dynamodb.clone(), table, shards),
-            history: History::from_env(dynamodb)?,
+            registry: Registry::new(aws::dynamodb(&sdk), table, shards),
+            history: History::from_env(&sdk)?,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
             handover: queue
                 .map(|url| Handover { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),

@@ -17,11 +17,14 @@
 
 use std::{error::Error as StdError, str::FromStr, time::Duration};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
 
 use crate::{
+    aws,
     channel::Channel,
     config::{self, InvalidVariable},
+    registry::{number, text},
     time::unix_millis,
 };
 
@@ -87,10 +90,11 @@ impl History {
     ///
     /// # Errors
     /// When a bound cannot be.
-    pub fn from_env(client: Client) -> Result<Option<Self>, InvalidVariable> {
+    pub fn from_env(sdk: &SdkConfig) -> Result<Option<Self>, InvalidVariable> {
         let Some(table) = config::optional(config::HISTORY_TABLE) else { return Ok(None) };
         let max_age = config::parsed(config::HISTORY_SECONDS)?;
-        Ok(Some(Self::new(client, table, max_age, config::parsed(config::HISTORY_MESSAGES)?)))
+        let max_messages = config::parsed(config::HISTORY_MESSAGES)?;
+        Ok(Some(Self::new(aws::dynamodb(sdk), table, max_age, max_messages)))
     }
 
     /// Writes a message down, as sent at this time in milliseconds since the Unix epoch. To do it again changes nothing.
@@ -113,7 +117,7 @@ impl History {
             .item("channel", text(channel.as_str()))
             .item("at", text(format!("{}#{id}", digits(sent_at))))
             .item("frame", text(frame))
-            .item("expiresAt", AttributeValue::N(expires_at.to_string()));
+            .item("expiresAt", number(expires_at));
         put.send().await.map_err(|error| self.failed("PutItem", error))?;
         Ok(())
     }
@@ -164,10 +168,6 @@ fn digits(millis: u64) -> String {
 
 fn before(millis: u64, duration: Duration) -> u64 {
     millis.saturating_sub(duration.as_secs() * 1_000)
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
 }
 
 impl MaxAge {
