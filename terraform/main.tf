@@ -9,6 +9,7 @@ module "websocket" {
   logging    = { retention_days = var.log_retention_days }
   alarms     = var.alarms
   dashboard  = var.dashboard
+  history    = var.history
   tags       = var.tags
 
   functions = {
@@ -28,13 +29,17 @@ module "websocket" {
     send = {
       package            = "${var.packages}/send/bootstrap.zip"
       connections        = ["read", "delete"]
+      history            = local.writes
       manage_connections = ["POST"]
       memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
       timeout            = 29
     }
     subscribe = {
-      package     = "${var.packages}/subscribe/bootstrap.zip"
-      connections = ["read", "write", "delete"]
+      package            = "${var.packages}/subscribe/bootstrap.zip"
+      connections        = ["read", "write", "delete"]
+      history            = local.reads
+      manage_connections = local.replays
+      timeout            = 29 # Who missed much hears it message by message.
     }
   }
 
@@ -54,4 +59,9 @@ locals {
     ping = { mock = jsonencode({ type = "pong" }) }
   }
   actions = [for key in keys(local.routes) : key if !startswith(key, "$")]
+
+  # Where there is a history.
+  writes  = var.history == null ? [] : ["write"]
+  reads   = var.history == null ? [] : ["read"]
+  replays = var.history == null ? [] : ["POST"]
 }

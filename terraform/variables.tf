@@ -28,6 +28,15 @@ variable "subprotocols" {
   default     = []
 }
 
+variable "history" {
+  description = "The last messages of each channel, for clients that were away: for how many `seconds` they are kept, and how many `messages` a client that comes back gets at most; null keeps none."
+  type = object({
+    seconds  = optional(number, 86400)
+    messages = optional(number, 500)
+  })
+  default = {}
+}
+
 variable "throttling" {
   description = "The limits for messages: `rate_limit` requests a second, and `burst_limit` requests at once."
   type = object({

@@ -1,6 +1,6 @@
 # The chat's functions with all that a backend in production is given: logs, alarms, a dashboard, a key of its own,
-# channels spread over partitions, messages checked before they cost anything. The authorizer and the domain have
-# examples of their own, ../authorized and ../custom-domain.
+# channels spread over partitions, messages kept for who is away, and checked before they cost anything. The authorizer
+# and the domain have examples of their own, ../authorized and ../custom-domain.
 
 terraform {
   required_version = ">= 1.9"
@@ -45,11 +45,19 @@ module "websocket" {
     send = {
       package             = "${local.packages}/send/bootstrap.zip"
       connections         = ["read", "delete"]
+      history             = ["write"]
       manage_connections  = ["POST"]
       memory_size         = 512
       timeout             = 29
       failure_destination = aws_sqs_queue.failed
       log_retention_days  = 90
+    }
+    subscribe = {
+      package            = "${local.packages}/subscribe/bootstrap.zip"
+      connections        = ["read", "write", "delete"]
+      history            = ["read"]
+      manage_connections = ["POST"]
+      timeout            = 29 # A client that missed much hears it message by message.
     }
   }
 
@@ -64,8 +72,11 @@ module "websocket" {
       throttling_burst_limit = 50
       request_model          = jsonencode({ type = "object", required = ["message"] })
     }
-    ping  = { mock = jsonencode({ type = "pong" }) }
-    track = { queue = { arn = aws_sqs_queue.tracked.arn, reply = jsonencode({ type = "queued" }) } }
+    subscribe   = { function = "subscribe", two_way = true }
+    unsubscribe = { function = "subscribe", two_way = true }
+    list        = { function = "subscribe", two_way = true }
+    ping        = { mock = jsonencode({ type = "pong" }) }
+    track       = { queue = { arn = aws_sqs_queue.tracked.arn, reply = jsonencode({ type = "queued" }) } }
   }
 
   throttling = { rate_limit = 2000, burst_limit = 1000 }
@@ -75,6 +86,15 @@ module "websocket" {
     point_in_time_recovery = true
     deletion_protection    = false # true, where it must not be lost
     shards                 = 4
+  }
+
+  # What a client misses while it reconnects, or for a week, it hears when it is back.
+  history = {
+    seconds                = 7 * 24 * 60 * 60
+    messages               = 200
+    kms_key                = aws_kms_key.this
+    point_in_time_recovery = true
+    deletion_protection    = false # true, where it must not be lost
   }
 
   logging = {
@@ -111,7 +131,7 @@ resource "aws_sqs_queue" "failed" {
   sqs_managed_sse_enabled = true
 }
 
-# One key for the table and the logs, with what CloudWatch Logs needs to use it.
+# One key for the tables and the logs, with what CloudWatch Logs needs to use it.
 resource "aws_kms_key" "this" {
   description         = "complete"
   enable_key_rotation = true

@@ -50,6 +50,18 @@ locals {
         about     = "The connection table's index refuses writes, and with it the table."
       }
     },
+    merge([for table in aws_dynamodb_table.history : {
+      history-reads = {
+        metric    = ["AWS/DynamoDB", "ReadThrottleEvents", { TableName = table.name }]
+        threshold = thresholds.table_throttles
+        about     = "The history refuses reads: clients that come back do not hear what they missed."
+      }
+      history-writes = {
+        metric    = ["AWS/DynamoDB", "WriteThrottleEvents", { TableName = table.name }]
+        threshold = thresholds.table_throttles
+        about     = "The history refuses writes, and with it messages."
+      }
+    }]...),
     { for key, name in local.lambda_names : "function-${key}-errors" => {
       metric    = ["AWS/Lambda", "Errors", { FunctionName = name }]
       threshold = thresholds.function_errors

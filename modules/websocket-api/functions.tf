@@ -34,6 +34,7 @@ locals {
 locals {
   environments = { for key, f in local.made_functions : key => merge(
     length(f.connections) > 0 ? { CONNECTION_TABLE = local.table.name, CONNECTION_SHARDS = tostring(var.connection_table.shards) } : {},
+    length(f.history) > 0 ? local.history_variables : {},
     # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
     length(f.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
     var.metrics ? { METRICS_NAMESPACE = local.metrics_namespace } : {},

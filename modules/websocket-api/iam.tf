@@ -42,7 +42,12 @@ locals {
     for key, f in local.made_functions : key => concat(
       [{ Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.function[key].arn}:*"] }],
       flatten([for intent in concat(sort(f.connections), sort(f.manage_connections)) : local.grants[intent]]),
-      [for grant in local.table_key_grants : grant if length(f.connections) > 0],
+      flatten([for intent in sort(f.history) : local.history_grants[intent]]),
+      # It may be the same key.
+      distinct(concat(
+        [for grant in local.table_key_grants : grant if length(f.connections) > 0],
+        [for grant in local.history_key_grants : grant if length(f.history) > 0],
+      )),
       [for destination in f.failure_destination[*] : {
         Effect   = "Allow"
         Action   = [local.failure_actions[split(":", destination.arn)[2]]]

@@ -62,6 +62,19 @@ output "shards" {
   value       = var.connection_table.shards
 }
 
+output "history" {
+  description = "The history, for functions outside of the module: its `table_name`, and its bounds `seconds` and `messages`, as `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES`; `policies`, IAM policy documents to `read` and to `write` it. Null where there is none."
+  value = one([for table in aws_dynamodb_table.history : {
+    table_name = table.name
+    seconds    = var.history.seconds
+    messages   = var.history.messages
+    policies = { for intent, grants in local.history_grants : intent => jsonencode({
+      Version   = "2012-10-17"
+      Statement = concat(grants, local.history_key_grants)
+    }) }
+  }])
+}
+
 output "functions" {
   description = "By name in `functions`: the `arn` to invoke (an alias's where one is kept warm), and for those made here its `name`, `role_name`, `role_arn` and `log_group`."
   value = { for key, arn in local.function_arns : key => {

@@ -85,6 +85,7 @@ variable "functions" {
     - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` where the bucket has versions. Another key or version is what is deployed anew; another content under the same key is not seen.
     - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
     - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
+    - `history`: what it does with the `history` of channels: `read` what was sent, `write` what is sent.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
     - `policy_statements`: what else it may do: `actions` on `resources`.
     - `architecture`: `arm64` or `x86_64`.
@@ -92,7 +93,7 @@ variable "functions" {
     - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
-    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
+    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES` where `history` does, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
     - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
@@ -107,6 +108,7 @@ variable "functions" {
     s3                      = optional(object({ bucket = string, key = string, version = optional(string) }))
     arn                     = optional(string)
     connections             = optional(set(string), [])
+    history                 = optional(set(string), [])
     manage_connections      = optional(set(string), [])
     policy_statements       = optional(list(object({ actions = list(string), resources = list(string) })), [])
     architecture            = optional(string, "arm64")
@@ -144,7 +146,7 @@ variable "functions" {
 
   validation {
     condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.s3 != null || alltrue([
-      length(f.connections) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
+      length(f.connections) + length(f.history) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
       f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
     ])])
@@ -154,6 +156,11 @@ variable "functions" {
   validation {
     condition     = alltrue([for f in values(var.functions) : length(setsubtract(f.connections, ["read", "write", "delete"])) == 0])
     error_message = "A function's connections takes \"read\", \"write\" and \"delete\"."
+  }
+
+  validation {
+    condition     = alltrue([for f in values(var.functions) : length(setsubtract(f.history, ["read", "write"])) == 0])
+    error_message = "A function's history takes \"read\" and \"write\"."
   }
 
   validation {
@@ -168,8 +175,8 @@ variable "functions" {
 
   validation {
     condition = alltrue([for f in values(var.functions) : length(setintersection(keys(f.environment), [
-    "CONNECTION_TABLE", "CONNECTION_SHARDS", "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", "METRICS_NAMESPACE"])) == 0])
-    error_message = "A function's environment leaves CONNECTION_TABLE, CONNECTION_SHARDS, AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and METRICS_NAMESPACE to the module: say in connections, manage_connections and metrics what is needed."
+    "CONNECTION_TABLE", "CONNECTION_SHARDS", "HISTORY_TABLE", "HISTORY_SECONDS", "HISTORY_MESSAGES", "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", "METRICS_NAMESPACE"])) == 0])
+    error_message = "A function's environment leaves CONNECTION_TABLE, CONNECTION_SHARDS, HISTORY_TABLE, HISTORY_SECONDS, HISTORY_MESSAGES, AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and METRICS_NAMESPACE to the module: say in connections, history, manage_connections and metrics what is needed."
   }
 
   validation {
@@ -482,6 +489,42 @@ variable "connection_table" {
   }
 }
 
+variable "history" {
+  description = <<-EOT
+    The last messages of each channel, for clients that were away, in a DynamoDB table; null keeps none, `{}` a day of them. See
+    History.
+
+    - `seconds`: how long a message is kept, 300 (5 minutes) to 2592000 (30 days).
+    - `messages`: how many a client gets at most that comes back, 1 to 1000: the newest.
+    - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
+    - `point_in_time_recovery`: whether it can be restored.
+    - `deletion_protection`: whether it refuses to be destroyed.
+  EOT
+  type = object({
+    seconds                = optional(number, 86400)
+    messages               = optional(number, 500)
+    kms_key                = optional(object({ arn = string }))
+    point_in_time_recovery = optional(bool, false)
+    deletion_protection    = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.history == null ? true : var.history.seconds >= 300 && var.history.seconds <= 2592000 && floor(var.history.seconds) == var.history.seconds
+    error_message = "history.seconds is a whole number from 300 (5 minutes) to 2592000 (30 days)."
+  }
+
+  validation {
+    condition     = var.history == null ? true : var.history.messages >= 1 && var.history.messages <= 1000 && floor(var.history.messages) == var.history.messages
+    error_message = "history.messages is a whole number from 1 to 1000."
+  }
+
+  validation {
+    condition     = var.history != null || alltrue([for f in values(var.functions) : length(f.history) == 0])
+    error_message = "Without a history no function can read or write it: set history = {}, or leave history out of the functions."
+  }
+}
+
 variable "domain" {
   description = <<-EOT
     A domain name of your own for the API; null leaves it at the one that AWS gives.
@@ -593,7 +636,7 @@ variable "alarms" {
     - `integration_latency_ms`: the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
     - `function_errors`: failures of any one function that is made here.
     - `function_throttles`: refusals of any one function that is made here, for want of concurrency.
-    - `table_throttles`: reads or writes that the connection table, or its index, refused.
+    - `table_throttles`: reads or writes that the connection table, its index or the history refused.
   EOT
   type = object({
     actions                = optional(list(string), [])

@@ -38,6 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast,
         a_channel_hears_what_is_sent_to_it_and_nobody_else,
         a_subscription_ends_with_its_connection,
+        who_comes_back_loses_nothing,
         who_is_there_is_listed_page_by_page,
         what_a_channel_does_not_allow_is_answered,
         two_hundred_clients_get_twenty_broadcasts_each_once,
@@ -247,6 +248,56 @@ async fn a_subscription_ends_with_its_connection(cloud: &Cloud) -> Result<()> {
     cloud.rows_become(0).await
 }
 
+/// Subscribes, and hears what was sent since then: the messages, and whether they are all.
+async fn catch_up(client: &mut Client, channel: &str, since: u64) -> Result<(Vec<Value>, bool)> {
+    client.say(json!({"action": "subscribe", "channel": channel, "since": since}).to_string()).await?;
+    let answer = client.hear("subscribed").await?;
+    let replayed = answer["replayed"].as_u64().context("a number")?;
+    let messages = (0..replayed).map(|_| client.heard("message")).collect::<Result<_>>()?;
+    Ok((messages, answer["complete"].as_bool().context("a boolean")?))
+}
+
+/// As at the end of every connection, two hours after it began: what others say before the client is back, it hears then.
+async fn who_comes_back_loses_nothing(cloud: &Cloud) -> Result<()> {
+    let [mut ada, mut bob] = pair(cloud).await?;
+    for channel in ["reconnect", "*"] {
+        ask(&mut bob, "subscribe", channel, "subscribed").await?;
+        let (mut seen, complete) = catch_up(&mut ada, channel, 0).await?;
+        ensure!(!complete, "nobody knows what was said before it is kept");
+        for number in 0..3 {
+            say_in(&mut bob, channel, number).await?;
+            seen.push(ada.hear("message").await?);
+        }
+        let last = seen[seen.len() - 1]["sentAt"].as_u64().context("a time")?;
+        ada.close().await?;
+        cloud.rows_become(2).await?;
+        for number in 3..23 {
+            say_in(&mut bob, channel, number).await?;
+        }
+
+        ada = cloud.clients(1).await?.pop().context("one")?;
+        let (replayed, complete) = catch_up(&mut ada, channel, last).await?;
+        ensure!(complete && replayed.iter().all(|message| message["channel"] == channel), "{replayed:?}");
+        let ids: HashSet<_> = seen.iter().map(|message| message["id"].to_string()).collect();
+        let missed = replayed.iter().filter(|message| !ids.contains(&message["id"].to_string()));
+        let missed: Vec<_> = missed.map(|message| message["message"].as_u64()).collect();
+        ensure!(missed == (3..23).map(Some).collect::<Vec<_>>(), "each once and in order: {missed:?}");
+        let place = |message: &Value| (message["sentAt"].as_u64(), message["id"].as_str().map(str::to_owned));
+        ensure!(replayed.is_sorted_by_key(place), "by time and id: {replayed:?}");
+
+        say_in(&mut bob, channel, 23).await?;
+        ensure!(ada.hear("message").await?["message"] == 23, "and then it hears the others as before");
+    }
+    part(cloud, [ada, bob]).await
+}
+
+/// Sends a number to a channel, and waits until it is there.
+async fn say_in(client: &mut Client, channel: &str, number: u64) -> Result<()> {
+    client.say(json!({"action": "send", "channel": channel, "message": number}).to_string()).await?;
+    client.hear("ack").await?;
+    Ok(())
+}
+
 async fn who_is_there_is_listed_page_by_page(cloud: &Cloud) -> Result<()> {
     let mut clients = cloud.clients(5).await?;
     for client in &mut clients[..4] {
@@ -275,7 +326,6 @@ async fn who_is_there_is_listed_page_by_page(cloud: &Cloud) -> Result<()> {
 async fn what_a_channel_does_not_allow_is_answered(cloud: &Cloud) -> Result<()> {
     let mut clients = cloud.clients(1).await?;
     for (action, channel, code) in [
-        ("subscribe", "*", "forbidden"),
         ("unsubscribe", "*", "forbidden"),
         ("subscribe", "user:ada", "forbidden"),
         ("subscribe", "lobby#0", "invalid_request"),

@@ -211,6 +211,11 @@ async fn complete() -> Result<()> {
         let shards: HashSet<_> = rows.iter().filter_map(|row| row["channel"].as_s().ok()).collect();
         ensure!(rows.len() == 5 && shards.iter().all(|shard| shard.starts_with("*#")), "{rows:?}");
 
+        let mut late = cloud.clients(1).await?.pop().context("one")?;
+        late.say(r#"{"action":"subscribe","channel":"*","since":0}"#).await?;
+        ensure!(late.hear("message").await?["message"] == "hello", "it is told what was said before");
+        ensure!(late.hear("subscribed").await?["replayed"] == 1);
+
         let client = &mut clients[0];
         client.say(r#"{"action":"send"}"#).await?;
         client.hear_with("message", "Bad request body").await?;

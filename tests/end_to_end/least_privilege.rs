@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 const SEND: &str = r#"{"action":"send","message":1}"#;
+const CATCH_UP: &str = r#"{"action":"subscribe","channel":"*","since":0}"#;
 
 async fn each_grant_is_needed() -> Result<()> {
     let cloud = Cloud::start("least-privilege", "tests/stacks/least-privilege").await?;
@@ -27,6 +28,8 @@ async fn each_grant_is_needed() -> Result<()> {
         client.say(about_the_lobby(action)).await?;
         client.hear(answer).await?;
     }
+    client.say(CATCH_UP).await?;
+    ensure!(client.hear("subscribed").await?["replayed"] == 1, "what it sent itself");
 
     for (grants, action, denied) in [
         (r#"["write", "delete"]"#, "list", "Query on the table"),
@@ -37,6 +40,24 @@ async fn each_grant_is_needed() -> Result<()> {
         client.say(about_the_lobby(action)).await?;
         cloud.logs(&["least-privilege-subscribe: ", denied, "AccessDenied"]).await?;
     }
+
+    with(&cloud, "send_history", r#"["read"]"#).await?;
+    client.say(SEND).await?;
+    cloud
+        .logs(&["least-privilege-send: ", "PutItem on the table least-privilege-history", "AccessDenied"])
+        .await?;
+
+    with(&cloud, "subscribe_history", r#"["write"]"#).await?;
+    client.say(CATCH_UP).await?;
+    cloud
+        .logs(&["least-privilege-subscribe: ", "Query on the table least-privilege-history", "AccessDenied"])
+        .await?;
+
+    with(&cloud, "subscribe_manages", r#"["GET"]"#).await?;
+    client.say(CATCH_UP).await?;
+    let subscribed = client.hear("subscribed").await?;
+    ensure!(subscribed["replayed"] == 0 && subscribed["complete"] == false, "without POST: {subscribed}");
+    cloud.logs(&["least-privilege-subscribe: ", "a post failed", "not authorized"]).await?;
 
     with(&cloud, "send_manages", r#"["GET"]"#).await?;
     let ack = send(&mut client).await?;

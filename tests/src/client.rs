@@ -92,6 +92,16 @@ impl Client {
         }
     }
 
+    /// A frame of this type that came while something else was waited for.
+    ///
+    /// # Errors
+    /// When none did.
+    pub fn heard(&mut self, kind: &str) -> Result<Value> {
+        let at = self.heard.iter().position(|frame| frame["type"] == kind);
+        at.and_then(|at| self.heard.remove(at))
+            .with_context(|| format!("no {kind} came, but {:?}", self.heard))
+    }
+
     /// Makes sure that no frame of this type is there, and none comes for a while.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ const WEBSOCKET_API: Module = Module {
         ("functions = { f = { @ARN, environment = { A = \"b\" } } }", "A function given by arn keeps"),
         ("functions = { f = { @ARN, tracing = true } }", "A function given by arn keeps"),
         ("functions = { f = { @ARN, provisioned_concurrency = 1 } }", "A function given by arn keeps"),
+        ("history = {}\nfunctions = { f = { @ARN, history = [\"read\"] } }", "A function given by arn keeps"),
         (
             r#"functions = { f = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:f:$LATEST" } }"#,
             "A function's arn has the form",
@@ -72,6 +73,10 @@ const WEBSOCKET_API: Module = Module {
             "Each of a function's policy_statements has at least one",
         ),
         ("functions = { f = { @ZIP, connections = [\"scan\"] } }", "A function's connections takes"),
+        (
+            "history = {}\nfunctions = { f = { @ZIP, history = [\"delete\"] } }",
+            "A function's history takes \"read\" and \"write\"",
+        ),
         (
             "functions = { f = { @ZIP, manage_connections = [\"PUT\"] } }",
             "A function's manage_connections takes",
@@ -120,6 +125,10 @@ const WEBSOCKET_API: Module = Module {
         ),
         (
             "functions = { f = { @ZIP, environment = { CONNECTION_TABLE = \"mine\" } } }",
+            "A function's environment leaves CONNECTION_TABLE",
+        ),
+        (
+            "functions = { f = { @ZIP, environment = { HISTORY_TABLE = \"mine\" } } }",
             "A function's environment leaves CONNECTION_TABLE",
         ),
         // Routes
@@ -217,6 +226,17 @@ const WEBSOCKET_API: Module = Module {
         (
             r#"connection_table = { existing = { name = "t", arn = "a" }, point_in_time_recovery = true }"#,
             "An existing connection_table keeps its own configuration",
+        ),
+        // The history
+        ("history = { seconds = 299 }", "history.seconds is a whole number from 300"),
+        ("history = { seconds = 2592001 }", "history.seconds is a whole number from 300"),
+        ("history = { seconds = 300.5 }", "history.seconds is a whole number from 300"),
+        ("history = { messages = 0 }", "history.messages is a whole number from 1 to 1000"),
+        ("history = { messages = 1001 }", "history.messages is a whole number from 1 to 1000"),
+        ("history = { messages = 1.5 }", "history.messages is a whole number from 1 to 1000"),
+        (
+            r#"functions = { f = { @ZIP, history = ["write"] } }"#,
+            "Without a history no function can read or write it",
         ),
         // The domain
         (

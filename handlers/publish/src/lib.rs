@@ -13,7 +13,7 @@ pub const HAND_OVER_AFTER: usize = 10_000;
 /// Passes a publication on, or what an earlier invocation left of one.
 ///
 /// # Errors
-/// When it cannot be read, nobody could be reached, or what is left not be handed over: the queue brings it again, and
+/// When it cannot be read, the history did not take it, nobody could be reached, or what is left not be handed over: the queue brings it again, and
 /// puts it aside after some times. Some recipients may have the message by then.
 pub async fn publish(broadcaster: &Broadcaster, record: Record) -> Result<(), Error> {
     let broadcast = Broadcast::parse(&record.body, &record.id, unix_millis())?;

@@ -18,6 +18,7 @@ use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, que
 use tokio::time::Instant;
 
 struct World {
+    table: ConnectionTable,
     connections: Connections,
     queue: FakeQueue,
     broadcaster: Broadcaster,
@@ -33,6 +34,7 @@ impl World {
             fanout: Fanout::new(connections.client(), Policy::default()),
             handover: Some(Handover { queue: queue.queue(), after: 2 }),
             announcer: None,
+            history: None,
         };
         for (id, channels) in members {
             let connection = fixtures::connect(id).connection;
@@ -40,7 +42,7 @@ impl World {
                 broadcaster.registry.add(&Channel::parse(*channel).unwrap(), &connection).await.unwrap();
             }
         }
-        Self { connections, queue, broadcaster }
+        Self { table, connections, queue, broadcaster }
     }
 
     async fn publish(&self, body: &str) -> Result<(), Error> {
@@ -115,6 +117,34 @@ async fn what_is_left_over_is_read_and_goes_on_under_the_same_id() {
         let heard = world.heard_by(id);
         assert_eq!((heard.len(), &heard[0]["id"]), (1, &json!("own")));
     }
+}
+
+#[tokio::test]
+async fn what_is_published_to_a_channel_or_a_user_is_kept() {
+    let mut world = World::with(&[("a=", &["*", "orders"]), ("b=", &["*"]), ("c=", &["*"])]).await;
+    world.broadcaster.history = Some(world.table.history(10).await);
+    for body in [
+        r#"{"channel": "*", "message": 1, "id": "1"}"#,
+        r#"{"channel": "orders", "message": 2, "id": "2", "exclude": ["a="]}"#,
+        r#"{"user": "ada", "message": 3, "id": "3"}"#,
+        r#"{"connection": "a=", "message": 4, "id": "4"}"#,
+    ] {
+        world.publish(body).await.unwrap();
+    }
+    for sent in world.queue.take() {
+        world.publish(&sent.body).await.unwrap();
+    }
+    let mut kept = Vec::new();
+    for row in world.table.history_rows().await {
+        let text = |name: &str| row[name].as_s().unwrap().clone();
+        let frame: Value = serde_json::from_str(&text("frame")).unwrap();
+        assert_eq!(text("at"), format!("{}#{}", frame["sentAt"], frame["id"].as_str().unwrap()));
+        assert_eq!(text("channel"), frame["channel"]);
+        kept.push((text("channel"), frame["message"].clone()));
+    }
+    kept.sort_by_key(|(channel, _)| channel.clone());
+    let expected = [("*", 1), ("orders", 2), ("user:ada", 3)];
+    assert_eq!(kept, expected.map(|(channel, message)| (channel.to_owned(), json!(message))));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 ///
 /// # Errors
 /// When the connections could not be read to the end, or the rest of them not be handed over. Some recipients may have
-/// the message by then.
+/// the message by then. When the history did not take it; then nobody has it.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
     let sender = &event.connection;
     let Request { channel, message, echo, .. } = match Request::parse(&event) {
@@ -41,7 +41,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
     }
     .to_json();
     let broadcast = match Broadcast::new(&event.message_id, channel, frame) {
-        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())),
+        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())).kept(event.received_at),
         Err(too_large) => {
             return Ok(Refusal::new(ErrorCode::MessageTooLarge, too_large.to_string()).reply(&event));
         }

@@ -32,7 +32,13 @@ impl Chat {
         let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
         let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
         let fanout = Fanout::new(connections.client(), policy);
-        let broadcaster = Broadcaster { registry: table.registry(), fanout, handover: None, announcer: None };
+        let broadcaster = Broadcaster {
+            registry: table.registry(),
+            fanout,
+            handover: None,
+            announcer: None,
+            history: None,
+        };
         for id in ids {
             broadcaster.registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
         }
@@ -242,6 +248,29 @@ async fn where_there_is_a_queue_the_rest_goes_into_it_and_the_sender_hears_so() 
     let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
     assert_eq!((&ack["delivered"], &ack["queued"]), (&json!(3), &json!(true)), "{ack}");
     assert_eq!(queue.take().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_is_kept_as_it_is_heard_whoever_hears_it() {
+    let mut chat = Chat::with(&["a="]).await;
+    let history = chat.table.history(10).await;
+    chat.broadcaster.history = Some(history.clone());
+    for channel in ["*", "lobby", "user:ada"] {
+        let body = json!({"action": "send", "channel": channel, "message": 1, "echo": false});
+        assert_eq!(chat.say("a=", &body.to_string()).await["delivered"], 0);
+    }
+    chat.say("a=", r#"{"action":"send","message":1}"#).await;
+    chat.say("a=", r#"{"action":"send"}"#).await;
+    let rows = chat.table.history_rows().await;
+    let mut kept: Vec<_> = rows.iter().map(|row| row["channel"].as_s().unwrap().as_str()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["*", "lobby", "user:ada"], "each message once, and no other");
+    for row in &rows {
+        assert_eq!(row["at"].as_s().unwrap(), "1732293408520#BkQ5ad_qFiACIhw=");
+        if row["channel"].as_s().unwrap() == "*" {
+            assert_eq!(row["frame"].as_s().unwrap(), &chat.connections.delivered_to("a=")[0]);
+        }
+    }
 }
 
 #[tokio::test]

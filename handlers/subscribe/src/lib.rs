@@ -1,6 +1,7 @@
 //! The function of the actions `subscribe`, `unsubscribe` and `list`: who is in a channel.
 
 mod max;
+mod replay;
 mod request;
 
 use std::pin::pin;
@@ -12,7 +13,7 @@ use lambda_websocket::{
     cursor::Cursor,
     error::Error,
     event::Message,
-    frame::{ErrorCode, Frame, MAX_BYTES},
+    frame::{ErrorCode, Frame, MAX_BYTES, Replay},
     presence::Presence,
     refusal::Refusal,
     registry::{Registry, Subscription},
@@ -21,6 +22,7 @@ use lambda_websocket::{
 use request::{Limit, Request};
 
 pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
+pub use replay::Replayer;
 
 /// The most that a frame of members needs beside them, in bytes: above all the channel, and a cursor.
 const ENVELOPE: usize = 1024;
@@ -34,17 +36,20 @@ pub struct Subscriptions {
     pub max: MaxSubscriptions,
     /// Tells channels who joins and leaves, where they are to be told.
     pub announcer: Option<Announcer>,
+    /// Tells clients what they missed; none where that is not kept.
+    pub replayer: Option<Replayer>,
 }
 
-/// Puts the client's connection into a channel, takes it out, or tells who is in it.
+/// Puts the client's connection into a channel, takes it out, or tells who is in it. Before a subscription is confirmed, the
+/// client hears what it missed, if it asked for that.
 ///
 /// A request that is wrong, or about a channel that the client may not use, is answered with an error frame.
 ///
 /// # Errors
-/// When the table could not be read or written.
+/// When the table, or the history, could not be read or written.
 pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<Reply, Error> {
     match Request::parse(&event) {
-        Ok(Request::Subscribe { channel }) => subscriptions.add(&channel, &event).await,
+        Ok(Request::Subscribe { channel, since }) => subscriptions.add(&channel, since, &event).await,
         Ok(Request::Unsubscribe { channel }) => subscriptions.remove(&channel, &event).await,
         Ok(Request::List { channel, limit, after }) => {
             subscriptions.list(&channel, limit, after.as_ref(), &event).await
@@ -54,7 +59,7 @@ pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<
 }
 
 impl Subscriptions {
-    async fn add(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
+    async fn add(&self, channel: &Channel, since: Option<u64>, event: &Message) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
         let MaxSubscriptions(max) = self.max;
         let subscription = match &self.announcer {
@@ -63,8 +68,15 @@ impl Subscriptions {
         };
         match subscription {
             Subscription::Made | Subscription::Kept => {
-                tracing::info!(connection_id = %connection.id, request_id, "subscribed");
-                Ok(Reply::frame(&Frame::Subscribed { channel, request_id }))
+                let replay = match (since, &self.replayer) {
+                    (None, _) => None,
+                    (Some(_), None) => Some(Replay { replayed: 0, complete: false }),
+                    // Behind the subscription: what is sent from now on reaches the client by itself.
+                    (Some(since), Some(replayer)) => Some(replayer.replay(channel, since, event).await?),
+                };
+                let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
+                tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
+                Ok(Reply::frame(&Frame::Subscribed { channel, request_id, replay }))
             }
             Subscription::TooMany => {
                 let sentence =

@@ -1,15 +1,28 @@
 //! The program of the actions `subscribe`, `unsubscribe` and `list`.
 
-use lambda_websocket::{announcement::Announcer, aws, config, registry::Registry, runtime};
-use subscribe::{MAX_SUBSCRIPTIONS, Subscriptions, subscribe};
+use lambda_websocket::{
+    announcement::Announcer,
+    aws, config,
+    fanout::{Fanout, Policy},
+    history::History,
+    registry::Registry,
+    runtime,
+};
+use subscribe::{MAX_SUBSCRIPTIONS, Replayer, Subscriptions, subscribe};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
-    let max = config::parsed(MAX_SUBSCRIPTIONS)?;
     let sdk = aws::sdk_config().await;
     let registry = Registry::from_env(&sdk)?;
-    let announcer = Announcer::from_env(&sdk, &registry)?;
-    let subscriptions = Subscriptions { registry, max, announcer };
+    let subscriptions = Subscriptions {
+        max: config::parsed(MAX_SUBSCRIPTIONS)?,
+        announcer: Announcer::from_env(&sdk, &registry)?,
+        replayer: History::from_env(&sdk)?.map(|history| Replayer {
+            history,
+            fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+        }),
+        registry,
+    };
     runtime::run(async |event| subscribe(&subscriptions, event).await).await
 }

@@ -1,4 +1,4 @@
-//! What a client sends: `{"action": "subscribe", "channel": "lobby"}`, or another of the three actions.
+//! What a client sends: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or another of the three actions.
 
 use lambda_websocket::{
     channel::Channel, cursor::Cursor, event::Message, frame::ErrorCode, refusal::Refusal,
@@ -6,7 +6,7 @@ use lambda_websocket::{
 use serde::Deserialize;
 
 /// What to send, for who sent something else.
-const USAGE: &str = r#"{"action": "subscribe" or "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
+const USAGE: &str = r#"{"action": "subscribe", "channel": name, "since": the sentAt of the last message seen}, {"action": "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
 
 /// A request about who is in a channel. A field that is not known is refused.
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,8 @@ pub(crate) enum Request {
     Subscribe {
         /// The channel.
         channel: Channel,
+        /// To be told what was sent to it since then, too, in milliseconds since the Unix epoch.
+        since: Option<u64>,
     },
     /// To be taken out of it.
     Unsubscribe {
@@ -72,12 +74,16 @@ impl Request {
     pub(crate) fn parse(event: &Message) -> Result<Self, Refusal> {
         let request =
             serde_json::from_str(&event.body).map_err(|error| Refusal::unreadable(&error, USAGE))?;
-        let (Self::Subscribe { channel } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
+        let (Self::Subscribe { channel, .. } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
             &request;
+        let mut own = Channel::of_connect(event.connection.principal.as_ref());
+        if matches!(request, Self::Subscribe { .. }) && own.any(|own| own == *channel) {
+            return Ok(request); // Whatever the patterns say: what is sent to it, the client hears.
+        }
         event.channels.check(channel)?;
         if channel.is_reserved() && !matches!(request, Self::List { .. }) {
             let sentence = format!(
-                "You can neither subscribe to the channel {:?} nor unsubscribe from it: who is in it is settled when you connect.",
+                "Who is in the channel {:?} is settled when you connect: you can neither enter nor leave it.",
                 channel.as_str()
             );
             return Err(Refusal::new(ErrorCode::Forbidden, sentence));

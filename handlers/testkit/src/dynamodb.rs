@@ -1,17 +1,24 @@
-//! The connection table, in a DynamoDB engine in memory.
+//! The connection table and the history, in a DynamoDB engine in memory.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
+    operation::create_table::builders::CreateTableFluentBuilder,
     types::{
         AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
         Projection, ProjectionType, ScalarAttributeType,
     },
 };
 use dynoxide::Database;
-use lambda_websocket::registry::{CONNECTION_INDEX, Registry};
+use lambda_websocket::{
+    history::{History, MaxAge},
+    registry::{CONNECTION_INDEX, Registry},
+};
 use tokio::net::TcpListener;
+
+/// The name of the history's table.
+const HISTORY: &str = "history";
 
 /// A row of the table.
 pub type Row = HashMap<String, AttributeValue>;
@@ -35,7 +42,14 @@ impl ConnectionTable {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().expect("a database in memory")));
         let client = lambda_websocket::aws::dynamodb(&crate::sdk_config(&endpoint));
-        create(&client).await;
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(CONNECTION_INDEX)
+            .key_schema(key("connectionId", KeyType::Hash))
+            .key_schema(key("channel", KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        let table = new_table(&client, Self::NAME, "connectionId");
+        let table = table.global_secondary_indexes(index.build().expect("complete"));
+        table.send().await.expect("a table");
         Self { endpoint, client }
     }
 
@@ -48,6 +62,23 @@ impl ConnectionTable {
     pub fn sharded_registry(&self, shards: u8) -> Registry {
         let shards = shards.to_string().parse().expect("a number of shards");
         Registry::new(self.client.clone(), Self::NAME, shards)
+    }
+
+    /// An empty history beside it, which replays so many messages at most.
+    pub async fn history(&self, most: u16) -> History {
+        new_table(&self.client, HISTORY, "at").send().await.expect("a table");
+        history(self.client.clone(), most)
+    }
+
+    /// Every row of the history.
+    pub async fn history_rows(&self) -> Vec<Row> {
+        let items = self.client.scan().table_name(HISTORY).into_paginator().items();
+        items.send().try_collect().await.expect("a scan")
+    }
+
+    /// Takes the history away: every later call about it fails.
+    pub async fn drop_history(&self) {
+        self.client.delete_table().table_name(HISTORY).send().await.expect("a deletion");
     }
 
     /// Every row.
@@ -79,30 +110,29 @@ impl ConnectionTable {
     }
 }
 
-async fn create(client: &Client) {
+/// The history beside the connection table, by way of this client.
+pub fn history(client: Client, most: u16) -> History {
+    let most = most.to_string().parse().expect("a number of messages");
+    History::new(client, HISTORY, MaxAge::default(), most)
+}
+
+/// A table keyed by channel, and by this within it.
+fn new_table(client: &Client, name: &str, range: &str) -> CreateTableFluentBuilder {
     let attribute = |name: &str| {
         let attribute =
             AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
         attribute.build().expect("complete")
     };
-    let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
-    };
-    let index = GlobalSecondaryIndex::builder()
-        .index_name(CONNECTION_INDEX)
-        .key_schema(key("connectionId", KeyType::Hash))
-        .key_schema(key("channel", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
     client
         .create_table()
-        .table_name(ConnectionTable::NAME)
+        .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .attribute_definitions(attribute("channel"))
-        .attribute_definitions(attribute("connectionId"))
+        .attribute_definitions(attribute(range))
         .key_schema(key("channel", KeyType::Hash))
-        .key_schema(key("connectionId", KeyType::Range))
-        .global_secondary_indexes(index.build().expect("complete"))
-        .send()
-        .await
-        .expect("a table");
+        .key_schema(key(range, KeyType::Range))
+}
+
+fn key(name: &str, kind: KeyType) -> KeySchemaElement {
+    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
 }

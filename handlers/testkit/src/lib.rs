@@ -1,7 +1,7 @@
 //! What the handlers are tested against, all of it in the test's own process.
 //!
 //! - [`fixtures`]: events as API Gateway sends them.
-//! - [`dynamodb`]: the connection table, in a DynamoDB engine in memory.
+//! - [`dynamodb`]: the connection table and the history, in a DynamoDB engine in memory.
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
 //! - [`queue`]: a queue of SQS.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.

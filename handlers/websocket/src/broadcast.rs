@@ -31,6 +31,7 @@ use crate::{
     error::{Error, chain},
     fanout::{Fanout, Outcome, Policy},
     frame::MAX_BYTES,
+    history::History,
     queue::Queue,
     registry::{Member, Place, Registry, RegistryError},
     telemetry,
@@ -58,6 +59,9 @@ pub struct Broadcast {
     frame: Box<RawValue>,
     exclude: Vec<ConnectionId>,
     to: Recipients,
+    /// When it was sent, where the history is yet to keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_at: Option<u64>,
 }
 
 /// Who of the channel is yet to be reached.
@@ -112,6 +116,8 @@ pub struct Broadcaster {
     pub handover: Option<Handover>,
     /// Tells channels whom a message found gone, where they are to be told.
     pub announcer: Option<Announcer>,
+    /// What keeps messages for who is away; without it, they miss them.
+    pub history: Option<History>,
 }
 
 /// When and where the rest of a message's way is handed over.
@@ -137,7 +143,8 @@ impl Broadcast {
         if bytes > MAX_BYTES {
             return Err(TooLarge { bytes });
         }
-        Ok(Self { message_id: message_id.into(), channel, frame, exclude: vec![], to: Recipients::Everyone })
+        let to = Recipients::Everyone;
+        Ok(Self { message_id: message_id.into(), channel, frame, exclude: vec![], to, sent_at: None })
     }
 
     /// The same, but not to these.
@@ -150,23 +157,30 @@ impl Broadcast {
         Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
     }
 
+    /// The same, and kept in the channel's history, where there is one, as sent at this time in milliseconds since the
+    /// Unix epoch. Who is left out may find it there.
+    pub fn kept(self, sent_at: u64) -> Self {
+        Self { sent_at: Some(sent_at), ..self }
+    }
+
     fn to(&self, to: Recipients) -> Self {
-        Self { to, ..self.clone() }
+        Self { to, sent_at: None, ..self.clone() }
     }
 }
 
 impl Broadcaster {
-    /// What the environment says: the table, its shards, `@connections`, and the queue for the rest after so many
-    /// recipients, where there is one.
+    /// What the environment says: the table, its shards, `@connections`, and the history and the queue for the rest after
+    /// so many recipients, where there are such.
     ///
     /// # Errors
-    /// When the table's name is missing, or the number of shards cannot be.
+    /// When the table's name is missing, or the number of shards or a bound of the history cannot be.
     pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
         let queue = config::optional(config::PUBLISH_QUEUE_URL);
         let sdk = aws::sdk_config().await;
         let registry = Registry::from_env(&sdk)?;
         Ok(Self {
             announcer: Announcer::from_env(&sdk, &registry)?,
+            history: History::from_env(&sdk)?,
             registry,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
             handover: queue
@@ -174,14 +188,18 @@ impl Broadcaster {
         })
     }
 
-    /// Posts a message to whom it has yet to reach, forgets who is gone, and hands over what is left near the end of
+    /// Keeps a message in the history, posts it to whom it has yet to reach, forgets who is gone, and hands over what is left near the end of
     /// the invocation.
     ///
     /// # Errors
     /// When nobody's row could be read, some of them not and nothing can be handed over, or that failed. Where these
     /// very connections were to be reached and some could not, for a reason that may pass: it is for the queue to
-    /// bring them again. Some recipients may have the message by then.
+    /// bring them again. Some recipients may have the message by then. Where the history did not take it, nobody has.
     pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, Error> {
+        if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
+            // Before anybody's row is read: who is not found finds the message.
+            history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
+        }
         let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
         let (gone, to_forget) = mpsc::unbounded();
         let post = async {

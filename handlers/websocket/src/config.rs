@@ -19,6 +19,15 @@ pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 ///   or else expire 2 h 10 min after they were written.
 pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
 
+/// The name of the DynamoDB table of what was said; unset: it is not kept.
+pub const HISTORY_TABLE: &str = "HISTORY_TABLE";
+
+/// For how many seconds a message is kept ([`MaxAge`](crate::history::MaxAge)); unset: a day.
+pub const HISTORY_SECONDS: &str = "HISTORY_SECONDS";
+
+/// How many messages are replayed at most ([`MaxMessages`](crate::history::MaxMessages)); unset: 500.
+pub const HISTORY_MESSAGES: &str = "HISTORY_MESSAGES";
+
 /// The URL of the queue of the function `publish`.
 pub const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
 

@@ -4,7 +4,10 @@ use std::error::Error as StdError;
 
 use lambda_runtime::Diagnostic;
 
-use crate::{event::EventError, publication::InvalidPublication, queue::QueueError, registry::RegistryError};
+use crate::{
+    event::EventError, history::HistoryError, publication::InvalidPublication, queue::QueueError,
+    registry::RegistryError,
+};
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,9 @@ pub enum Error {
     /// The table could not be read or written.
     #[error("the connection registry failed")]
     Registry(#[from] RegistryError),
+    /// The history could not be read or written.
+    #[error("the history failed")]
+    History(#[from] HistoryError),
     /// The queue did not take what was left to do.
     #[error("the rest could not be handed over")]
     Queue(#[from] QueueError),
@@ -46,6 +52,7 @@ impl Error {
         match self {
             Self::Event(_) => "WebSocket.Event",
             Self::Registry(_) => "WebSocket.Registry",
+            Self::History(_) => "WebSocket.History",
             Self::Queue(_) => "WebSocket.Queue",
             Self::Publication(_) => "WebSocket.Publication",
             Self::Undelivered { .. } => "WebSocket.Undelivered",

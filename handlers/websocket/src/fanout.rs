@@ -84,14 +84,18 @@ impl Fanout {
         deadline: Instant,
     ) -> impl Stream<Item = (R, Outcome)> {
         let posts = recipients.map(move |recipient| async move {
-            let post = self.post_to(recipient.as_ref(), message, deadline);
-            let outcome = timeout_at(deadline, post).await.unwrap_or(Outcome::Failed);
+            let outcome = self.post_to(recipient.as_ref(), message, deadline).await;
             (recipient, outcome)
         });
         posts.buffer_unordered(self.policy.concurrency)
     }
 
-    async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
+    /// Posts a message to one connection, and tells what became of it; at the deadline, it has failed.
+    pub async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
+        timeout_at(deadline, self.try_to(id, message, deadline)).await.unwrap_or(Outcome::Failed)
+    }
+
+    async fn try_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
             return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
         }

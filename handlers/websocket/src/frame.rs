@@ -58,6 +58,9 @@ pub enum Frame<'a> {
         channel: &'a Channel,
         /// API Gateway's id of the request.
         request_id: &'a str,
+        /// What came before this answer, where the client asked for what it missed.
+        #[serde(flatten)]
+        replay: Option<Replay>,
     },
     /// The answer to the end of a subscription.
     Unsubscribed {
@@ -113,6 +116,15 @@ pub enum Frame<'a> {
         /// API Gateway's id of the request.
         request_id: &'a str,
     },
+}
+
+/// What a client was told of what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// How many messages were posted.
+    pub replayed: usize,
+    /// Whether they are all that was sent.
+    pub complete: bool,
 }
 
 /// What was wrong with a client's message.
@@ -206,8 +218,10 @@ mod tests {
     #[test]
     fn a_subscription_is_confirmed() {
         let channel = &Channel::parse("lobby").unwrap();
-        let frame = Frame::Subscribed { channel, request_id: "r" };
-        assert_snapshot!(frame.to_json(), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
+        let subscribed = |replay| Frame::Subscribed { channel, request_id: "r", replay }.to_json();
+        assert_snapshot!(subscribed(None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
+        let replay = Replay { replayed: 3, complete: true };
+        assert_snapshot!(subscribed(Some(replay)), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","replayed":3,"complete":true}"#);
         let frame = Frame::Unsubscribed { channel, request_id: "r" };
         assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
     }

@@ -15,6 +15,7 @@
 //! | [`presence`] | a member of a channel, as others see it |
 //! | [`cursor`] | a place in the list of a channel's members |
 //! | [`announcement`] | who joins a channel and who leaves it, told to the channel |
+//! | [`history`] | the DynamoDB table of what was said, for clients that were away |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`broadcast`] | one message to a channel, in as many invocations as it takes |
@@ -55,6 +56,7 @@ pub mod error;
 pub mod event;
 pub mod fanout;
 pub mod frame;
+pub mod history;
 mod pace;
 pub mod patterns;
 pub mod presence;

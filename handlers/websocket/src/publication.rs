@@ -104,7 +104,7 @@ impl Publication {
         let broadcast = Broadcast::new(id, channel.unwrap_or_else(Channel::everyone), frame)?;
         Ok(match connection {
             Some(connection) => broadcast.only([connection].into_iter().filter(|id| !exclude.contains(id))),
-            None => broadcast.except(exclude),
+            None => broadcast.except(exclude).kept(sent_at),
         })
     }
 }

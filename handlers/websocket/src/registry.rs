@@ -132,6 +132,9 @@ impl Registry {
 
     /// Puts a connection into a channel, unless it subscribed to as many others as it may. To do it again changes nothing.
     ///
+    /// The channels that `$connect` decides about do not count, and are written again: a message that was sent while the
+    /// client connected found nobody there, and took it out.
+    ///
     /// The bound is soft: subscriptions that are made at the same time do not count each other, and the index that
     /// they are counted by lags a moment behind.
     ///
@@ -149,7 +152,7 @@ impl Registry {
             .filter_map(|partition| Channel::of_partition(partition))
             .filter(|channel| !channel.is_reserved())
             .collect();
-        if subscribed.len() >= most && !subscribed.contains(channel) {
+        if !channel.is_reserved() && subscribed.len() >= most && !subscribed.contains(channel) {
             return Ok(Subscription::TooMany);
         }
         // Written even where the index has it: it may still show a row that was deleted just now.
@@ -411,11 +414,11 @@ impl AsRef<ConnectionId> for Member {
 
 type Row = HashMap<String, AttributeValue>;
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn number(value: u64) -> AttributeValue {
+pub(crate) fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

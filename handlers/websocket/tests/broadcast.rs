@@ -38,6 +38,7 @@ impl World {
             fanout: Fanout::new(connections.client(), policy),
             handover: Some(Handover { queue: queue.queue(), after }),
             announcer: None,
+            history: None,
         };
         for id in ids(count) {
             broadcaster.registry.add(&lobby(), &fixtures::connect(&id).connection).await.unwrap();
@@ -203,6 +204,36 @@ async fn a_connection_is_reached_alone_wherever_it_is_and_forgotten_when_it_is_g
     world.connections.set("c0001=", Answer::Refuse(410));
     assert_eq!(world.send(&hello().only([id("c0001=")])).await.unwrap().gone, 1);
     assert_eq!(world.table.connection_ids().await, ["c0000=", "c0002="]);
+}
+
+#[tokio::test]
+async fn what_is_to_be_kept_is_kept_once_in_whatever_steps_it_is_sent() {
+    let mut world = World::with(20, 2, 8).await;
+    world.broadcaster.history = Some(world.table.history(10).await);
+    for (broadcast, kept) in [(hello().kept(1_700_000_000_123), 1), (hello(), 1)] {
+        let mut to_do = vec![broadcast];
+        while let Some(broadcast) = to_do.pop() {
+            world.send(&broadcast).await.unwrap();
+            to_do.extend(world.handed_over());
+        }
+        assert_eq!(world.table.history_rows().await.len(), kept);
+    }
+    let row = world.table.history_rows().await.remove(0);
+    let text = |name: &str| row[name].as_s().unwrap().as_str();
+    assert_eq!((text("channel"), text("at")), ("lobby", "1700000000123#m"));
+    assert_eq!(text("frame"), r#"{"say":"hello"}"#);
+    assert_eq!(world.reached(20), [2; 20]);
+}
+
+#[tokio::test]
+async fn what_the_history_does_not_take_goes_to_nobody() {
+    let mut world = World::with(3, 1, 8).await;
+    world.broadcaster.history = Some(world.table.history(10).await);
+    world.table.drop_history().await;
+    let error = world.send(&hello().kept(0)).await.unwrap_err();
+    assert_eq!(error.error_type(), "WebSocket.History");
+    assert_eq!(world.reached(3), [0; 3]);
+    assert!(world.queue.take().is_empty());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ variables {
   logging          = { access_logs = true, execution_level = "INFO" }
   alarms           = {}
   dashboard        = true
+  history          = {}
   connection_table = { existing = { name = "mine", arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/mine" }, kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } }
 }
 
@@ -26,7 +27,8 @@ run "nothing_is_created" {
       length(aws_apigatewayv2_integration_response.reply), length(aws_apigatewayv2_model.request), length(aws_apigatewayv2_route.this),
       length(aws_apigatewayv2_route_response.this), length(aws_apigatewayv2_stage.this), length(aws_cloudwatch_dashboard.this),
       length(aws_cloudwatch_log_group.access), length(aws_cloudwatch_log_group.execution), length(aws_cloudwatch_log_group.function),
-      length(aws_cloudwatch_metric_alarm.this), length(aws_dynamodb_table.connections), length(aws_iam_role.function),
+      length(aws_cloudwatch_metric_alarm.this), length(aws_dynamodb_table.connections), length(aws_dynamodb_table.history),
+      length(aws_iam_role.function),
       length(aws_iam_role.route), length(aws_iam_role_policy.function), length(aws_iam_role_policy.route), length(aws_lambda_alias.warm),
       length(aws_lambda_function.this), length(aws_lambda_function_event_invoke_config.this), length(aws_lambda_permission.authorizer),
       length(aws_lambda_permission.route), length(aws_lambda_provisioned_concurrency_config.warm), length(aws_route53_record.alias),
@@ -36,7 +38,7 @@ run "nothing_is_created" {
   }
 
   assert {
-    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && length(output.functions) == 0 && output.policies["POST"] == null && output.deployment_hash == null
+    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && output.history == null && length(output.functions) == 0 && output.policies["POST"] == null && output.deployment_hash == null
     error_message = "an output names what is not there"
   }
 }

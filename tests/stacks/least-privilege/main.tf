@@ -24,21 +24,37 @@ variable "send_manages" {
   default = ["POST"]
 }
 
+variable "send_history" {
+  type    = set(string)
+  default = ["write"]
+}
+
 variable "subscribe" {
   type    = set(string)
   default = ["read", "write", "delete"]
 }
 
+variable "subscribe_history" {
+  type    = set(string)
+  default = ["read"]
+}
+
+variable "subscribe_manages" {
+  type    = set(string)
+  default = ["POST"]
+}
+
 module "websocket" {
   source = "../../../modules/websocket-api"
 
-  name = "least-privilege"
+  name    = "least-privilege"
+  history = {}
 
   functions = {
     connect    = { package = "../../../target/lambda/connect/bootstrap.zip", connections = var.connect }
     disconnect = { package = "../../../target/lambda/disconnect/bootstrap.zip", connections = var.disconnect }
-    send       = { package = "../../../target/lambda/send/bootstrap.zip", connections = var.send, manage_connections = var.send_manages, timeout = 29 }
-    subscribe  = { package = "../../../target/lambda/subscribe/bootstrap.zip", connections = var.subscribe }
+    send       = { package = "../../../target/lambda/send/bootstrap.zip", connections = var.send, history = var.send_history, manage_connections = var.send_manages, timeout = 29 }
+    subscribe  = { package = "../../../target/lambda/subscribe/bootstrap.zip", connections = var.subscribe, history = var.subscribe_history, manage_connections = var.subscribe_manages, timeout = 29 }
   }
 
   routes = {

@@ -31,6 +31,7 @@ async fn poll(table: &ConnectionTable, connections: &Connections) -> Poll {
             fanout: Fanout::new(connections.client(), Policy::default()),
             handover: None,
             announcer: None,
+            history: None,
         },
     }
 }

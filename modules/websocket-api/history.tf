@@ -1,0 +1,56 @@
+# The last messages of each channel, for clients that were away: only where it is asked for.
+resource "aws_dynamodb_table" "history" {
+  count = var.create && var.history != null ? 1 : 0
+
+  name                        = "${var.name}-history"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "channel"
+  range_key                   = "at"
+  deletion_protection_enabled = var.history.deletion_protection
+  tags                        = var.tags
+
+  attribute {
+    name = "channel"
+    type = "S"
+  }
+
+  attribute {
+    name = "at"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.history.point_in_time_recovery
+  }
+
+  # Always said: left out, a key that was there would stay, and the functions may no longer use it.
+  server_side_encryption {
+    enabled     = var.history.kms_key != null
+    kms_key_arn = one(var.history.kms_key[*].arn)
+  }
+}
+
+locals {
+  # What an intent means, as for the connection table.
+  history_grants = merge([for table in aws_dynamodb_table.history : {
+    read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [table.arn] }]
+    write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [table.arn] }]
+  }]...)
+  history_key_grants = [for key in flatten([for history in var.history[*] : history.kms_key[*]]) : {
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt"]
+    Resource  = [key.arn]
+    Condition = { StringLike = { "kms:ViaService" = "dynamodb.*" } }
+  }]
+
+  history_variables = merge([for table in aws_dynamodb_table.history : {
+    HISTORY_TABLE    = table.name
+    HISTORY_SECONDS  = tostring(var.history.seconds)
+    HISTORY_MESSAGES = tostring(var.history.messages)
+  }]...)
+}
