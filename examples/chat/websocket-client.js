@@ -211,7 +211,6 @@ export class WebSocketClient extends EventTarget {
   async #connect() {
     if (this.#connecting) return;
     this.#connecting = true;
-    clearTimeout(this.#timer);
     if (!this.#connection && this.state.name !== "refused") this.#become({ name: "connecting" });
     /** @type {string | undefined} */
     let url;
