@@ -38,7 +38,15 @@ pub(crate) struct Cloud {
     pub(crate) stack: Stack,
     emulator: Emulator,
     outputs: OnceCell<Map<String, Value>>,
-    logs: Arc<Mutex<String>>,
+    logs: Arc<Mutex<Logs>>,
+}
+
+/// What functions logged.
+#[derive(Default)]
+struct Logs {
+    text: String,
+    /// What was found once is before this byte.
+    read: usize,
 }
 
 impl Cloud {
@@ -57,10 +65,11 @@ impl Cloud {
             enforce_iam: true,
             keep_state: false,
         };
-        let logs = Arc::new(Mutex::new(String::new()));
+        let logs = Arc::new(Mutex::new(Logs::default()));
         let log = Arc::clone(&logs);
-        let write =
-            move |line: String| log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&(line + "\n"));
+        let write = move |line: String| {
+            log.lock().unwrap_or_else(PoisonError::into_inner).text.push_str(&(line + "\n"))
+        };
         let emulator = Emulator::start(&options, write).await?;
         let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
         stack.init().await?;
@@ -150,17 +159,21 @@ impl Cloud {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        anyhow::bail!("nobody logged {words:?} but:\n{logs}")
+        anyhow::bail!("nobody logged {words:?} but:\n{}", self.all_logs())
     }
 
     fn found_in_logs(&self, words: &[&str]) -> bool {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = logs.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        let found = logs.text[logs.read..].lines().any(|line| words.iter().all(|word| line.contains(word)));
         if found {
-            logs.clear();
+            logs.read = logs.text.len();
         }
         found
+    }
+
+    /// All that functions logged since the emulator started.
+    pub(crate) fn all_logs(&self) -> String {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
     }
 
     /// Ends the emulator.

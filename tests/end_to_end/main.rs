@@ -1,6 +1,7 @@
 //! The whole path, end to end: Terraform applies a stack to the local cloud with IAM enforced, and
 //! WebSocket clients use it.
 
+mod authorizer;
 mod chat;
 mod cloud;
 mod dev;
@@ -14,8 +15,14 @@ use end_to_end::harness;
 
 fn main() -> ExitCode {
     harness::run(|| {
-        let groups =
-            [chat::trials(), least_privilege::trials(), upgrade::trials(), examples::trials(), dev::trials()];
+        let groups = [
+            chat::trials(),
+            least_privilege::trials(),
+            upgrade::trials(),
+            examples::trials(),
+            authorizer::trials(),
+            dev::trials(),
+        ];
         groups.into_iter().flatten().collect()
     })
 }
