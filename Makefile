@@ -39,7 +39,7 @@ help: ## List the targets.
 .PHONY: dev
 dev: venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
 	@cargo build --bins # not quiet: the first time it takes minutes
-	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port $(PORT))
+	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port '$(PORT)')
 
 .PHONY: venv
 venv: $(VENV)/.dev

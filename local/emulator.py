@@ -10,7 +10,7 @@ What is added to what MiniStack does:
 - Models, and the messages that do not match them (additions/models.py).
 - Integrations with AWS services and HTTP endpoints (additions/integrations.py).
 - What a client hears, and when it hears nothing (additions/messages.py).
-- The sub-protocol of a connection is the chosen one (additions/subprotocols.py).
+- The sub-protocol that the function of $connect chose (additions/handshake.py).
 - Resources are remembered as they were asked for (additions/memory.py, additions/alarms.py).
 - Some calls of AWS that it lacks (additions/calls.py).
 """
@@ -27,7 +27,7 @@ from ministack import app
 from ministack.services import apigateway, lambda_svc
 
 # They act when they are imported.
-from additions import alarms, calls, memory, messages, models, references, subprotocols  # noqa: F401
+from additions import alarms, calls, handshake, memory, messages, models, references  # noqa: F401
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5

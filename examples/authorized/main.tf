@@ -1,4 +1,5 @@
-# Only who brings a good token may connect, and every message tells whose it is.
+# A private chat: only who brings a good token may connect, to the channels that it names, and every message tells whose
+# it is.
 
 terraform {
   required_version = ">= 1.9"
@@ -44,6 +45,13 @@ module "websocket" {
       environment = { SUBPROTOCOLS = "bearer" } # For browsers, which send the token as the one after it.
     }
     disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["delete"] }
+    subscribe  = { package = "${local.packages}/subscribe/bootstrap.zip", connections = ["read", "write", "delete"] }
+    send = {
+      package            = "${local.packages}/send/bootstrap.zip"
+      connections        = ["read", "delete"]
+      manage_connections = ["POST"]
+      timeout            = 29
+    }
     whoami = {
       package = "whoami.zip"
       runtime = "python3.12"
@@ -57,6 +65,10 @@ module "websocket" {
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }
+    subscribe     = { function = "subscribe", two_way = true }
+    unsubscribe   = { function = "subscribe", two_way = true }
+    list          = { function = "subscribe", two_way = true }
+    send          = { function = "send", two_way = true }
     whoami        = { function = "whoami", two_way = true }
   }
 }
@@ -78,4 +90,8 @@ locals {
 
 output "websocket_url" {
   value = module.websocket.websocket_url
+}
+
+output "table_name" {
+  value = module.websocket.table_name
 }

@@ -4,6 +4,7 @@ import json
 import re
 from urllib.parse import unquote
 
+from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import apigateway, cloudwatch_logs
 
@@ -47,3 +48,10 @@ async def associate_key(handle, method, path, headers, body, query):
         return error_response_json("ResourceNotFoundException", "The specified log group does not exist.", 400)
     group["kmsKeyId"] = asked.get("kmsKeyId")
     return json_response({})
+
+
+@instead_of(iam_actions, "extract_resource_arn")
+def resource(extract, service, *request, **named):
+    """What a policy has to allow. Of a parameter that is asked for by its ARN, that; MiniStack would take it for a name."""
+    arn = extract(service, *request, **named)
+    return arn.partition(":parameter/")[2] if arn and ":parameter/arn:" in arn else arn

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use local_cloud::{
     emulator::{Emulator, Options, is_free},
@@ -27,8 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The emulator's port on 127.0.0.1; a free one is taken when it is left out.
-    #[arg(long)]
-    port: Option<u16>,
+    #[arg(long, allow_hyphen_values = true)]
+    port: Option<String>,
 
     /// The folder for all that a run leaves behind, `.local` of the checkout when left out. Two runs side
     /// by side need two.
@@ -62,6 +62,7 @@ async fn main() -> ExitCode {
 }
 
 async fn start(arguments: &Arguments) -> Result<()> {
+    let port = arguments.port.as_deref().map(port).transpose()?;
     let repository = repository();
     let local = arguments.folder.clone().unwrap_or_else(|| repository.join(".local"));
     let files = Files {
@@ -81,7 +82,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
     files.forget_run(); // one that was killed could not
     let mut emulator = None;
     let result = tokio::select! {
-        result = run(arguments, &repository, &files, &mut emulator) => result,
+        result = run(port, &repository, &files, &mut emulator) => result,
         result = interrupted() => result,
     };
     if let Some(emulator) = emulator {
@@ -89,6 +90,14 @@ async fn start(arguments: &Arguments) -> Result<()> {
     }
     files.forget_run();
     result
+}
+
+/// A port, or a sentence for who ran `make dev PORT=…` and knows of no `--port`.
+fn port(text: &str) -> Result<u16> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => bail!("A port is a number from 1 to 65535, not {text:?}."),
+    }
 }
 
 impl Files {
@@ -101,7 +110,7 @@ impl Files {
 
 /// Starts everything and shows the functions' logs for as long as the emulator lives.
 async fn run(
-    arguments: &Arguments,
+    port: Option<u16>,
     repository: &Path,
     files: &Files,
     emulator: &mut Option<Emulator>,
@@ -114,7 +123,7 @@ async fn run(
     let folder = mirror.copy(Path::new("terraform"))?;
     let step = Step::start("Starting the emulator");
     let last = Ports::of_last_run(&files.ports);
-    let port = match (arguments.port, last.emulator) {
+    let port = match (port, last.emulator) {
         (None, Some(port)) if is_free(port).await => Some(port),
         (port, _) => port,
     };
@@ -158,7 +167,7 @@ The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctr
 "
     );
     emulator.ended().await;
-    anyhow::bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
+    bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
 }
 
 /// Set once the end has begun: what functions log while the emulator goes under them is no news.

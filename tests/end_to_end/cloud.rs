@@ -44,7 +44,15 @@ pub(crate) struct Cloud {
     options: Options,
     endpoint: String,
     outputs: OnceCell<Map<String, Value>>,
-    logs: Arc<Mutex<String>>,
+    logs: Arc<Mutex<Logs>>,
+}
+
+/// What functions logged.
+#[derive(Default)]
+struct Logs {
+    text: String,
+    /// What was found once is before this byte.
+    read: usize,
 }
 
 impl Cloud {
@@ -169,17 +177,21 @@ impl Cloud {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        anyhow::bail!("nobody logged {words:?} but:\n{logs}")
+        anyhow::bail!("nobody logged {words:?} but:\n{}", self.all_logs())
     }
 
     fn found_in_logs(&self, words: &[&str]) -> bool {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = logs.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        let found = logs.text[logs.read..].lines().any(|line| words.iter().all(|word| line.contains(word)));
         if found {
-            logs.clear();
+            logs.read = logs.text.len();
         }
         found
+    }
+
+    /// All that functions logged since the emulator started.
+    pub(crate) fn all_logs(&self) -> String {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
     }
 
     /// Ends the emulator.
@@ -188,7 +200,7 @@ impl Cloud {
     }
 }
 
-fn write_to(logs: &Arc<Mutex<String>>) -> impl FnMut(String) + Send + 'static {
+fn write_to(logs: &Arc<Mutex<Logs>>) -> impl FnMut(String) + Send + 'static {
     let logs = Arc::clone(logs);
-    move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).push_str(&(line + "\n"))
+    move |line| logs.lock().unwrap_or_else(PoisonError::into_inner).text.push_str(&(line + "\n"))
 }

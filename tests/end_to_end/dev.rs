@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("dev::it_starts_updates_and_stops_all", it_starts_updates_and_stops_all),
         trial("dev::a_taken_port_is_said", a_taken_port_is_said),
+        trial("dev::what_is_no_port_is_said", what_is_no_port_is_said),
         trial("dev::a_missing_terraform_is_said", a_missing_terraform_is_said),
         trial("dev::a_failed_apply_is_said", a_failed_apply_is_said),
     ]
@@ -104,6 +105,16 @@ async fn a_taken_port_is_said() -> Result<()> {
         &output,
         &[&format!("error: Port {port} of 127.0.0.1 cannot be used"), "Stop what listens there"],
     )
+}
+
+async fn what_is_no_port_is_said() -> Result<()> {
+    let folder = empty_folder("dev-no-port")?;
+    for port in ["abc", "0", "-1", "65536", "4566 4567"] {
+        let output = program(&folder).args(["--port", port]).output().await?;
+        let sentence = format!("error: A port is a number from 1 to 65535, not {port:?}.");
+        fails_saying(&output, &[&sentence])?;
+    }
+    Ok(())
 }
 
 async fn a_missing_terraform_is_said() -> Result<()> {

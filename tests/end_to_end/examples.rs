@@ -1,4 +1,4 @@
-//! Each stack in examples/ does what it says.
+//! Each stack in examples/ does what it says; that with the authorizer is in [`authorizer`](crate::authorizer).
 
 use std::collections::HashSet;
 
@@ -7,7 +7,6 @@ use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
 use serde_json::json;
-use testkit::tokens::{Signer, unsigned};
 
 use crate::cloud::Cloud;
 
@@ -16,19 +15,18 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("examples::minimal", minimal),
         trial("examples::custom_routes", custom_routes),
         trial("examples::existing_function", existing_function),
-        trial("examples::authorized", authorized),
         trial("examples::custom_domain", custom_domain),
         trial("examples::direct_to_queue", direct_to_queue),
         trial("examples::complete", complete),
     ]
 }
 
-async fn start(example: &str) -> Result<Cloud> {
+pub(crate) async fn start(example: &str) -> Result<Cloud> {
     Cloud::start(&format!("example-{example}"), &format!("examples/{example}")).await
 }
 
 /// Applies the stack, uses it, and destroys it. A second plan has nothing to do, and nothing is left.
-async fn round_trip(cloud: Cloud, used: impl AsyncFnOnce(&Cloud) -> Result<()>) -> Result<()> {
+pub(crate) async fn round_trip(cloud: Cloud, used: impl AsyncFnOnce(&Cloud) -> Result<()>) -> Result<()> {
     cloud.stack.apply(|_, _| ()).await?;
     ensure!(cloud.stack.plan().await? == Changes::default());
     used(&cloud).await?;
@@ -103,57 +101,6 @@ async fn existing_function() -> Result<()> {
 
         bob.say(r#"{"action":"greet","to":"nobody="}"#).await?;
         bob.hear("gone").await?;
-        Ok(())
-    })
-    .await
-}
-
-async fn authorized() -> Result<()> {
-    let key = "a key of the test, 32 bytes long";
-    let signer = Signer::hs256(key);
-    let now = testkit::fixtures::now_millis() / 1_000;
-    let good = json!({
-        "sub": "ada", "iss": "login.example.com", "aud": "authorized", "exp": now + 600, "channels": ["room:*"],
-    });
-    // The claims of a good token, changed in one place.
-    let with = |name: &str, value: serde_json::Value| {
-        let mut claims = good.clone();
-        claims[name] = value;
-        claims
-    };
-    let token = signer.token(&good);
-    let signature = token.rsplit('.').next().context("a signature")?;
-    let of_eve = unsigned(&json!({"alg": "HS256", "typ": "JWT"}), &with("sub", json!("eve")));
-
-    round_trip(start("authorized").await?.with("key", key), async |cloud| {
-        let url = cloud.output("websocket_url").await?;
-        let with_token = |token: &str| format!("{url}?token={token}");
-        let header = format!("Bearer {token}");
-        for (url, headers) in
-            [(with_token(&token), vec![]), (url.clone(), vec![("Authorization", header.as_str())])]
-        {
-            let mut ada = Client::connect_with(&url, &headers).await?;
-            cloud.logs(&["allowed", "ada"]).await?;
-            ada.say(r#"{"action":"whoami"}"#).await?;
-            let you = ada.hear("you").await?;
-            ensure!(you == json!({"type": "you", "name": "ada", "channels": ["room:*"]}), "{you}");
-        }
-        for (code, token) in [
-            ("missing_token", String::new()),
-            ("expired", signer.token(&with("exp", json!(now - 60)))),
-            ("not_yet_valid", signer.token(&with("nbf", json!(now + 600)))),
-            ("wrong_audience", signer.token(&with("aud", json!("another")))),
-            ("wrong_issuer", signer.token(&with("iss", json!("another")))),
-            ("invalid_channels", signer.token(&with("channels", json!(7)))),
-            ("malformed", format!("{}.", unsigned(&json!({"alg": "none"}), &good))),
-            ("bad_signature", format!("{of_eve}.{signature}")),
-            ("wrong_algorithm", Signer::eddsa("1").token(&good)),
-            ("bad_signature", Signer::hs256("another key").token(&good)),
-        ] {
-            let status = Client::refused(&with_token(&token)).await.with_context(|| code.to_owned())?;
-            ensure!(status == 403, "{code}: {status}");
-            cloud.logs(&["denied", code]).await?;
-        }
         Ok(())
     })
     .await

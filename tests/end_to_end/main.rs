@@ -1,6 +1,7 @@
 //! The whole path, end to end: Terraform applies a stack to the local cloud with IAM enforced, and
 //! WebSocket clients use it.
 
+mod authorizer;
 mod browser;
 mod chat;
 mod cloud;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             least_privilege::trials(),
             upgrade::trials(),
             examples::trials(),
+            authorizer::trials(),
             dev::trials(),
         ];
         groups.into_iter().flatten().collect()

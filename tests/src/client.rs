@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The sub-protocol that the server chose.
+    pub subprotocol: Option<String>,
     /// What came while something else was waited for.
     heard: VecDeque<Value>,
 }
@@ -40,8 +42,11 @@ impl Client {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse()?);
         }
-        let (socket, _) = connect_async(request).await.with_context(|| format!("cannot connect to {url}"))?;
-        Ok(Self { socket, heard: VecDeque::new() })
+        let (socket, response) =
+            connect_async(request).await.with_context(|| format!("cannot connect to {url}"))?;
+        let chosen =
+            response.headers().get("sec-websocket-protocol").map(|name| name.to_str()).transpose()?;
+        Ok(Self { socket, subprotocol: chosen.map(str::to_owned), heard: VecDeque::new() })
     }
 
     /// The HTTP status with which the server refuses.

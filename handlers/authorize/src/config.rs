@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, str::FromStr};
 
-use crate::{key::KeySet, url::SafeUrl};
+use crate::{key::KeySet, secret::SecretArn, url::SafeUrl};
 
 /// Who issues the tokens: their claim `iss`, sign by sign. Where no other variable says where the keys are, it is a
 /// URL, and the issuer is asked: at `/.well-known/openid-configuration` behind it.
@@ -11,7 +11,8 @@ pub const ISSUER: &str = "ISSUER";
 /// For whom the tokens are, separated by commas: their claim `aud` is or holds one of these.
 pub const AUDIENCE: &str = "AUDIENCE";
 
-/// The ARN of a secret in Secrets Manager whose text, as it is, is the secret of HS256: 32 bytes or more.
+/// The ARN of a secret whose text, as it is, is the secret of HS256: 32 bytes or more. It is a secret in Secrets
+/// Manager, or a parameter of Systems Manager that is a `SecureString`.
 pub const SECRET_ARN: &str = "SECRET_ARN";
 
 /// The keys themselves, as a JSON Web Key Set.
@@ -40,7 +41,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub(crate) enum KeySource {
     /// A secret with this ARN.
-    Secret(String),
+    Secret(SecretArn),
     /// Here they are.
     Fixed(KeySet),
     /// A JSON Web Key Set.
@@ -96,7 +97,7 @@ impl Config {
             return Err(ConfigError::Missing(AUDIENCE));
         }
         let keys = match (variable(SECRET_ARN), variable(JWKS), variable(JWKS_URL)) {
-            (Some(arn), None, None) => KeySource::Secret(arn),
+            (Some(arn), None, None) => KeySource::Secret(parse(SECRET_ARN, &arn)?),
             (None, Some(keys), None) => KeySource::Fixed(parse(JWKS, &keys)?),
             (None, None, Some(url)) => KeySource::Url(parse(JWKS_URL, &url)?),
             (None, None, None) => KeySource::Issuer(
@@ -145,8 +146,12 @@ mod tests {
     fn the_keys_come_from_one_place() {
         let both = [("ISSUER", "me"), ("AUDIENCE", "you")];
         let with = |name, value| read(&[&both[..], &[(name, value)]].concat()).unwrap().keys;
-        let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
-        assert!(matches!(with("SECRET_ARN", arn), KeySource::Secret(found) if found == arn));
+        for arn in [
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf",
+            "arn:aws:ssm:eu-central-1:123456789012:parameter/key",
+        ] {
+            assert!(matches!(with("SECRET_ARN", arn), KeySource::Secret(found) if found.to_string() == arn));
+        }
         assert!(matches!(with("JWKS_URL", "https://example.com/jwks.json"), KeySource::Url(_)));
         let keys =
             r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -169,6 +174,11 @@ mod tests {
             (
                 &[me, you, ("JWKS", "{}"), ("SECRET_ARN", "arn")],
                 "of the environment variables SECRET_ARN, JWKS and JWKS_URL, one at most is set",
+            ),
+            (
+                &[me, you, ("SECRET_ARN", "key")],
+                "the environment variable SECRET_ARN is wrong: \"key\" is the ARN of neither a secret in Secrets \
+                 Manager nor a parameter of Systems Manager",
             ),
             (
                 &[me, you, ("JWKS_URL", "http://example.com")],

@@ -10,7 +10,7 @@ use crate::{fetch::FetchError, key::InvalidKeys, url::InvalidUrl};
 /// Why the keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Secrets Manager did not hand out the secret.
+    /// Secrets Manager, or Systems Manager, did not hand out the secret.
     #[error("the secret {arn} cannot be read")]
     Secret {
         /// What `SECRET_ARN` names.

@@ -41,6 +41,9 @@ pub enum InvalidKeys {
     /// The secret is no text.
     #[error("it is no text")]
     NoText,
+    /// The parameter is one that is kept and shown as plain text.
+    #[error("it is no SecureString")]
+    Unencrypted,
 }
 
 impl KeySet {

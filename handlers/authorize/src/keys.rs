@@ -3,8 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_config::{SdkConfig, timeout::TimeoutConfig};
-use aws_sdk_secretsmanager as secretsmanager;
+use aws_config::SdkConfig;
 use jsonwebtoken::Header;
 use lambda_websocket::error::chain;
 use serde::Deserialize;
@@ -16,7 +15,8 @@ use crate::{
     denial::Denial,
     error::Error,
     fetch::Fetcher,
-    key::{InvalidKeys, Key, KeySet},
+    key::{Key, KeySet},
+    secret::Secret,
     url::SafeUrl,
 };
 
@@ -120,7 +120,7 @@ impl Keys {
 /// A place to read keys from.
 #[derive(Debug)]
 enum Source {
-    Secret { client: secretsmanager::Client, arn: String },
+    Secret(Secret),
     Fixed(KeySet),
     Url { fetcher: Fetcher, url: SafeUrl },
     Issuer { fetcher: Fetcher, issuer: SafeUrl },
@@ -129,7 +129,7 @@ enum Source {
 impl Source {
     fn new(source: KeySource, sdk: &SdkConfig) -> Self {
         match source {
-            KeySource::Secret(arn) => Self::Secret { client: secrets(sdk), arn },
+            KeySource::Secret(arn) => Self::Secret(Secret::new(arn, sdk)),
             KeySource::Fixed(keys) => Self::Fixed(keys),
             KeySource::Url(url) => Self::Url { fetcher: Fetcher::new(), url },
             KeySource::Issuer(issuer) => Self::Issuer { fetcher: Fetcher::new(), issuer },
@@ -138,34 +138,12 @@ impl Source {
 
     async fn read(&self) -> Result<KeySet, Error> {
         match self {
-            Self::Secret { client, arn } => read_secret(client, arn).await,
+            Self::Secret(secret) => secret.read().await,
             Self::Fixed(keys) => Ok(keys.clone()),
             Self::Url { fetcher, url } => fetch_keys(fetcher, url).await,
             Self::Issuer { fetcher, issuer } => fetch_keys(fetcher, &discover(fetcher, issuer).await?).await,
         }
     }
-}
-
-/// A client of Secrets Manager, with the SDK's standard retries: within the time that reading may take, each
-/// attempt has to leave some for the next.
-fn secrets(sdk: &SdkConfig) -> secretsmanager::Client {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(2))
-        .build();
-    let config = secretsmanager::config::Builder::from(sdk).timeout_config(timeouts).build();
-    secretsmanager::Client::from_conf(config)
-}
-
-async fn read_secret(client: &secretsmanager::Client, arn: &str) -> Result<KeySet, Error> {
-    let secret = client
-        .get_secret_value()
-        .secret_id(arn)
-        .send()
-        .await
-        .map_err(|error| Error::Secret { arn: arn.to_owned(), source: Box::new(error) })?;
-    let keys = secret.secret_string().ok_or(InvalidKeys::NoText).and_then(KeySet::secret);
-    keys.map_err(|source| Error::Keys { place: arn.to_owned(), source })
 }
 
 async fn fetch_keys(fetcher: &Fetcher, url: &SafeUrl) -> Result<KeySet, Error> {

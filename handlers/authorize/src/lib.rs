@@ -29,6 +29,7 @@ pub mod identity;
 mod key;
 pub mod keys;
 pub mod request;
+mod secret;
 mod url;
 mod verify;
 

@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authorize::{Authorizer, authorize, config::Config};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::{
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 
 const ISSUER: &str = "https://issuer.example.com/";
 const SECRET_ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf";
+const PARAMETER_ARN: &str = "arn:aws:ssm:eu-central-1:123456789012:parameter/key";
 const SECRET: &str = "a secret of the test, 32 bytes long";
 const METHOD_ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$connect";
 
@@ -38,14 +39,36 @@ fn knowing(signers: &[&Signer]) -> Authorizer {
     )
 }
 
-/// An authorizer whose secret is handed out by a Secrets Manager that answers this.
-async fn asking(status: u16, answer: Value) -> Authorizer {
+/// An authorizer whose secret is handed out by an AWS that answers this to the one question that it should be asked.
+async fn asking(arn: &'static str, status: u16, answer: Value) -> Authorizer {
+    let question = match arn {
+        PARAMETER_ARN => ("AmazonSSM.GetParameter", json!({"Name": arn, "WithDecryption": true})),
+        _ => ("secretsmanager.GetSecretValue", json!({"SecretId": arn})),
+    };
+    let status = StatusCode::from_u16(status).unwrap();
+    let respond = async move |headers: HeaderMap, body: String| {
+        let asked = (headers["x-amz-target"].to_str().unwrap(), serde_json::from_str(&body).unwrap());
+        if asked == question {
+            (status, answer.to_string())
+        } else {
+            (StatusCode::BAD_REQUEST, format!("{asked:?}"))
+        }
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let status = StatusCode::from_u16(status).unwrap();
-    let router = axum::Router::new().fallback(async move || (status, answer.to_string()));
+    let router = axum::Router::new().fallback(respond);
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Authorizer::new(config("SECRET_ARN", SECRET_ARN), &sdk_config(&url))
+    Authorizer::new(config("SECRET_ARN", arn), &sdk_config(&url))
+}
+
+/// What either service answers that has the secret.
+fn handed_out(arn: &str, secret: &str) -> Value {
+    match arn {
+        PARAMETER_ARN => {
+            json!({"Parameter": {"ARN": arn, "Name": "/key", "Type": "SecureString", "Value": secret, "Version": 1}})
+        }
+        _ => json!({"ARN": arn, "SecretString": secret}),
+    }
 }
 
 fn now() -> u64 {
@@ -112,11 +135,13 @@ async fn a_token_of_each_algorithm_lets_in() {
 
 #[tokio::test]
 async fn a_token_signed_with_the_secret_lets_in() {
-    let authorizer = asking(200, json!({"ARN": SECRET_ARN, "SecretString": SECRET})).await;
-    let token = Signer::hs256(SECRET).token(&good());
-    assert_eq!(let_in(&authorizer, &token).await, Some("ada".to_owned()));
-    let token = Signer::hs256("another secret, that is as long as it").token(&good());
-    assert_eq!(let_in(&authorizer, &token).await, None);
+    for arn in [SECRET_ARN, PARAMETER_ARN] {
+        let authorizer = asking(arn, 200, handed_out(arn, SECRET)).await;
+        let token = Signer::hs256(SECRET).token(&good());
+        assert_eq!(let_in(&authorizer, &token).await, Some("ada".to_owned()), "{arn}");
+        let token = Signer::hs256("another secret, that is as long as it").token(&good());
+        assert_eq!(let_in(&authorizer, &token).await, None, "{arn}");
+    }
 }
 
 #[tokio::test]
@@ -220,7 +245,7 @@ async fn a_key_is_good_for_its_own_algorithm_alone() {
 
 #[tokio::test]
 async fn a_secret_is_no_public_key() {
-    let authorizer = asking(200, json!({"SecretString": SECRET})).await;
+    let authorizer = asking(SECRET_ARN, 200, handed_out(SECRET_ARN, SECRET)).await;
     for signer in [Signer::rs256("1"), Signer::es256("1"), Signer::eddsa("1")] {
         assert_eq!(let_in(&authorizer, &signer.token(&good())).await, None, "{}", signer.algorithm());
     }
@@ -284,19 +309,37 @@ async fn what_is_no_token_is_denied() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_our_fault() {
     let token = Signer::hs256(SECRET).token(&good());
-    for (status, answer, sentence) in [
-        (400, json!({"__type": "ResourceNotFoundException", "message": "no such secret"}), "cannot be read"),
-        (400, json!({"__type": "AccessDeniedException", "message": "not yours"}), "not yours"),
-        (200, json!({"ARN": SECRET_ARN}), "holds no key: it is no text"),
-        (200, json!({"SecretString": "secret"}), "a secret for HS256 has 32 bytes or more, not 6"),
+    let parameter = |kind: &str| json!({"Parameter": {"Type": kind, "Value": SECRET}});
+    for (arn, status, answer, sentence) in [
+        (
+            SECRET_ARN,
+            400,
+            json!({"__type": "ResourceNotFoundException", "message": "no such secret"}),
+            "no such secret",
+        ),
+        (SECRET_ARN, 400, json!({"__type": "AccessDeniedException", "message": "not yours"}), "not yours"),
+        (SECRET_ARN, 200, json!({"ARN": SECRET_ARN}), "holds no key: it is no text"),
+        (SECRET_ARN, 200, handed_out(SECRET_ARN, "secret"), "a secret for HS256 has 32 bytes or more, not 6"),
+        (PARAMETER_ARN, 400, json!({"__type": "ParameterNotFound"}), "ParameterNotFound"),
+        (PARAMETER_ARN, 400, json!({"__type": "AccessDeniedException", "Message": "not yours"}), "not yours"),
+        (PARAMETER_ARN, 200, parameter("String"), "holds no key: it is no SecureString"),
+        (PARAMETER_ARN, 200, parameter("StringList"), "holds no key: it is no SecureString"),
+        (PARAMETER_ARN, 200, json!({}), "holds no key: it is no SecureString"),
+        (
+            PARAMETER_ARN,
+            200,
+            handed_out(PARAMETER_ARN, "secret"),
+            "a secret for HS256 has 32 bytes or more, not 6",
+        ),
     ] {
-        let authorizer = asking(status, answer.clone()).await;
+        let authorizer = asking(arn, status, answer.clone()).await;
         authorizer.warm().await;
         let error = authorize(&authorizer, request(Some(&token))).await.unwrap_err();
         let diagnostic = lambda_runtime::Diagnostic::from(error);
         assert_eq!(diagnostic.error_type, "Authorizer.Keys", "{answer}");
         let message = diagnostic.error_message;
-        assert!(message.contains(SECRET_ARN) && message.contains(sentence), "{message}");
+        assert!(message.contains(arn) && message.contains(sentence), "{message}");
+        assert!(!message.contains(SECRET), "{message}");
     }
 }
 
@@ -314,7 +357,7 @@ proptest! {
             let (authorizer, token) = match signers.get(which) {
                 Some(signer) => (knowing(&signers.each_ref()), signer.token(&good())),
                 None => (
-                    asking(200, json!({"SecretString": SECRET})).await,
+                    asking(SECRET_ARN, 200, handed_out(SECRET_ARN, SECRET)).await,
                     Signer::hs256(SECRET).token(&good()),
                 ),
             };

@@ -1,8 +1,11 @@
 //! `$connect`, against a DynamoDB engine.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
+
 use connect::{Admission, connect};
-use lambda_websocket::principal::Principal;
+use lambda_websocket::{event::Connect, principal::Principal};
+use serde_json::json;
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
 async fn reply(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value {
@@ -30,6 +33,38 @@ async fn a_client_of_a_principal_is_in_the_principals_channel_too() {
         table.rows().await.iter().map(|row| row["channel"].as_s().unwrap().clone()).collect();
     channels.sort();
     assert_eq!(channels, ["*#0", "user:ada#0"]);
+}
+
+/// Whatever the name, its connection is with everyone and with the user of that name, and in nobody else's channel.
+#[tokio::test]
+async fn any_principal_has_a_channel_of_its_own() {
+    let longest = "é".repeat(Principal::MAX_LENGTH);
+    let principals =
+        ["ada", "ADA", "Ada Lovelace", " ", "#", "ada#0", "*", "user:ada", "auth0|5f7c", "ädä@☕", &longest];
+    let table = ConnectionTable::start().await;
+    let admission = Admission::new(table.registry(), vec![]);
+    for (number, principal) in principals.into_iter().enumerate() {
+        let mut event = fixtures::connect_json();
+        event["requestContext"]["connectionId"] = json!(format!("{number}="));
+        // An empty list of channels says where the client may go, and takes it out of neither of these.
+        event["requestContext"]["authorizer"] = json!({"principalId": principal, "channels": " "});
+        let event = Connect::try_from(fixtures::event(event)).unwrap();
+        connect(&admission, event).await.unwrap();
+    }
+    let rows: BTreeSet<_> = table
+        .rows()
+        .await
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_s().unwrap().clone();
+            (text("channel"), text("principal"), text("connectionId"))
+        })
+        .collect();
+    let expected = principals.into_iter().enumerate().flat_map(|(number, principal)| {
+        ["*#0".to_owned(), format!("user:{principal}#0")]
+            .map(|channel| (channel, principal.to_owned(), format!("{number}=")))
+    });
+    assert_eq!(rows, expected.collect());
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The loop of a function: an event in, a handler called, a reply out.
 
-use std::time::SystemTime;
+use std::{env, time::SystemTime};
 
 use aws_lambda_events::{
     apigw::ApiGatewayWebsocketProxyRequest,
     sqs::{SqsBatchResponse, SqsEvent, SqsMessage},
 };
 use futures::future::join_all;
-use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{
+    Context, Diagnostic, LambdaEvent, service_fn,
+    tracing::subscriber::{self, filter::LevelFilter},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -20,8 +23,18 @@ use crate::{
 
 /// Sends logs to standard output, as JSON or text and from the level on that the function's logging
 /// configuration says (`AWS_LAMBDA_LOG_FORMAT`, `AWS_LAMBDA_LOG_LEVEL`).
+///
+/// Below DEBUG nothing is logged: there the Lambda runtime writes down each event as it came, with the token and the
+/// message in it.
 pub fn init_logs() {
-    lambda_runtime::tracing::init_default_subscriber();
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(LevelFilter::INFO).min(LevelFilter::DEBUG);
+    let logs = subscriber::fmt().with_max_level(level).with_target(false).without_time();
+    if env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
+        logs.json().init();
+    } else {
+        logs.init();
+    }
 }
 
 /// Serves one kind of event with one handler, for as long as the environment lives.

@@ -136,8 +136,11 @@ fn where_no_authorizer_spoke_nobody_is_known_and_every_channel_allowed() {
 
 #[test]
 fn an_authorizer_that_names_no_channel_allows_none() {
-    let channels = authorized(json!({"principalId": "ada", "channels": ""})).unwrap().channels;
-    assert!(["*", "lobby", "user:ada"].iter().all(|name| !channels.allows(&Channel::parse(*name).unwrap())));
+    for none in ["", " "] {
+        let channels = authorized(json!({"principalId": "ada", "channels": none})).unwrap().channels;
+        let allows = |name: &str| channels.allows(&Channel::parse(name).unwrap());
+        assert!(!["*", "lobby", "user:ada"].into_iter().any(allows), "{none:?}");
+    }
 }
 
 #[test]
