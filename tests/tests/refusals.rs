@@ -218,6 +218,10 @@ const WEBSOCKET_API: Module = Module {
             r#"connection_table = { existing = { name = "t", arn = "a" }, point_in_time_recovery = true }"#,
             "An existing connection_table keeps its own configuration",
         ),
+        (
+            "connection_table = null\nfunctions = { f = { @ZIP, connections = [\"read\"] } }",
+            "Without a connection_table no function can have connections",
+        ),
         // The domain
         (
             r#"domain = { name = "https://ws.example.com", hosted_zone = { id = "Z1" } }"#,
