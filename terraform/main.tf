@@ -1,4 +1,4 @@
-# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there.
+# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there, or a backend publishes.
 
 module "websocket" {
   source = "../modules/websocket-api"
@@ -31,6 +31,9 @@ module "websocket" {
       manage_connections = ["POST"]
       memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
       timeout            = 29
+      # Whom it has no time for, the publisher reaches.
+      environment       = { PUBLISH_QUEUE_URL = module.publisher.queue_url }
+      policy_statements = module.publisher.send_statements
     }
     subscribe = {
       package     = "${var.packages}/subscribe/bootstrap.zip"
@@ -39,6 +42,17 @@ module "websocket" {
   }
 
   routes = local.routes
+}
+
+module "publisher" {
+  source = "../modules/publisher"
+
+  name      = "${var.name}-${var.stage}"
+  package   = "${var.packages}/publish/bootstrap.zip"
+  websocket = module.websocket
+  logging   = { retention_days = var.log_retention_days }
+  alarms    = var.alarms
+  tags      = var.tags
 }
 
 locals {
