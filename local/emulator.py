@@ -13,6 +13,7 @@ What is added to what MiniStack does:
 - The sub-protocol that the function of $connect chose (additions/handshake.py).
 - Resources are remembered as they were asked for (additions/memory.py, additions/alarms.py).
 - Some calls of AWS that it lacks (additions/calls.py).
+- Who may send to a queue, and take from it (additions/queues.py).
 """
 
 import json
@@ -27,7 +28,7 @@ from ministack import app
 from ministack.services import apigateway, lambda_svc
 
 # They act when they are imported.
-from additions import alarms, calls, handshake, memory, messages, models, references  # noqa: F401
+from additions import alarms, calls, handshake, memory, messages, models, queues, references  # noqa: F401
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5

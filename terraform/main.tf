@@ -1,4 +1,4 @@
-# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there.
+# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there, or a backend publishes.
 
 module "websocket" {
   source = "../modules/websocket-api"
@@ -19,8 +19,10 @@ module "websocket" {
       environment = { SUBPROTOCOLS = join(",", var.subprotocols) }
     }
     disconnect = {
-      package     = "${var.packages}/disconnect/bootstrap.zip"
-      connections = ["delete"]
+      package           = "${var.packages}/disconnect/bootstrap.zip"
+      connections       = ["read", "delete"]
+      environment       = local.publishes
+      policy_statements = module.publisher.send_statements
     }
     default = {
       package     = "${var.packages}/default/bootstrap.zip"
@@ -33,6 +35,9 @@ module "websocket" {
       manage_connections = ["POST"]
       memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
       timeout            = 29
+      # Whom it has no time for, the publisher reaches.
+      environment       = local.publishes
+      policy_statements = module.publisher.send_statements
     }
     subscribe = {
       package            = "${var.packages}/subscribe/bootstrap.zip"
@@ -40,10 +45,24 @@ module "websocket" {
       history            = local.reads
       manage_connections = local.replays
       timeout            = 29 # Who missed much hears it message by message.
+      environment        = local.publishes
+      policy_statements  = module.publisher.send_statements
     }
   }
 
   routes = local.routes
+}
+
+module "publisher" {
+  source = "../modules/publisher"
+
+  name        = "${var.name}-${var.stage}"
+  package     = "${var.packages}/publish/bootstrap.zip"
+  websocket   = module.websocket
+  environment = local.announces
+  logging     = { retention_days = var.log_retention_days }
+  alarms      = var.alarms
+  tags        = var.tags
 }
 
 locals {
@@ -59,6 +78,9 @@ locals {
     ping = { mock = jsonencode({ type = "pong" }) }
   }
   actions = [for key in keys(local.routes) : key if !startswith(key, "$")]
+
+  announces = { ANNOUNCE_CHANNELS = join(" ", var.announced_channels) }
+  publishes = merge(local.announces, { PUBLISH_QUEUE_URL = module.publisher.queue_url })
 
   # Where there is a history.
   writes  = var.history == null ? [] : ["write"]

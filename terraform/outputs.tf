@@ -13,6 +13,21 @@ output "table_name" {
   value       = module.websocket.table_name
 }
 
+output "queue_url" {
+  description = "The queue whose messages reach clients."
+  value       = module.publisher.queue_url
+}
+
+output "send_policy" {
+  description = "The IAM policy document for whoever sends there."
+  value       = module.publisher.send_policy
+}
+
+output "dead_letter_queue_url" {
+  description = "The queue with what could not be published."
+  value       = module.publisher.dead_letter_queue_url
+}
+
 output "api_id" {
   description = "The API's id."
   value       = module.websocket.api_id

@@ -37,6 +37,12 @@ variable "history" {
   default = {}
 }
 
+variable "announced_channels" {
+  description = "The channels that are told who joins and leaves, by name or by the beginning of names and a `*`."
+  type        = list(string)
+  default     = ["lobby"]
+}
+
 variable "throttling" {
   description = "The limits for messages: `rate_limit` requests a second, and `burst_limit` requests at once."
   type = object({

@@ -14,7 +14,8 @@ terraform {
 module "websocket" {
   source = "../../modules/websocket-api"
 
-  name = "events"
+  name             = "events"
+  connection_table = null # Nobody is written to: who is connected need not be known.
 
   routes = {
     track = { queue = { arn = aws_sqs_queue.events.arn, reply = jsonencode({ type = "queued" }) } }

@@ -29,6 +29,9 @@ locals {
         threshold  = thresholds.integration_latency_ms
         about      = "Integrations are slow."
       }
+    },
+    # Where there is a table.
+    { for key, alarm in {
       table-reads = {
         metric    = ["AWS/DynamoDB", "ReadThrottleEvents", local.table_dimensions]
         threshold = thresholds.table_throttles
@@ -49,7 +52,7 @@ locals {
         threshold = thresholds.table_throttles
         about     = "The connection table's index refuses writes, and with it the table."
       }
-    },
+    } : key => alarm if local.table != null },
     merge([for table in aws_dynamodb_table.history : {
       history-reads = {
         metric    = ["AWS/DynamoDB", "ReadThrottleEvents", { TableName = table.name }]

@@ -2,14 +2,17 @@
 
 locals {
   # What an intent means, in actions and the resources that they are for. There is no Scan, on purpose.
-  grants = merge([for stage_arn in local.stage_arn[*] : {
-    read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [local.table.arn] }]
-    write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [local.table.arn] }]
+  grants = merge(local.table_grants, local.stage_grants)
+  table_grants = merge([for table in local.table[*] : {
+    read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [table.arn] }]
+    write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [table.arn] }]
     # No BatchWriteItem: who may delete by it may write by it too.
     delete = [
-      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = [local.table.arn] },
-      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["${local.table.arn}/index/${local.connection_index}"] },
+      { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = [table.arn] },
+      { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["${table.arn}/index/${local.connection_index}"] },
     ]
+  }]...)
+  stage_grants = merge([for stage_arn in local.stage_arn[*] : {
     POST   = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/POST/@connections/*"] }]
     GET    = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/GET/@connections/*"] }]
     DELETE = [{ Effect = "Allow", Action = ["execute-api:ManageConnections"], Resource = ["${stage_arn}/DELETE/@connections/*"] }]
@@ -17,7 +20,7 @@ locals {
   stage_arn = var.create ? "${local.api.execution_arn}/${var.stage}" : null
 
   # Who may use the table may use its key, by way of DynamoDB alone.
-  table_key_grants = [for key in var.connection_table.kms_key[*] : {
+  table_key_grants = [for key in local.table_key[*] : {
     Effect    = "Allow"
     Action    = ["kms:Decrypt"]
     Resource  = [key.arn]

@@ -11,10 +11,16 @@ output "management_endpoint" {
 
 output "policies" {
   description = "IAM policy documents for functions and services outside of the module, by intent: `read`, `write` and `delete` connections in the table; `POST`, `GET` and `DELETE` at `@connections`."
-  value = { for intent in ["read", "write", "delete", "POST", "GET", "DELETE"] : intent => var.create ? jsonencode({
-    Version   = "2012-10-17"
-    Statement = concat(local.grants[intent], [for grant in local.table_key_grants : grant if contains(["read", "write", "delete"], intent)])
-  }) : null }
+  value = merge(
+    { for intent in ["read", "write", "delete"] : intent => local.table == null ? null : jsonencode({
+      Version   = "2012-10-17"
+      Statement = concat(local.table_grants[intent], local.table_key_grants)
+    }) },
+    { for intent in ["POST", "GET", "DELETE"] : intent => var.create ? jsonencode({
+      Version   = "2012-10-17"
+      Statement = local.stage_grants[intent]
+    }) : null },
+  )
 }
 
 output "api_id" {
@@ -48,18 +54,23 @@ output "authorizer_id" {
 }
 
 output "table_name" {
-  description = "The name of the connection table."
+  description = "The name of the connection table; null where there is none."
   value       = try(local.table.name, null)
 }
 
 output "table_arn" {
-  description = "The ARN of the connection table."
+  description = "The ARN of the connection table; null where there is none."
   value       = try(local.table.arn, null)
 }
 
 output "shards" {
   description = "Over how many partitions a channel is spread: for functions outside of the module, as `CONNECTION_SHARDS`."
-  value       = var.connection_table.shards
+  value       = one(var.connection_table[*].shards)
+}
+
+output "metrics_namespace" {
+  description = "The CloudWatch namespace that the functions count in; null without `metrics`. For functions outside of the module, as `METRICS_NAMESPACE`."
+  value       = var.metrics ? local.metrics_namespace : null
 }
 
 output "history" {

@@ -1,11 +1,13 @@
 locals {
   connection_index = "by-connection"
-  table            = one(concat([for t in aws_dynamodb_table.connections : { name = t.name, arn = t.arn }], var.create ? var.connection_table.existing[*] : []))
+  existing_table   = one(var.connection_table[*].existing)
+  table            = one(concat([for t in aws_dynamodb_table.connections : { name = t.name, arn = t.arn }], var.create ? local.existing_table[*] : []))
+  table_key        = one(var.connection_table[*].kms_key)
 }
 
 # Channels and the connections in them. A broadcast queries a channel; a disconnect finds its rows by the index.
 resource "aws_dynamodb_table" "connections" {
-  count = var.create && var.connection_table.existing == null ? 1 : 0
+  count = var.create && var.connection_table != null && local.existing_table == null ? 1 : 0
 
   name                        = "${var.name}-connections"
   billing_mode                = "PAY_PER_REQUEST"
@@ -43,7 +45,7 @@ resource "aws_dynamodb_table" "connections" {
 
   # Always said: left out, a key that was there would stay, and the functions may no longer use it.
   server_side_encryption {
-    enabled     = var.connection_table.kms_key != null
-    kms_key_arn = one(var.connection_table.kms_key[*].arn)
+    enabled     = local.table_key != null
+    kms_key_arn = one(local.table_key[*].arn)
   }
 }

@@ -460,7 +460,8 @@ variable "throttling" {
 
 variable "connection_table" {
   description = <<-EOT
-    The DynamoDB table of who is connected: made here, on demand and with a TTL, or brought along.
+    The DynamoDB table of who is connected: made here, on demand and with a TTL, or brought along. With null there is none, for
+    an API that need not know who is connected.
 
     - `existing`: a table that exists: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own: see The table.
     - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
@@ -475,17 +476,21 @@ variable "connection_table" {
     deletion_protection    = optional(bool, false)
     shards                 = optional(number, 1)
   })
-  default  = {}
-  nullable = false
+  default = {}
 
   validation {
-    condition     = var.connection_table.shards >= 1 && var.connection_table.shards <= 64 && floor(var.connection_table.shards) == var.connection_table.shards
+    condition     = var.connection_table == null ? true : var.connection_table.shards >= 1 && var.connection_table.shards <= 64 && floor(var.connection_table.shards) == var.connection_table.shards
     error_message = "connection_table.shards is a whole number from 1 to 64."
   }
 
   validation {
-    condition     = var.connection_table.existing == null || !(var.connection_table.point_in_time_recovery || var.connection_table.deletion_protection)
+    condition     = var.connection_table == null ? true : var.connection_table.existing == null || !(var.connection_table.point_in_time_recovery || var.connection_table.deletion_protection)
     error_message = "An existing connection_table keeps its own configuration: leave point_in_time_recovery and deletion_protection out."
+  }
+
+  validation {
+    condition     = var.connection_table != null || alltrue([for f in values(var.functions) : length(f.connections) == 0])
+    error_message = "Without a connection_table no function can have connections: leave these out, or leave connection_table out, and there is one."
   }
 }
 

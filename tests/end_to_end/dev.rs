@@ -139,13 +139,13 @@ fn fails_saying(output: &Output, sentences: &[&str]) -> Result<()> {
 }
 
 async fn outputs(folder: &Path) -> Result<Value> {
-    for _ in 0..1_200 {
+    for _ in 0..3_000 {
         if let Ok(text) = std::fs::read_to_string(folder.join("outputs.json")) {
             return serde_json::from_str(&text).with_context(|| format!("half a file: {text}"));
         }
         sleep(Duration::from_millis(100)).await;
     }
-    bail!("no outputs.json within two minutes")
+    bail!("no outputs.json within five minutes")
 }
 
 async fn get(url: &str) -> Result<String> {

@@ -1,12 +1,13 @@
 //! Each stack in examples/ does what it says; that with the authorizer is in [`authorizer`](crate::authorizer).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
-use serde_json::json;
+use serde_json::{Value, json};
+use testkit::tokens::{Signer, jwks};
 
 use crate::cloud::Cloud;
 
@@ -17,6 +18,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("examples::existing_function", existing_function),
         trial("examples::custom_domain", custom_domain),
         trial("examples::direct_to_queue", direct_to_queue),
+        trial("examples::publisher", publisher),
+        trial("examples::events_to_clients", events_to_clients),
+        trial("examples::table_to_dashboards", table_to_dashboards),
         trial("examples::complete", complete),
     ]
 }
@@ -146,6 +150,144 @@ async fn direct_to_queue() -> Result<()> {
             ensure!(attribute(name).is_some_and(|value| !value.is_empty()), "no {name}: {received}");
         }
         Ok(())
+    })
+    .await
+}
+
+async fn publisher() -> Result<()> {
+    round_trip(start("publisher").await?, async |cloud| {
+        let [mut ada, mut bob] = cloud.clients(2).await?.try_into().ok().context("two")?;
+        ada.say(r#"{"action":"subscribe","channel":"orders.7"}"#).await?;
+        ada.hear("subscribed").await?;
+        let rows = cloud.rows().await?;
+        let row = rows.iter().find(|row| row["channel"].as_s().is_ok_and(|key| key == "orders.7#0"));
+        let id_of_ada = row.context("Ada's row")?["connectionId"].as_s().ok().context("an id")?;
+
+        // By a program that may send, and do nothing else.
+        let shop =
+            json!({"FunctionName": "shop", "Payload": json!({"order": 7, "state": "sent"}).to_string()});
+        let answer = cloud.aws("lambda", "invoke", &shop).await?;
+        ensure!(answer["FunctionError"].is_null(), "{answer}");
+        let heard = ada.hear("message").await?;
+        ensure!(heard["channel"] == "orders.7" && heard["id"] == "7-sent", "{heard}");
+        ensure!(heard["message"] == json!({"order": 7, "state": "sent"}), "{heard}");
+        ensure!(heard["sentAt"].is_u64() && heard["from"].is_null(), "{heard}");
+
+        // By hand: to everyone but one, and to one alone.
+        let queue = cloud.output("queue_url").await?;
+        let send = async |body: Value| {
+            cloud
+                .aws("sqs", "send_message", &json!({"QueueUrl": queue, "MessageBody": body.to_string()}))
+                .await
+        };
+        let sent = send(json!({"channel": "*", "message": null, "exclude": [id_of_ada]})).await?;
+        let heard = bob.hear("message").await?;
+        ensure!(
+            heard["channel"] == "*" && heard["message"].is_null() && heard["id"] == sent["MessageId"],
+            "{heard}"
+        );
+        send(json!({"connection": id_of_ada, "message": ["for", "you"]})).await?;
+        let heard = ada.hear("message").await?;
+        ensure!(heard["message"] == json!(["for", "you"]) && heard["channel"].is_null(), "{heard}");
+
+        a_bad_message_is_put_aside_alone(cloud, &queue).await?;
+        for client in [&mut ada, &mut bob] {
+            client.hear("message").await?; // What was good in the batch.
+            client.hear_no("message", Duration::from_millis(300)).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Sends a batch, most of which cannot be read, and waits until that, and no more, is among the dead letters.
+async fn a_bad_message_is_put_aside_alone(cloud: &Cloud, queue: &str) -> Result<()> {
+    let dead_letters = cloud.output("dead_letter_queue_url").await?;
+    // So that nobody waits for half an hour: it is tried once, and comes back soon.
+    let attributes = json!({"QueueUrl": dead_letters, "AttributeNames": ["QueueArn"]});
+    let arn = cloud.aws("sqs", "get_queue_attributes", &attributes).await?["Attributes"]["QueueArn"].take();
+    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": 1}).to_string();
+    let soon =
+        json!({"QueueUrl": queue, "Attributes": {"VisibilityTimeout": "10", "RedrivePolicy": redrive}});
+    cloud.aws("sqs", "set_queue_attributes", &soon).await?;
+
+    let bad =
+        ["hello", r#"{"channel":"*","message":1,"mesage":2}"#, r#"{"user":"ada","channel":"*","message":1}"#];
+    let bodies = [bad.as_slice(), &[r#"{"channel":"*","message":"good"}"#]].concat();
+    let entries: Vec<_> =
+        bodies.iter().zip(0..).map(|(body, id)| json!({"Id": id.to_string(), "MessageBody": body})).collect();
+    cloud.aws("sqs", "send_message_batch", &json!({"QueueUrl": queue, "Entries": entries})).await?;
+
+    let mut found = HashSet::new();
+    let receive = json!({"QueueUrl": dead_letters, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20});
+    while found.len() < bad.len() {
+        let received = cloud.aws("sqs", "receive_message", &receive).await?;
+        let messages = received["Messages"].as_array().context("no more dead letters came")?;
+        found.extend(messages.iter().filter_map(|message| message["Body"].as_str().map(str::to_owned)));
+    }
+    ensure!(found.iter().map(String::as_str).collect::<HashSet<_>>() == HashSet::from(bad), "{found:?}");
+    Ok(())
+}
+
+async fn events_to_clients() -> Result<()> {
+    let signer = Signer::eddsa("1");
+    let now = testkit::fixtures::now_millis() / 1_000;
+    let token = |name: &str| {
+        signer.token(&json!({"sub": name, "iss": "login.example.com", "aud": "orders", "exp": now + 600}))
+    };
+    let cloud = start("events-to-clients").await?.with("issuer", "login.example.com");
+    let cloud = cloud.with("jwks", &jwks([&signer]).to_string());
+    round_trip(cloud, async |cloud| {
+        let url = cloud.output("websocket_url").await?;
+        let connect = async |name: &str| Client::connect(&format!("{url}?token={}", token(name))).await;
+        let (mut phone, mut laptop, mut bob) = (connect("ada").await?, connect("ada").await?, connect("bob").await?);
+
+        // The detail is passed on as it is, whatever is in it.
+        let detail = json!({"buyer": "ada", "order": 7, "note": "\"Grüße\" <you> \\ ☕"});
+        let event = |source: &str| json!({"Source": source, "DetailType": "Order changed", "Detail": detail.to_string()});
+        let events = json!({"Entries": [event("another"), event("shop")]});
+        let put = cloud.aws("events", "put_events", &events).await?;
+        for device in [&mut phone, &mut laptop] {
+            let heard = device.hear("message").await?;
+            ensure!(heard["message"] == detail && heard["channel"] == "user:ada", "{heard}");
+            ensure!(heard["id"] == put["Entries"][1]["EventId"], "{heard}");
+        }
+        for client in [&mut phone, &mut laptop, &mut bob] {
+            client.hear_no("message", Duration::from_millis(300)).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn table_to_dashboards() -> Result<()> {
+    round_trip(start("table-to-dashboards").await?, async |cloud| {
+        let [mut berlin, mut paris] = cloud.clients(2).await?.try_into().ok().context("two")?;
+        for (dashboard, warehouse) in [(&mut berlin, "berlin"), (&mut paris, "paris")] {
+            let subscribe = json!({"action": "subscribe", "channel": format!("stock.{warehouse}")});
+            dashboard.say(subscribe.to_string()).await?;
+            dashboard.hear("subscribed").await?;
+        }
+        let table = cloud.output("stock_table").await?;
+        let key = json!({"warehouse": {"S": "berlin"}, "item": {"S": "lamp"}});
+        let mut versions = vec![];
+        for quantity in [41, 40, 0] {
+            if quantity == 0 {
+                cloud.aws("dynamodb", "delete_item", &json!({"TableName": table, "Key": key})).await?;
+            } else {
+                let mut item = key.clone();
+                item["quantity"] = json!({"N": quantity.to_string()});
+                cloud.aws("dynamodb", "put_item", &json!({"TableName": table, "Item": item})).await?;
+            }
+            let heard = berlin.hear("message").await?;
+            ensure!(
+                heard["message"]["item"] == "lamp" && heard["message"]["quantity"] == quantity,
+                "{heard}"
+            );
+            versions.push(heard["message"]["version"].as_str().and_then(|text| text.parse::<u128>().ok()));
+        }
+        ensure!(versions[0].is_some() && versions.is_sorted(), "{versions:?}");
+        paris.hear_no("message", Duration::from_millis(300)).await
     })
     .await
 }

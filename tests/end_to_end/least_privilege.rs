@@ -59,6 +59,8 @@ async fn each_grant_is_needed() -> Result<()> {
     ensure!(subscribed["replayed"] == 0 && subscribed["complete"] == false, "without POST: {subscribed}");
     cloud.logs(&["least-privilege-subscribe: ", "a post failed", "not authorized"]).await?;
 
+    the_publisher_needs_its_grants(&cloud, &mut client).await?;
+
     with(&cloud, "send_manages", r#"["GET"]"#).await?;
     let ack = send(&mut client).await?;
     ensure!(ack["delivered"] == 0 && ack["failed"] == 1, "without POST: {ack}");
@@ -72,7 +74,7 @@ async fn each_grant_is_needed() -> Result<()> {
     plant_a_stale_row(&cloud).await?;
     let ack = send(&mut client).await?;
     ensure!(ack["gone"] == 1 && cloud.rows().await?.len() == 2, "the stale row stays: {ack}");
-    cloud.logs(&["least-privilege-send: ", "DeleteItem on the table", "AccessDenied"]).await?;
+    cloud.logs(&["least-privilege-send: ", "that are gone stay registered", "AccessDenied"]).await?;
 
     with(&cloud, "connect", r#"["read"]"#).await?;
     ensure!(Client::connect(&url).await.is_err(), "nobody gets in");
@@ -84,6 +86,40 @@ async fn each_grant_is_needed() -> Result<()> {
     ensure!(cloud.rows().await?.len() == 2, "a closed connection stays");
     cloud.stop().await;
     Ok(())
+}
+
+/// Takes away the grants of the function `publish`, bit by bit, and gives them back.
+async fn the_publisher_needs_its_grants(cloud: &Cloud, client: &mut Client) -> Result<()> {
+    let queue = cloud.output("queue_url").await?;
+    let publish = async |text: &str| {
+        let body = json!({"channel": "*", "message": text}).to_string();
+        cloud.aws("sqs", "send_message", &json!({"QueueUrl": queue, "MessageBody": body})).await
+    };
+    let without = async |policy: &str| {
+        let policy = json!({"RoleName": "least-privilege-publish", "PolicyName": policy});
+        cloud.aws("iam", "delete_role_policy", &policy).await
+    };
+    let logs =
+        async |words: &[&str]| cloud.logs(&[["least-privilege-publish: "].as_slice(), words].concat()).await;
+    publish("with every grant").await?;
+    client.hear_with("message", "with every grant").await?;
+
+    without("delete").await?;
+    plant_a_stale_row(cloud).await?;
+    publish("without delete").await?;
+    client.hear_with("message", "without delete").await?;
+    logs(&["Query on the table", "AccessDenied"]).await?;
+
+    without("POST").await?;
+    publish("without POST").await?;
+    logs(&["a post failed", "not authorized"]).await?;
+
+    without("read").await?;
+    publish("without read").await?;
+    logs(&["a message goes back", "Query on the table", "AccessDenied"]).await?;
+    cloud.stack.apply(|_, _| ()).await?;
+    publish("with every grant again").await?;
+    cloud.rows_become(1).await
 }
 
 /// The stack with one grant changed; the others are as they should be.

@@ -238,6 +238,10 @@ const WEBSOCKET_API: Module = Module {
             r#"functions = { f = { @ZIP, history = ["write"] } }"#,
             "Without a history no function can read or write it",
         ),
+        (
+            "connection_table = null\nfunctions = { f = { @ZIP, connections = [\"read\"] } }",
+            "Without a connection_table no function can have connections",
+        ),
         // The domain
         (
             r#"domain = { name = "https://ws.example.com", hosted_zone = { id = "Z1" } }"#,
@@ -279,6 +283,46 @@ const ACCOUNT_LOGGING: Module = Module {
     path: "modules/account-logging",
     arguments: &[],
     refused: &[(r#"name = "logs of all""#, "name takes 1 to 64 letters")],
+};
+
+const PUBLISHER: Module = Module {
+    path: "modules/publisher",
+    arguments: &[
+        ("name", r#""updates""#),
+        ("package", r#""../../../modules/publisher/tests/package.zip""#),
+        (
+            "websocket",
+            r#"{ table_name = "t", shards = 1, management_endpoint = "https://example.com", policies = { read = "{}", delete = "{}", POST = "{}" } }"#,
+        ),
+    ],
+    refused: &[
+        (r#"name = "my updates""#, "name takes 1 to 40 letters"),
+        (
+            r#"websocket = { table_name = null, shards = 1, management_endpoint = "https://example.com", policies = {} }"#,
+            "The websocket has no connection table",
+        ),
+        ("package = null", "The function takes either package"),
+        (r#"s3 = { bucket = "b", key = "k" }"#, "The function takes either package"),
+        (r#"architecture = "arm""#, r#"architecture is "arm64" or "x86_64""#),
+        ("memory_size = 64", "memory_size is 128 to 10240 MB"),
+        ("timeout = 9", "timeout is 10 to 900 seconds"),
+        ("timeout = 901", "timeout is 10 to 900 seconds"),
+        ("batch_size = 0", "batch_size is 1 to 10000"),
+        ("batch_size = 11", "batch_size is 1 to 10000; beyond 10, Lambda asks for a batching_window_seconds"),
+        ("batching_window_seconds = 301", "batching_window_seconds is 0 to 300"),
+        ("maximum_concurrency = 1", "maximum_concurrency is 2 to 1000"),
+        ("maximum_concurrency = 1001", "maximum_concurrency is 2 to 1000"),
+        ("queue = { max_receive_count = 0 }", "queue.max_receive_count is 1 to 1000"),
+        ("queue = { retention_seconds = 59 }", "queue.retention_seconds is 60 to 1209600"),
+        ("queue = { dead_letter_retention_seconds = 60 }", "queue.retention_seconds is 60 to 1209600"),
+        ("queue = { dead_letter_retention_seconds = 1209601 }", "queue.retention_seconds is 60 to 1209600"),
+        (r#"senders = [{ @QUEUE }]"#, "A sender's arn is that of an EventBridge rule"),
+        (
+            r#"logging = { function_level = "LOUD" }"#,
+            "logging.function_level is TRACE, DEBUG, INFO, WARN or ERROR",
+        ),
+        ("alarms = { dead_letters = 0 }", "The thresholds of alarms are greater than 0"),
+    ],
 };
 
 /// Short for what many cases need.
@@ -326,6 +370,11 @@ fn a_package_that_is_missing_is_said() {
 #[test]
 fn what_is_wrong_with_account_logging_is_said() {
     ACCOUNT_LOGGING.check();
+}
+
+#[test]
+fn what_is_wrong_with_a_publisher_is_said() {
+    PUBLISHER.check();
 }
 
 impl Module {

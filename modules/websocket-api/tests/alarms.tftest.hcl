@@ -13,7 +13,7 @@ variables {
 
 run "by_default_there_are_none" {
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_dashboard.this) == 0 && output.dashboard_name == null && length(output.alarm_arns) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_dashboard.this) == 0 && output.dashboard_name == null && length(output.alarm_arns) == 0 && output.metrics_namespace == null
     error_message = jsonencode(keys(aws_cloudwatch_metric_alarm.this))
   }
 }
@@ -115,6 +115,11 @@ run "what_the_functions_count_is_shown_where_they_count" {
   assert {
     condition     = aws_lambda_function.this["f"].environment[0].variables["METRICS_NAMESPACE"] == "WebSocket/chat"
     error_message = "the functions do not count"
+  }
+
+  assert {
+    condition     = output.metrics_namespace == "WebSocket/chat"
+    error_message = "functions outside of the module count elsewhere"
   }
 
   assert {

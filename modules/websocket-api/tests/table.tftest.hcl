@@ -95,3 +95,31 @@ run "a_table_that_exists_is_used" {
     error_message = aws_iam_role_policy.function["f"].policy
   }
 }
+
+run "an_api_that_need_not_know_who_is_connected_has_none" {
+  variables {
+    connection_table = null
+    functions        = { f = { package = "tests/package.zip", manage_connections = ["POST"] } }
+    alarms           = {}
+    dashboard        = true
+  }
+
+  assert {
+    condition = (
+      length(aws_dynamodb_table.connections) == 0
+      && output.table_name == null && output.table_arn == null && output.shards == null
+      && keys(aws_lambda_function.this["f"].environment[0].variables) == tolist(["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"])
+    )
+    error_message = "something speaks of a table that is not there"
+  }
+
+  assert {
+    condition     = { for intent, policy in output.policies : intent => policy != null } == { read = false, write = false, delete = false, POST = true, GET = true, DELETE = true }
+    error_message = jsonencode(output.policies)
+  }
+
+  assert {
+    condition     = alltrue([for a in aws_cloudwatch_metric_alarm.this : a.namespace != "AWS/DynamoDB"]) && !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "AWS/DynamoDB")
+    error_message = "what looks at a table has none to look at"
+  }
+}

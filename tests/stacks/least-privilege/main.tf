@@ -67,8 +67,20 @@ module "websocket" {
   }
 }
 
+module "publisher" {
+  source = "../../../modules/publisher"
+
+  name      = "least-privilege"
+  package   = "../../../target/lambda/publish/bootstrap.zip"
+  websocket = module.websocket
+}
+
 output "websocket_url" {
   value = module.websocket.websocket_url
+}
+
+output "queue_url" {
+  value = module.publisher.queue_url
 }
 
 output "table_name" {

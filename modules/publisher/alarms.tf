@@ -1,0 +1,36 @@
+locals {
+  # None, or one set: the list holds what was asked for, or nothing.
+  alarms = merge([for thresholds in var.create ? var.alarms[*] : [] : {
+    dead-letters = {
+      metric    = "ApproximateNumberOfMessagesVisible"
+      queue     = aws_sqs_queue.dead_letters[0].name
+      threshold = thresholds.dead_letters
+      about     = "Messages could not be published, and wait in the dead-letter queue."
+    }
+    oldest-message = {
+      metric    = "ApproximateAgeOfOldestMessage"
+      queue     = aws_sqs_queue.this[0].name
+      threshold = thresholds.oldest_message_seconds
+      about     = "Messages wait to be published: the function fails, or more comes than maximum_concurrency lets it handle."
+    }
+  }]...)
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${local.function_name}-${each.key}"
+  alarm_description   = each.value.about
+  namespace           = "AWS/SQS"
+  metric_name         = each.value.metric
+  dimensions          = { QueueName = each.value.queue }
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching" # Where nothing happens, nothing is wrong.
+  alarm_actions       = var.alarms.actions
+  ok_actions          = var.alarms.actions
+  tags                = var.tags
+}

@@ -1,0 +1,62 @@
+# What the function may do, and what it takes to send to it.
+
+locals {
+  # Whoever uses a queue with a key of its own uses the key.
+  key_grants = [for key in var.queue.kms_key[*] : { actions = ["kms:GenerateDataKey", "kms:Decrypt"], resources = [key.arn] }]
+
+  # In no word of them is the API: it may know them before it is made.
+  send_statements = concat([for queue in aws_sqs_queue.this : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
+
+  send_grants = [for s in local.send_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
+}
+
+resource "aws_iam_role" "this" {
+  count = var.create ? 1 : 0
+
+  name                 = local.function_name
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  count = var.create ? 1 : 0
+
+  name = "function"
+  role = aws_iam_role.this[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"] },
+        { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = [aws_sqs_queue.this[0].arn] },
+      ],
+      local.send_grants,
+      # AWS knows no narrower resource for these two.
+      var.tracing ? [{ Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }] : [],
+    )
+  })
+}
+
+# Who is there, whom to forget, and to post: as the API's own functions may.
+resource "aws_iam_role_policy" "connections" {
+  for_each = toset(var.create ? ["read", "delete", "POST"] : [])
+
+  name   = each.key
+  role   = aws_iam_role.this[0].id
+  policy = var.websocket.policies[each.key]
+}
+
+# What is published is kept, where the API keeps what is said.
+resource "aws_iam_role_policy" "history" {
+  count = var.create && var.websocket.history != null ? 1 : 0
+
+  name   = "history"
+  role   = aws_iam_role.this[0].id
+  policy = var.websocket.history.policies["write"]
+}

@@ -1,0 +1,82 @@
+# What is to be published waits in the queue; what cannot be, in the dead-letter queue, for a person to look at.
+
+locals {
+  function_name = "${var.name}-publish"
+  queue_key     = one(var.queue.kms_key[*].arn)
+
+  # A message of 128 KB, with all that a record says of it.
+  max_message_size = 262144
+}
+
+resource "aws_sqs_queue" "this" {
+  count = var.create ? 1 : 0
+
+  name                       = local.function_name
+  message_retention_seconds  = var.queue.retention_seconds
+  max_message_size           = local.max_message_size
+  visibility_timeout_seconds = 6 * var.timeout # As Lambda asks: a batch that is throttled is tried again meanwhile.
+  sqs_managed_sse_enabled    = var.queue.kms_key == null ? true : null
+  kms_master_key_id          = local.queue_key
+  tags                       = var.tags
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  count = var.create ? 1 : 0
+
+  name                      = "${local.function_name}-dead-letters"
+  message_retention_seconds = var.queue.dead_letter_retention_seconds
+  max_message_size          = local.max_message_size
+  sqs_managed_sse_enabled   = var.queue.kms_key == null ? true : null
+  kms_master_key_id         = local.queue_key
+  tags                      = var.tags
+}
+
+# What queues say of each other and of whom they let in is apart from them: Terraform waits for half a minute until it is
+# sure of a queue, and functions that only need the queue's URL go on meanwhile.
+resource "aws_sqs_queue_redrive_policy" "this" {
+  count = var.create ? 1 : 0
+
+  queue_url      = aws_sqs_queue.this[0].id
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
+}
+
+# No other queue leaves its dead letters here.
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
+  count = var.create ? 1 : 0
+
+  queue_url            = aws_sqs_queue.dead_letters[0].id
+  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this[0].arn] })
+}
+
+# Functions and people send by policies of their own. AWS services have none: the queue lets in those that are named.
+resource "aws_sqs_queue_policy" "this" {
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.this[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([merge(local.only_encrypted, { Resource = aws_sqs_queue.this[0].arn })], [for sender in var.senders : {
+      Effect    = "Allow"
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.this[0].arn
+      Principal = { Service = "${split(":", sender.arn)[2]}.amazonaws.com" }
+      Condition = { ArnEquals = { "aws:SourceArn" = sender.arn } }
+    }])
+  })
+}
+
+resource "aws_sqs_queue_policy" "dead_letters" {
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.dead_letters[0].id
+  policy    = jsonencode({ Version = "2012-10-17", Statement = [merge(local.only_encrypted, { Resource = aws_sqs_queue.dead_letters[0].arn })] })
+}
+
+locals {
+  only_encrypted = {
+    Effect    = "Deny"
+    Action    = "sqs:*"
+    Principal = "*"
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }
+}

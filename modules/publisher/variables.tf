@@ -1,0 +1,262 @@
+variable "create" {
+  description = "Whether anything is created: with `false`, nothing is, and the outputs are null or empty."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "name" {
+  description = "The first part of all names: the queue, the function and its role are called `NAME-publish`. With the API's name, they stand beside its functions."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,39}$", var.name))
+    error_message = "name takes 1 to 40 letters, digits and hyphens, and starts with a letter: it becomes part of the names of queues, a function and a role."
+  }
+}
+
+variable "websocket" {
+  description = <<-EOT
+    The API to whose connections messages go: `module.websocket` as a whole, or, where it is in another stack, its outputs of these names.
+
+    - `table_name`: the connection table.
+    - `shards`: over how many partitions a channel is spread.
+    - `management_endpoint`: where messages are posted to connections.
+    - `policies`: policy documents by intent, of which the function gets `read`, `delete` and `POST`.
+    - `metrics_namespace`: where the API's functions count, and this one too; null where they do not.
+    - `history`: where messages are kept for who is away; null where they are not.
+  EOT
+  type = object({
+    table_name          = string
+    shards              = number
+    management_endpoint = string
+    policies            = map(string)
+    metrics_namespace   = optional(string)
+    history             = optional(object({ table_name = string, seconds = number, policies = map(string) }))
+  })
+  nullable = false
+
+  validation {
+    condition     = !var.create || var.websocket.table_name != null
+    error_message = "The websocket has no connection table, so nobody could be reached: do not set its connection_table to null."
+  }
+}
+
+variable "package" {
+  description = "The path of the function's zip, `target/lambda/publish/bootstrap.zip` after `make build`. A new zip at the same path is a new version."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.package != null) != (var.s3 != null)
+    error_message = "The function takes either package, the path of a zip to make it from, or s3, a zip in a bucket; not both, not neither."
+  }
+}
+
+variable "s3" {
+  description = <<-EOT
+    In place of `package`, a zip in a bucket of the same Region.
+
+    - `bucket`: the bucket.
+    - `key`: the object. Another one is what is deployed anew; another content under the same key is not seen.
+    - `version`: the object's version, where the bucket has versions.
+  EOT
+  type = object({
+    bucket  = string
+    key     = string
+    version = optional(string)
+  })
+  default = null
+}
+
+variable "architecture" {
+  description = "What the zip was built for: `arm64` or `x86_64`."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "memory_size" {
+  description = "The function's memory in MB. CPU comes with it: a broadcast is as fast as it can sign requests."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240
+    error_message = "memory_size is 128 to 10240 MB."
+  }
+}
+
+variable "timeout" {
+  description = "How long the function may take for a batch, in seconds. A broadcast that would take longer is done in steps. What fails is tried again after six times as long."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.timeout >= 10 && var.timeout <= 900
+    error_message = "timeout is 10 to 900 seconds: with less there is no time for a step of a broadcast."
+  }
+}
+
+variable "environment" {
+  description = "Variables of the function beside those that the module sets, such as `ANNOUNCE_CHANNELS`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "tracing" {
+  description = "Whether X-Ray traces the function."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "batch_size" {
+  description = "How many messages the function is given at once, at most."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10000 && (var.batch_size <= 10 || var.batching_window_seconds > 0)
+    error_message = "batch_size is 1 to 10000; beyond 10, Lambda asks for a batching_window_seconds of 1 or more."
+  }
+}
+
+variable "batching_window_seconds" {
+  description = "How long a batch waits to become full. Messages are as late as that."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.batching_window_seconds >= 0 && var.batching_window_seconds <= 300
+    error_message = "batching_window_seconds is 0 to 300."
+  }
+}
+
+variable "maximum_concurrency" {
+  description = "How many batches are handled at the same time, at most. It is what governs the rate of posts, which all APIs of an account and Region share."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    error_message = "maximum_concurrency is 2 to 1000: Lambda takes no other."
+  }
+}
+
+variable "queue" {
+  description = <<-EOT
+    The queue, and the one beside it for dead letters.
+
+    - `max_receive_count`: how often a message is tried before it becomes a dead letter.
+    - `retention_seconds`: how long a message waits at most. One that waited for so long is lost.
+    - `dead_letter_retention_seconds`: how long a dead letter is kept, counted from when the message was sent.
+    - `kms_key`: `arn` of a key of yours that encrypts both; without it the key is SQS's own. Where `senders` are named, its policy has to let their services use it.
+  EOT
+  type = object({
+    max_receive_count             = optional(number, 5)
+    retention_seconds             = optional(number, 345600)
+    dead_letter_retention_seconds = optional(number, 1209600)
+    kms_key                       = optional(object({ arn = string }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.queue.max_receive_count >= 1 && var.queue.max_receive_count <= 1000
+    error_message = "queue.max_receive_count is 1 to 1000."
+  }
+
+  validation {
+    condition     = alltrue([60 <= var.queue.retention_seconds, var.queue.retention_seconds <= var.queue.dead_letter_retention_seconds, var.queue.dead_letter_retention_seconds <= 1209600])
+    error_message = "queue.retention_seconds is 60 to 1209600, 14 days, and dead_letter_retention_seconds no less: a dead letter is as old as the message was."
+  }
+}
+
+variable "senders" {
+  description = "What may send that has no role of its own: EventBridge rules and SNS topics, each by its `arn`, or as the whole resource. Functions and people have roles: they take `send_policy`."
+  type        = list(object({ arn = string }))
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for sender in var.senders : can(regex("^arn:[^:]+:(events|sns):[^:]+:[0-9]{12}:.+$", sender.arn))])
+    error_message = "A sender's arn is that of an EventBridge rule, arn:aws:events:REGION:ACCOUNT:rule/NAME, or of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME."
+  }
+}
+
+variable "roles" {
+  description = <<-EOT
+    What the function's role has, where the account asks for it.
+
+    - `path`: the role's path.
+    - `permissions_boundary`: the ARN of a policy that bounds it.
+  EOT
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "logging" {
+  description = <<-EOT
+    What the function logs, and how long it is kept.
+
+    - `retention_days`: how long the log group keeps what it holds.
+    - `kms_key`: `arn` of a key of yours that encrypts it; its policy has to let CloudWatch Logs use it.
+    - `function_level`: the least level that is logged: TRACE, DEBUG, INFO, WARN or ERROR.
+  EOT
+  type = object({
+    retention_days = optional(number, 30)
+    kms_key        = optional(object({ arn = string }))
+    function_level = optional(string, "INFO")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], var.logging.function_level)
+    error_message = "logging.function_level is TRACE, DEBUG, INFO, WARN or ERROR."
+  }
+}
+
+variable "alarms" {
+  description = <<-EOT
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes.
+
+    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `dead_letters`: how many messages are in the dead-letter queue.
+    - `oldest_message_seconds`: for how long the oldest message has been waiting.
+  EOT
+  type = object({
+    actions                = optional(list(string), [])
+    dead_letters           = optional(number, 1)
+    oldest_message_seconds = optional(number, 300)
+  })
+  default = null
+
+  validation {
+    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
+    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+  }
+}
+
+variable "tags" {
+  description = "Tags for everything that takes tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
