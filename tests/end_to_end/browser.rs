@@ -26,7 +26,7 @@ use crate::cloud::Cloud;
 type Shared = Arc<OnceCell<Site>>;
 
 /// How long a page may take to show what it must.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn trials() -> Vec<Trial> {
     let site: Shared = Arc::default();
