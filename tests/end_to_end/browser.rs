@@ -469,4 +469,4 @@ impl Page {
 }
 
 /// Whether the chat backend keeps a history.
-const HISTORY: bool = false;
+const HISTORY: bool = true;

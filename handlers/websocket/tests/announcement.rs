@@ -75,6 +75,7 @@ impl World {
             fanout: Fanout::new(self.connections.client(), Policy::default()),
             handover: None,
             announcer: Some(self.announcer.clone()),
+            history: None,
         }
     }
 
