@@ -164,6 +164,11 @@ variable "functions" {
   }
 
   validation {
+    condition     = var.history != null || alltrue([for f in values(var.functions) : length(f.history) == 0])
+    error_message = "Without a history no function can read or write it: set history = {}, or leave history out of the functions."
+  }
+
+  validation {
     condition     = alltrue([for f in values(var.functions) : length(setsubtract(f.manage_connections, ["POST", "GET", "DELETE"])) == 0])
     error_message = "A function's manage_connections takes \"POST\", \"GET\" and \"DELETE\"."
   }
@@ -522,11 +527,6 @@ variable "history" {
   validation {
     condition     = var.history == null ? true : var.history.messages >= 1 && var.history.messages <= 1000 && floor(var.history.messages) == var.history.messages
     error_message = "history.messages is a whole number from 1 to 1000."
-  }
-
-  validation {
-    condition     = var.history != null || alltrue([for f in values(var.functions) : length(f.history) == 0])
-    error_message = "Without a history no function can read or write it: set history = {}, or leave history out of the functions."
   }
 }
 
