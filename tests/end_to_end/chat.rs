@@ -38,6 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_client_that_vanished_unnoticed_is_forgotten_at_the_next_broadcast,
         a_channel_hears_what_is_sent_to_it_and_nobody_else,
         a_subscription_ends_with_its_connection,
+        who_joins_and_who_leaves_is_told_to_the_channel,
         who_comes_back_loses_nothing,
         who_is_there_is_listed_page_by_page,
         what_a_channel_does_not_allow_is_answered,
@@ -245,6 +246,19 @@ async fn a_subscription_ends_with_its_connection(cloud: &Cloud) -> Result<()> {
         ensure!(rows.iter().all(|row| row[name] == rows[0][name]), "all rows expire at once: {rows:?}");
     }
     leaver.close().await?;
+    cloud.rows_become(0).await
+}
+
+async fn who_joins_and_who_leaves_is_told_to_the_channel(cloud: &Cloud) -> Result<()> {
+    let [mut ada, mut bob] = cloud.clients(2).await?.try_into().ok().context("two")?;
+    ask(&mut ada, "subscribe", "lobby", "subscribed").await?;
+    ask(&mut bob, "subscribe", "lobby", "subscribed").await?;
+    let joined = ada.hear("joined").await?;
+    ensure!(joined["channel"] == "lobby", "{joined}");
+    bob.close().await?;
+    let left = ada.hear("left").await?;
+    ensure!(left["connectionId"] == joined["connectionId"], "{joined} {left}");
+    ada.close().await?;
     cloud.rows_become(0).await
 }
 

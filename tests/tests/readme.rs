@@ -71,16 +71,16 @@ fn what_is_linked_to_is_there() {
     assert!(links > 10, "{links}");
 }
 
-/// The checkout's own README, and those of its modules and examples.
+/// The checkout's own texts, the documentation, and the READMEs of the modules and examples.
 fn readmes() -> Vec<PathBuf> {
-    let folders = ["modules", "examples"].map(|folder| fs::read_dir(repository().join(folder)).unwrap());
-    let folders = folders.into_iter().flatten().map(|folder| folder.unwrap().path());
-    [repository()]
-        .into_iter()
-        .chain(folders)
-        .map(|folder| folder.join("README.md"))
-        .filter(|path| path.exists())
-        .collect()
+    let list = |folder: &str| {
+        let entries = fs::read_dir(repository().join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let folders = ["modules", "examples"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
+    let texts = ["", "docs"].into_iter().flat_map(list);
+    let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    texts.chain(folders.filter(|path| path.exists())).collect()
 }
 
 /// The text with what follows each marker, up to the next blank line before other text, made anew.
@@ -97,7 +97,7 @@ fn fill(text: &str) -> String {
             }
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
-            "end" => {
+            "end" | "needs" => {
                 filled.push_str(&rest[..end + 4]);
                 rest = &rest[end + 4..];
                 continue;
