@@ -5,6 +5,7 @@
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
 //! - [`queue`]: a queue of SQS.
 //! - [`simulation`]: all three in memory and on the test's clock, where anything can go wrong at any moment.
+//! - [`hostile`]: texts of somebody who means no good.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
 //! - [`issuer`]: who hands out the keys of tokens, or does not.
 //! - [`runtime_api`]: the Lambda runtime API, to run a built function against.
@@ -13,6 +14,7 @@
 pub mod connections;
 pub mod dynamodb;
 pub mod fixtures;
+pub mod hostile;
 pub mod issuer;
 pub mod queue;
 pub mod runtime_api;

@@ -10,16 +10,19 @@
 //! does, and its pages are as short as the test likes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     future::pending,
     mem,
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::{
     client::{
         http::{
@@ -47,9 +50,18 @@ use crate::{dynamodb::ConnectionTable, queue::Sent};
 /// The most bytes of a message of the queue, as the module `publisher` makes it.
 pub const MAX_QUEUED_BYTES: usize = 256 * 1024;
 
-/// A simulated AWS. Clones are the same one.
+/// A simulated AWS.
+#[derive(Debug)]
+pub struct Simulation {
+    aws: Aws,
+    connections: aws_sdk_apigatewaymanagement::Client,
+    table: aws_sdk_dynamodb::Client,
+    queue: aws_sdk_sqs::Client,
+}
+
+/// What the clients reach.
 #[derive(Clone, Debug)]
-pub struct Simulation(Arc<Mutex<State>>);
+struct Aws(Arc<Mutex<State>>);
 
 /// A call to it, as the test tells apart what it lets go wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +112,8 @@ struct State {
     unheard: VecDeque<(Instant, (String, String), bool)>,
     lag: Duration,
     rows_in_a_page: usize,
-    open: HashSet<String>,
+    /// The connections that are open, and how they answer where that is not 200.
+    open: HashMap<String, u16>,
     deliveries: Vec<Delivery>,
     queued: Vec<Sent>,
     calls: u64,
@@ -111,18 +124,20 @@ type Row = Map<String, Value>;
 impl Simulation {
     /// An AWS where all goes well and nobody is connected.
     pub fn start() -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let aws = Aws(Arc::new(Mutex::new(State {
             fates: Box::new(|_| Fate::Served(Duration::from_millis(10))),
             rows: BTreeMap::new(),
             index: BTreeSet::new(),
             unheard: VecDeque::new(),
             lag: Duration::ZERO,
             rows_in_a_page: 5_000,
-            open: HashSet::new(),
+            open: HashMap::new(),
             deliveries: vec![],
             queued: vec![],
             calls: 0,
-        })))
+        })));
+        let sdk = aws.sdk_config();
+        Self { connections: aws::connections(&sdk), table: aws::dynamodb(&sdk), queue: aws::sqs(&sdk), aws }
     }
 
     /// From now on this decides what becomes of a call.
@@ -142,7 +157,12 @@ impl Simulation {
 
     /// From now on the connection is open: it can be posted to.
     pub fn open(&self, connection_id: &str) {
-        self.state().open.insert(connection_id.to_owned());
+        self.open_to(connection_id, 200);
+    }
+
+    /// From now on the connection is open, and answers every post with this status.
+    pub fn open_to(&self, connection_id: &str, status: u16) {
+        self.state().open.insert(connection_id.to_owned(), status);
     }
 
     /// From now on the connection is closed. So is one that never was opened.
@@ -152,7 +172,7 @@ impl Simulation {
 
     /// Whether the connection can be posted to.
     pub fn is_open(&self, connection_id: &str) -> bool {
-        self.state().open.contains(connection_id)
+        self.state().open.contains_key(connection_id)
     }
 
     /// Writes a row as it is.
@@ -171,7 +191,8 @@ impl Simulation {
     /// Every connection was established so much earlier.
     pub fn grow_older(&self, by: Duration) {
         for row in self.state().rows.values_mut() {
-            let at: u128 = row["connectedAt"]["N"].as_str().and_then(|at| at.parse().ok()).expect("milliseconds");
+            let at: u128 =
+                row["connectedAt"]["N"].as_str().and_then(|at| at.parse().ok()).expect("milliseconds");
             row["connectedAt"]["N"] = json!((at - by.as_millis()).to_string());
         }
     }
@@ -199,23 +220,36 @@ impl Simulation {
     /// The registry in the table, with so many shards per channel.
     pub fn registry(&self, shards: u8) -> Registry {
         let shards = shards.to_string().parse().expect("a number of shards");
-        Registry::new(aws::dynamodb(&self.sdk_config()), ConnectionTable::NAME, shards)
+        Registry::new(self.table.clone(), ConnectionTable::NAME, shards)
     }
 
     /// The way to connections, built as the functions build it.
     pub fn fanout(&self) -> Fanout {
-        Fanout::new(aws::connections(&self.sdk_config()), Policy::default())
+        Fanout::new(self.connections.clone(), Policy::default())
     }
 
     /// The way into the queue, built as the functions build it.
     pub fn queue(&self) -> Queue {
-        Queue::new(aws::sqs(&self.sdk_config()), "https://simulated/queue")
+        Queue::new(self.queue.clone(), "https://simulated/queue")
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.aws.state()
+    }
+}
+
+impl Aws {
     fn sdk_config(&self) -> SdkConfig {
+        // The SDK's clients share what retries they have left, all those of a process and a Region.
+        static REGIONS: AtomicU64 = AtomicU64::new(0);
+        let region = Region::new(format!("simulated-{}", REGIONS.fetch_add(1, Ordering::Relaxed)));
         let config = crate::sdk_config_over(SharedHttpClient::new(self.clone()), "https://simulated");
-        // It measures by the clock on the wall, which a paused test's has nothing to do with.
-        config.into_builder().stalled_stream_protection(aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled()).build()
+        config
+            .into_builder()
+            .region(region)
+            // It goes by the clock on the wall, of which a test whose clock is paused knows nothing.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -265,13 +299,13 @@ fn response(status: u16, body: &Value) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body.to_string()))
 }
 
-impl HttpClient for Simulation {
+impl HttpClient for Aws {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
-impl HttpConnector for Simulation {
+impl HttpConnector for Aws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(self.clone().answer(request))
     }
@@ -330,10 +364,11 @@ impl State {
     fn serve(&mut self, request: Request) -> (u16, Value) {
         match request {
             Request::Post { connection, frame } => {
-                if !self.open.contains(&connection) {
-                    return (410, json!({"message": "GoneException"}));
+                let status = self.open.get(&connection).copied().unwrap_or(410);
+                if status == 200 {
+                    self.deliveries.push(Delivery { at: Instant::now(), connection, frame });
                 }
-                self.deliveries.push(Delivery { at: Instant::now(), connection, frame });
+                return (status, json!({}));
             }
             Request::Enqueue(call) => {
                 let body = call["MessageBody"].as_str().expect("a body").to_owned();
@@ -349,7 +384,23 @@ impl State {
                 let Value::Object(row) = call["Item"].take() else { panic!("an item") };
                 self.put(row);
             }
-            Request::Delete(call) => self.delete(key(&call["Key"])),
+            Request::Delete(call) => {
+                let key = key(&call["Key"]);
+                if let Some(condition) = call["ConditionExpression"].as_str() {
+                    assert_eq!(condition, "attribute_not_exists(connectedAt) OR connectedAt < :time");
+                    let number = |value: &Value| {
+                        value["N"].as_str().map(|text| text.parse::<u64>().expect("a number"))
+                    };
+                    let connected_at = self.rows.get(&key).and_then(|row| number(row.get("connectedAt")?));
+                    if connected_at
+                        .is_some_and(|at| Some(at) >= number(&call["ExpressionAttributeValues"][":time"]))
+                    {
+                        let name = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+                        return (400, json!({"__type": name, "message": "the condition does not hold"}));
+                    }
+                }
+                self.delete(key);
+            }
             Request::Query(call) => return (200, self.query(&call)),
         }
         (200, json!({}))
@@ -373,7 +424,8 @@ impl State {
     /// A page of the table or of its index: rows by the range key, from behind the start on.
     fn query(&mut self, call: &Value) -> Value {
         let value = |name: &str| text(&call["ExpressionAttributeValues"][name]);
-        let limit = call["Limit"].as_u64().map_or(usize::MAX, |limit| usize::try_from(limit).expect("a limit"));
+        let limit =
+            call["Limit"].as_u64().map_or(usize::MAX, |limit| usize::try_from(limit).expect("a limit"));
         let limit = limit.min(self.rows_in_a_page);
         let start = &call["ExclusiveStartKey"];
         let start = start.is_object().then(|| key(start));
@@ -385,7 +437,10 @@ impl State {
                 let from = (id.clone(), start.map_or(String::new(), |(channel, _)| channel));
                 let found = self.index.range((Bound::Excluded(from), Bound::Unbounded));
                 let found = found.take_while(|(of, _)| *of == id).take(limit);
-                found.map(|(id, channel)| (channel.clone(), id.clone())).map(|key| (key.clone(), row(&key))).unzip()
+                found
+                    .map(|(id, channel)| (channel.clone(), id.clone()))
+                    .map(|key| (key.clone(), row(&key)))
+                    .unzip()
             }
             Some("channel = :channel") => {
                 assert_eq!(call["FilterExpression"], "expiresAt > :now");
@@ -396,7 +451,11 @@ impl State {
                 let from = (channel.clone(), start.map_or(String::new(), |(_, id)| id));
                 let found = self.rows.range((Bound::Excluded(from), Bound::Unbounded));
                 let found = found.take_while(|((of, _), _)| *of == channel).take(limit);
-                found.map(|(key, row)| (key.clone(), if self.is_live(key, now) { json!(row) } else { Value::Null })).unzip()
+                found
+                    .map(|(key, row)| {
+                        (key.clone(), if self.is_live(key, now) { json!(row) } else { Value::Null })
+                    })
+                    .unzip()
             }
             other => panic!("the simulation knows no condition {other:?}"),
         };
@@ -433,6 +492,9 @@ fn row((channel, id): &(String, String)) -> Value {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("rows", &self.rows.len()).field("calls", &self.calls).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("rows", &self.rows.len())
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,8 @@ use futures::{
     future::{join, ready},
     stream,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     frame::MAX_BYTES,
     queue::Queue,
     registry::{Member, Place, Registry},
+    shards::Shards,
     telemetry,
 };
 
@@ -46,14 +48,21 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How many connections are handed over at once: with the longest message they fit into one of SQS.
 const CONNECTIONS_AT_ONCE: usize = 500;
 
+/// The most connections that can be left out.
+pub(crate) const MAX_EXCLUDED: usize = 1_000;
+
 /// A message on its way to a channel, as far as it has yet to go.
+///
+/// Whoever may send to the queue can write one there: what no function would hand over is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Broadcast {
     message_id: String,
     channel: Channel,
     /// The text as every recipient gets it.
+    #[serde(serialize_with = "as_json", deserialize_with = "deliverable")]
     frame: String,
+    #[serde(deserialize_with = "at_most::<MAX_EXCLUDED, _, _>")]
     exclude: Vec<ConnectionId>,
     to: Recipients,
 }
@@ -65,9 +74,47 @@ enum Recipients {
     /// All of them.
     Everyone,
     /// Those who come behind these places.
-    Behind(Vec<Place>),
+    Behind(#[serde(deserialize_with = "at_most::<{ Shards::MAX as usize }, _, _>")] Vec<Place>),
     /// These connections. They need not be in the channel.
-    Connections(Vec<ConnectionId>),
+    Connections(#[serde(deserialize_with = "at_most::<CONNECTIONS_AT_ONCE, _, _>")] Vec<ConnectionId>),
+}
+
+/// A frame that is a JSON object stands in the queue as it is. As a text, with each of its quotation marks escaped, it
+/// could be twice as long, and longer than a message of SQS can be.
+fn as_json<S: Serializer>(frame: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::from_str::<&RawValue>(frame) {
+        Ok(json) if json.get() == frame && is_object(json) => json.serialize(serializer),
+        _ => frame.serialize(serializer),
+    }
+}
+
+fn is_object(json: &RawValue) -> bool {
+    json.get().starts_with('{')
+}
+
+/// A frame that is not too long.
+fn deliverable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    let frame = if is_object(&json) {
+        String::from(Box::<str>::from(json))
+    } else {
+        serde_json::from_str(json.get()).map_err(D::Error::custom)?
+    };
+    TooLarge::check(&frame).map_err(D::Error::custom)?;
+    Ok(frame)
+}
+
+/// A list that is not too long.
+fn at_most<'de, const MOST: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let items = Vec::deserialize(deserializer)?;
+    if items.len() > MOST {
+        return Err(D::Error::custom(format_args!("a list of {} where at most {MOST} are", items.len())));
+    }
+    Ok(items)
 }
 
 /// A broadcast as it is in the queue, told apart from a [`Publication`](crate::publication::Publication) by its only field.
@@ -82,6 +129,12 @@ pub(crate) struct Remainder {
 #[error("the message would reach its recipients as {bytes} bytes; at most {MAX_BYTES} can be delivered")]
 pub struct TooLarge {
     bytes: usize,
+}
+
+impl TooLarge {
+    fn check(frame: &str) -> Result<(), Self> {
+        if frame.len() > MAX_BYTES { Err(Self { bytes: frame.len() }) } else { Ok(()) }
+    }
 }
 
 /// What became of a message, in numbers of connections.
@@ -130,13 +183,12 @@ impl Broadcast {
         frame: impl Into<String>,
     ) -> Result<Self, TooLarge> {
         let (message_id, frame) = (message_id.into(), frame.into());
-        if frame.len() > MAX_BYTES {
-            return Err(TooLarge { bytes: frame.len() });
-        }
+        TooLarge::check(&frame)?;
         Ok(Self { message_id, channel, frame, exclude: vec![], to: Recipients::Everyone })
     }
 
-    /// The same, but not to these.
+    /// The same, but not to these: 1,000 at most, since the rest of a message to all but more is not read from the
+    /// queue.
     pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { exclude: exclude.into_iter().collect(), ..self }
     }
@@ -146,8 +198,14 @@ impl Broadcast {
         Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
     }
 
+    /// What is left of it. Where it is certain connections, nobody of them is left out.
     fn to(&self, to: Recipients) -> Self {
-        Self { to, ..self.clone() }
+        let exclude = match to {
+            Recipients::Connections(_) => vec![],
+            _ => self.exclude.clone(),
+        };
+        let Self { message_id, channel, frame, .. } = self.clone();
+        Self { message_id, channel, frame, exclude, to }
     }
 }
 

@@ -19,12 +19,16 @@
 use std::{
     collections::{HashMap, HashSet},
     error::Error as StdError,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    error::SdkError,
+    operation::{
+        delete_item::DeleteItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+    },
     types::AttributeValue,
 };
 use futures::{
@@ -48,6 +52,10 @@ pub const CONNECTION_INDEX: &str = "by-connection";
 
 /// How many deletes are under way at once.
 const DELETES_AT_ONCE: usize = 16;
+
+/// How old a connection is at least that is found closed. A younger one may not be open yet: its row is written before
+/// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
+const OPEN_AFTER: Duration = Duration::from_secs(60);
 
 /// The table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +151,7 @@ impl Registry {
     pub async fn unsubscribe(&self, channel: &Channel, id: &ConnectionId) -> Result<(), RegistryError> {
         let mut partitions = self.partitions_of(id).await?;
         partitions.retain(|partition| channel.has_partition(partition));
-        self.delete_rows(id, partitions, [channel.clone()]).await
+        self.delete_rows(id, partitions, [channel.clone()], None).await
     }
 
     /// Puts a connection into a channel. To put it again changes nothing.
@@ -248,7 +256,7 @@ impl Registry {
             .key_condition_expression("channel = :channel")
             .filter_expression("expiresAt > :now")
             .expression_attribute_values(":channel", text(partition))
-            .expression_attribute_values(":now", number(unix_seconds()))
+            .expression_attribute_values(":now", number(unix_time().as_secs()))
     }
 
     /// The answers to a query, each when it is asked for.
@@ -268,7 +276,7 @@ impl Registry {
     pub async fn remove(&self, connection: &Connection) -> Result<(), RegistryError> {
         let partitions = self.partitions_of(&connection.id).await?;
         let channels = Channel::of_connect(connection.principal.as_ref());
-        self.delete_rows(&connection.id, partitions, channels).await
+        self.delete_rows(&connection.id, partitions, channels, None).await
     }
 
     /// The hash keys of a connection's rows, as far as the index knows them.
@@ -297,33 +305,48 @@ impl Registry {
         id: &ConnectionId,
         partitions: Vec<String>,
         channels: impl IntoIterator<Item = Channel>,
+        connected_before: Option<u64>,
     ) -> Result<(), RegistryError> {
         let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
         let others = channels.into_iter().map(|channel| self.member(&channel, id));
         // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write.
         stream::iter(found.chain(others).collect::<HashSet<_>>())
             .map(Ok)
-            .try_for_each_concurrent(DELETES_AT_ONCE, |member| self.delete(member))
+            .try_for_each_concurrent(DELETES_AT_ONCE, |member| self.delete(member, connected_before))
             .await
     }
 
-    async fn delete(&self, member: Member) -> Result<(), RegistryError> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
-        delete.send().await.map_err(|error| self.failed("DeleteItem", error))?;
-        Ok(())
+    /// Deletes a row; where a time is given, in milliseconds since the Unix epoch, only that of a connection that was
+    /// established before it.
+    async fn delete(&self, member: Member, connected_before: Option<u64>) -> Result<(), RegistryError> {
+        let mut delete = self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
+        if let Some(time) = connected_before {
+            delete = delete
+                .condition_expression("attribute_not_exists(connectedAt) OR connectedAt < :time")
+                .expression_attribute_values(":time", number(time));
+        }
+        match delete.send().await {
+            Err(error) if !is_condition(&error) => Err(self.failed("DeleteItem", error)),
+            _ => Ok(()),
+        }
     }
 
     /// Takes connections that were found closed out of every channel, many at a time: the very rows that were read,
     /// and all others that the index knows of.
+    ///
+    /// One that is younger than a minute stays: it may be about to open. The next message finds it.
     ///
     /// # Errors
     /// When not all rows could be read and deleted.
     pub async fn forget(&self, gone: impl Stream<Item = Member>) -> Result<(), RegistryError> {
         gone.map(Ok)
             .try_for_each_concurrent(DELETES_AT_ONCE, async |member| {
+                let before = Some(unix_time().saturating_sub(OPEN_AFTER).as_millis() as u64);
                 let mut partitions = self.partitions_of(&member.id).await?;
                 partitions.retain(|partition| *partition != member.partition);
-                try_join(self.delete_rows(&member.id.clone(), partitions, []), self.delete(member)).await?;
+                let id = member.id.clone();
+                let others = self.delete_rows(&id, partitions, [], before);
+                try_join(others, self.delete(member, before)).await?;
                 Ok(())
             })
             .await
@@ -390,6 +413,11 @@ fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
     })
 }
 
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+/// Whether the row was not deleted because it is not to be.
+fn is_condition(error: &SdkError<DeleteItemError>) -> bool {
+    error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -30,8 +30,6 @@ pub(crate) struct Chaos {
     on_posts: Vec<Storm>,
     on_table: Vec<Storm>,
     on_queue: Vec<Storm>,
-    /// Those who always answer so, by their id.
-    answers: HashMap<String, u16>,
     /// How often each call was made.
     calls: HashMap<Call, u64>,
 }
@@ -49,8 +47,8 @@ pub(crate) fn up_to(longest: Duration, rng: &mut Rng) -> Duration {
 }
 
 impl Chaos {
-    /// What goes wrong from now on for so long, with those who always answer so.
-    pub(crate) fn new(seed: u64, lasts: Duration, answers: HashMap<String, u16>) -> Self {
+    /// What goes wrong from now on for so long.
+    pub(crate) fn new(seed: u64, lasts: Duration) -> Self {
         let mut rng = generator(seed, "chaos");
         let mut storms = |statuses: &[Option<u16>]| -> Vec<Storm> {
             let count = rng.usize(0..3);
@@ -64,7 +62,7 @@ impl Chaos {
         let (on_posts, on_table, on_queue) =
             (storms(&[None, Some(429), Some(429), Some(500)]), storms(&[None]), storms(&[None]));
         let share = *rng.choice(&[0.0, 0.02, 0.2]).unwrap();
-        Self { seed, share, on_posts, on_table, on_queue, answers, calls: HashMap::new() }
+        Self { seed, share, on_posts, on_table, on_queue, calls: HashMap::new() }
     }
 
     pub(crate) fn decide(&mut self, call: &Call) -> Fate {
@@ -72,11 +70,6 @@ impl Chaos {
         *times += 1;
         let mut rng = generator(self.seed, (call, *times));
         let soon = up_to(Duration::from_millis(80), &mut rng);
-        if let Call::Post(connection) = call
-            && let Some(status) = self.answers.get(connection)
-        {
-            return Fate::Refused(*status, soon);
-        }
         let (storms, statuses) = match call {
             Call::Post(_) => (&self.on_posts, [429_u16, 500, 503].as_slice()),
             Call::Table(..) => (&self.on_table, [400, 500].as_slice()),

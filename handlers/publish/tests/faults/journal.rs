@@ -1,6 +1,6 @@
 //! What was said and done, and whether it is what was promised.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use testkit::simulation::Delivery;
@@ -45,7 +45,7 @@ pub(crate) struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     stays: BTreeMap<(String, Destination), Vec<Stay>>,
-    messages: HashMap<String, Message>,
+    messages: BTreeMap<String, Message>,
     /// Connections to which no delivery is promised: they do not keep up, or are refused for good.
     pub(crate) hopeless: BTreeSet<String>,
 }
@@ -139,7 +139,8 @@ impl Journal {
     pub(crate) fn check(&self, deliveries: &[Delivery]) -> Result<(), String> {
         let mut heard = BTreeSet::new();
         for Delivery { at, connection, frame } in deliveries {
-            let mut frame: Value = serde_json::from_str(frame).map_err(|error| format!("{frame}: {error}"))?;
+            let mut frame: Value =
+                serde_json::from_str(frame).map_err(|error| format!("{frame}: {error}"))?;
             let sent_at = frame.as_object_mut().and_then(|fields| fields.remove("sentAt"));
             if !sent_at.is_some_and(|sent_at| sent_at.is_u64()) {
                 return Err(format!("{connection} heard {frame} without a time"));
@@ -157,7 +158,11 @@ impl Journal {
             let was_there = |stay: &Stay| {
                 stay.perhaps_from <= *at && stay.perhaps_until.is_none_or(|until| until >= message.begun)
             };
-            if !self.stays.get(&(connection.clone(), message.to.clone())).is_some_and(|stays| stays.iter().any(was_there)) {
+            if !self
+                .stays
+                .get(&(connection.clone(), message.to.clone()))
+                .is_some_and(|stays| stays.iter().any(was_there))
+            {
                 return Err(format!("{connection} heard {frame} and was not in {}", message.to));
             }
             heard.insert((id.to_owned(), connection.as_str()));
@@ -186,7 +191,12 @@ impl Journal {
 }
 
 /// What recipients hear of a message, but for when it was sent.
-pub(crate) fn frame(id: &str, channel: Option<&str>, from: Option<(&str, Option<&str>)>, message: &Value) -> Value {
+pub(crate) fn frame(
+    id: &str,
+    channel: Option<&str>,
+    from: Option<(&str, Option<&str>)>,
+    message: &Value,
+) -> Value {
     let mut frame = json!({"type": "message", "id": id, "message": message});
     let (from, principal) = from.unzip();
     for (name, value) in [("channel", channel), ("from", from), ("principal", principal.flatten())] {

@@ -2,8 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     future::Future,
+    ops::AddAssign,
     pin::Pin,
     time::Duration,
 };
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use subscribe::{Subscriptions, subscribe};
 use testkit::{
     fixtures,
-    simulation::{Call, Fate, Simulation},
+    simulation::{Fate, Simulation},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -46,12 +46,28 @@ const MOST_RECEIVES: u32 = 5;
 /// What happened in a case, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
-    pub(crate) promised: usize,
-    pub(crate) unpromised: usize,
+    /// Messages whose sender was told that they are on their way.
+    pub(crate) messages: usize,
+    /// Those whose sender was not told so.
+    pub(crate) unanswered: usize,
     pub(crate) deliveries: usize,
     pub(crate) calls: u64,
     pub(crate) crashes: u64,
+    /// How often a record was received.
     pub(crate) receives: u64,
+    pub(crate) dead_letters: u64,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.unanswered += other.unanswered;
+        self.deliveries += other.deliveries;
+        self.calls += other.calls;
+        self.crashes += other.crashes;
+        self.receives += other.receives;
+        self.dead_letters += other.dead_letters;
+    }
 }
 
 /// A record of the queue.
@@ -79,6 +95,7 @@ struct World {
     numbers: Cell<u64>,
     crashes: Cell<u64>,
     receives: Cell<u64>,
+    dead_letters: Cell<u64>,
     /// What should not have happened.
     broken: RefCell<Option<String>>,
 }
@@ -89,7 +106,8 @@ const PRINCIPALS: [&str; 2] = ["ada", "auth0|5f7c#8ec7"];
 /// Plays the case of a seed, and tells what it came to, or what promise was broken.
 pub(crate) fn play(seed: u64) -> Result<Summary, String> {
     fastrand::seed(seed); // The waits between attempts are drawn from it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async { World::new(seed).play().await })
 }
 
@@ -98,7 +116,9 @@ impl World {
         let mut rng = generator(seed, "world");
         let simulation = Simulation::start();
         simulation.set_rows_in_a_page(rng.usize(1..5));
-        simulation.set_lag(*rng.choice(&[Duration::ZERO, Duration::from_millis(50), Duration::from_secs(2)]).unwrap());
+        simulation.set_lag(
+            *rng.choice(&[Duration::ZERO, Duration::from_millis(50), Duration::from_secs(2)]).unwrap(),
+        );
         Self {
             seed,
             shards: rng.u8(1..4),
@@ -111,21 +131,22 @@ impl World {
             numbers: Cell::new(0),
             crashes: Cell::new(0),
             receives: Cell::new(0),
+            dead_letters: Cell::new(0),
             broken: RefCell::default(),
         }
     }
 
     async fn play(&self) -> Result<Summary, String> {
         let mut rng = generator(self.seed, "cast");
-        let clients: Vec<_> = (0..rng.usize(2..9)).map(|number| Client::new(number, &mut rng)).collect();
+        let mut clients: Vec<_> = (0..rng.usize(2..9)).map(|number| Client::new(number, &mut rng)).collect();
         let backends = rng.usize(1..4);
-        let mut answers = HashMap::new();
-        for (client, status) in clients.iter().zip([429, *rng.choice(&[400, 403, 413]).unwrap()]) {
+        // One who does not keep up, and one who is refused for good.
+        for (client, status) in clients.iter_mut().zip([429, *rng.choice(&[400, 403, 413]).unwrap()]) {
             if rng.u8(0..3) == 0 {
-                answers.insert(client.id.clone(), status);
+                client.answers = status;
+                self.journal.borrow_mut().hopeless.insert(client.id.clone());
             }
         }
-        self.journal.borrow_mut().hopeless = answers.keys().cloned().collect();
         let mut expired = row("expired=", now() - 3 * 60 * 60);
         for channel in CHANNELS.iter().chain(&["*"]) {
             expired["channel"] = json!({"S": format!("{channel}#0")});
@@ -137,7 +158,7 @@ impl World {
         }
 
         // Things go wrong.
-        let mut chaos = Chaos::new(self.seed, LASTS, answers.clone());
+        let mut chaos = Chaos::new(self.seed, LASTS);
         self.simulation.decide(move |call| chaos.decide(call));
         self.to_happen.set(clients.len() + backends);
         let clients_live = clients.iter().map(|client| self.live(client));
@@ -146,22 +167,33 @@ impl World {
         let calm_down = async {
             sleep(LASTS + LASTS).await;
             self.calm.set(true);
-            self.simulation.decide(calm(&answers));
+            self.simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
         };
         let all = async {
-            let lives = join_all(clients_live.map(|life| Box::pin(life) as Pin<Box<dyn Future<Output = ()>>>).chain(
-                backends_publish.map(|life| Box::pin(life) as Pin<Box<dyn Future<Output = ()>>>)));
+            let lives = join_all(
+                clients_live
+                    .map(|life| Box::pin(life) as Pin<Box<dyn Future<Output = ()>>>)
+                    .chain(backends_publish.map(|life| Box::pin(life) as Pin<Box<dyn Future<Output = ()>>>)),
+            );
             futures::join!(lives, join_all(workers), calm_down);
         };
         if timeout(Duration::from_secs(3_600), all).await.is_err() {
-            return Err(format!("the queue is never empty: {:?}", self.queue.borrow().iter().map(|waiting| &waiting.body).collect::<Vec<_>>()));
+            return Err(format!(
+                "the queue is never empty: {:?}",
+                self.queue.borrow().iter().map(|waiting| &waiting.body).collect::<Vec<_>>()
+            ));
         }
         self.verdict()?;
 
         // A last message to each channel finds those who are gone and have not been noticed yet.
         self.simulation.grow_older(Duration::from_secs(10 * 60));
         self.simulation.set_lag(Duration::ZERO);
-        for channel in CHANNELS.iter().map(|name| json!({"channel": name})).chain([json!({"channel": "*"})]).chain(PRINCIPALS.map(|name| json!({"user": name}))) {
+        for channel in CHANNELS
+            .iter()
+            .map(|name| json!({"channel": name}))
+            .chain([json!({"channel": "*"})])
+            .chain(PRINCIPALS.map(|name| json!({"user": name})))
+        {
             self.enqueue(channel, &[], "backend").await;
         }
         if timeout(Duration::from_secs(3_600), self.work(0)).await.is_err() {
@@ -169,21 +201,41 @@ impl World {
         }
         self.verdict()?;
         self.simulation.expire(now());
-        let rows: Vec<_> = self.simulation.rows().into_iter().map(|(partition, id)| {
-            (partition.rsplit_once('#').map(|(channel, _)| channel.to_owned()).unwrap_or_default(), id)
-        }).collect();
-        let mut expected: Vec<_> = clients.iter().filter(|client| self.simulation.is_open(&client.id)).flat_map(|client| {
-            let journal = self.journal.borrow();
-            journal.channels_of(&client.id).map(|channel| (channel.to_owned(), client.id.clone())).collect::<Vec<_>>()
-        }).collect();
+        let rows: Vec<_> = self
+            .simulation
+            .rows()
+            .into_iter()
+            .map(|(partition, id)| {
+                (partition.rsplit_once('#').map(|(channel, _)| channel.to_owned()).unwrap_or_default(), id)
+            })
+            .collect();
+        let mut expected: Vec<_> = clients
+            .iter()
+            .filter(|client| self.simulation.is_open(&client.id))
+            .flat_map(|client| {
+                let journal = self.journal.borrow();
+                journal
+                    .channels_of(&client.id)
+                    .map(|channel| (channel.to_owned(), client.id.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
         expected.sort();
         let mut found = rows.clone();
         found.sort();
         if found != expected {
             return Err(format!("the table holds {found:?}, not {expected:?}"));
         }
-        let (promised, unpromised) = self.journal.borrow().count();
-        Ok(Summary { promised, unpromised, deliveries: self.simulation.deliveries().len(), calls: self.simulation.calls(), crashes: self.crashes.get(), receives: self.receives.get() })
+        let (messages, unanswered) = self.journal.borrow().count();
+        Ok(Summary {
+            messages,
+            unanswered,
+            deliveries: self.simulation.deliveries().len(),
+            calls: self.simulation.calls(),
+            crashes: self.crashes.get(),
+            receives: self.receives.get(),
+            dead_letters: self.dead_letters.get(),
+        })
     }
 
     fn verdict(&self) -> Result<(), String> {
@@ -217,14 +269,14 @@ impl World {
         channels.iter().for_each(|channel| self.journal.borrow_mut().enters(&client.id, channel));
         // Long ago, the socket was there before anything else here.
         if client.was_there {
-            self.simulation.open(&client.id);
+            self.simulation.open_to(&client.id, client.answers);
         }
         let event = Connect::try_from(fixtures::event(client.event(fixtures::connect_json()))).unwrap();
         connect(&Admission::new(self.registry(), vec![]), event).await?;
         if !client.was_there {
             // The socket is there only when API Gateway has the answer.
-            sleep(up_to(Duration::from_millis(200), &mut generator(self.seed, ("opens", &client.id)))).await;
-            self.simulation.open(&client.id);
+            sleep(up_to(Duration::from_secs(1), &mut generator(self.seed, ("opens", &client.id)))).await;
+            self.simulation.open_to(&client.id, client.answers);
         }
         channels.iter().for_each(|channel| self.journal.borrow_mut().is_in(&client.id, channel));
         Ok(())
@@ -261,7 +313,9 @@ impl World {
         let leaves = async {
             let Some(goes) = goes else { return };
             sleep_until(goes).await;
-            if !self.simulation.is_open(&client.id) { return }
+            if !self.simulation.is_open(&client.id) {
+                return;
+            }
             self.journal.borrow_mut().closes(&client.id);
             self.simulation.close(&client.id);
             let mut rng = generator(self.seed, ("disconnect", &client.id));
@@ -270,11 +324,14 @@ impl World {
                 let late = up_to(LASTS, &mut rng);
                 async move {
                     sleep(late).await;
-                    let event = Disconnect::try_from(fixtures::event(client.event(fixtures::disconnect_json()))).unwrap();
+                    let event =
+                        Disconnect::try_from(fixtures::event(client.event(fixtures::disconnect_json())))
+                            .unwrap();
                     // Nobody tries again where it fails.
                     let _ = disconnect(&self.registry(), event).await;
                 }
-            })).await;
+            }))
+            .await;
         };
         futures::join!(speaks, leaves);
         self.to_happen.set(self.to_happen.get() - 1);
@@ -346,7 +403,8 @@ impl World {
             return deadline;
         }
         self.crashes.set(self.crashes.get() + 1);
-        let longest = *rng.choice([Duration::from_millis(100), Duration::from_secs(2), TIMEOUT / 2]).as_ref().unwrap();
+        let longest =
+            *rng.choice([Duration::from_millis(100), Duration::from_secs(2), TIMEOUT / 2]).as_ref().unwrap();
         Instant::now() + up_to(longest, rng)
     }
 
@@ -450,7 +508,10 @@ impl World {
             Either::Right(_) => None,
         };
         if Instant::now() >= deadline {
-            self.breaks(format!("an invocation ran past its deadline: {:?}", batch.iter().map(|waiting| &waiting.body).collect::<Vec<_>>()));
+            self.breaks(format!(
+                "an invocation ran past its deadline: {:?}",
+                batch.iter().map(|waiting| &waiting.body).collect::<Vec<_>>()
+            ));
         }
         self.collect();
         let mut results = results.map(Vec::into_iter);
@@ -465,31 +526,21 @@ impl World {
                 }
                 Some(Ok(())) => self.journal.borrow_mut().puts_down(&waiting.message),
                 failed => {
-                    if self.calm.get() {
-                        waiting.receives += 1;
-                        if waiting.receives > MOST_RECEIVES {
-                            let error = failed.and_then(Result::err).map(|error| chain(&error));
+                    waiting.receives += u32::from(self.calm.get());
+                    if waiting.receives > MOST_RECEIVES {
+                        let error = failed.and_then(Result::err);
+                        if !matches!(error, Some(Error::Undelivered { failed: 1 })) {
                             self.breaks(format!("{} comes again and again: {error:?}", waiting.body));
-                            self.journal.borrow_mut().puts_down(&waiting.message);
-                            continue;
                         }
+                        self.dead_letters.set(self.dead_letters.get() + 1);
+                        self.journal.borrow_mut().puts_down(&waiting.message);
+                        continue;
                     }
                     waiting.visible = again;
                     self.queue.borrow_mut().push(waiting);
                 }
             }
         }
-    }
-}
-
-/// All goes well, but for those who always answer so.
-fn calm(answers: &HashMap<String, u16>) -> impl FnMut(&Call) -> Fate + Send + 'static {
-    let (answers, soon) = (answers.clone(), Duration::from_millis(10));
-    move |call| match call {
-        Call::Post(connection) => {
-            answers.get(connection).map_or(Fate::Served(soon), |status| Fate::Refused(*status, soon))
-        }
-        _ => Fate::Served(soon),
     }
 }
 
@@ -512,12 +563,14 @@ struct Client {
     principal: Option<&'static str>,
     /// Whether it is connected before anything goes wrong.
     was_there: bool,
+    /// How its connection answers a post.
+    answers: u16,
 }
 
 impl Client {
     fn new(number: usize, rng: &mut Rng) -> Self {
         let principal = rng.bool().then(|| *rng.choice(&PRINCIPALS).unwrap());
-        Self { id: Self::id(number), principal, was_there: rng.bool() }
+        Self { id: Self::id(number), principal, was_there: rng.bool(), answers: 200 }
     }
 
     fn id(number: usize) -> String {
