@@ -1,6 +1,7 @@
 //! IAM is enforced, and each grant is needed: with one taken away, the same call fails.
 
 use anyhow::{Context, Result, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -143,7 +144,8 @@ async fn send(client: &mut Client) -> Result<Value> {
 
 async fn plant_a_stale_row(cloud: &Cloud) -> Result<()> {
     let mut row = cloud.rows().await?.pop().context("a row")?;
-    row.insert("connectionId".to_owned(), aws_sdk_dynamodb::types::AttributeValue::S("stale=".to_owned()));
+    row.insert("connectionId".to_owned(), AttributeValue::S("stale=".to_owned()));
+    row.insert("connectedAt".to_owned(), AttributeValue::N("1".to_owned())); // One that is new may not be open yet.
     let table = cloud.output("table_name").await?;
     cloud.dynamodb().put_item().table_name(table).set_item(Some(row)).send().await?;
     Ok(())

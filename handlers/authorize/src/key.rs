@@ -123,7 +123,9 @@ impl fmt::Debug for Key {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
+    use testkit::hostile;
 
     use super::*;
 
@@ -214,6 +216,22 @@ mod tests {
         for kid in [None, Some("1")] {
             assert_eq!(found(&set, kid, Algorithm::HS256), Ok(Algorithm::HS256));
             assert_eq!(found(&set, kid, Algorithm::RS256), Err(Denial::WrongAlgorithm));
+        }
+    }
+
+    proptest! {
+        /// Whatever an issuer hands out is keys or an error.
+        #[test]
+        fn any_text_is_a_set_of_keys_or_none(json in prop_oneof![
+            any::<String>(),
+            hostile::object(&["keys"]),
+            hostile::object(&["kty", "crv", "x", "y", "n", "e", "k", "kid", "use", "alg", "key_ops", "x5c"])
+                .prop_map(|key| format!(r#"{{"keys":[{key}]}}"#)),
+            hostile::near(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#),
+        ]) {
+            if let Ok(KeySet(keys)) = json.parse() {
+                prop_assert!(!keys.is_empty());
+            }
         }
     }
 }

@@ -52,6 +52,9 @@ impl fmt::Display for SafeUrl {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use testkit::hostile;
+
     use super::*;
 
     #[test]
@@ -86,6 +89,22 @@ mod tests {
         for base in ["https://example.com", "https://example.com/"] {
             let url = base.parse::<SafeUrl>().unwrap().join(".well-known/openid-configuration");
             assert_eq!(url.as_str(), "https://example.com/.well-known/openid-configuration");
+        }
+    }
+
+    proptest! {
+        /// What is let through is of https, or of this machine.
+        #[test]
+        fn any_text_is_safe_or_refused(text in prop_oneof![
+            any::<String>(),
+            "(https?|HTTPS?|ftp)://[a-z0-9@:.\\[\\]\\\\#?/%-]{0,16}(localhost|127\\.0\\.0\\.1|example\\.com)?[@:#?/.a-z0-9]{0,8}",
+            hostile::near("http://localhost:8080/keys"),
+        ]) {
+            if let Ok(url) = text.parse::<SafeUrl>() {
+                let uri: Uri = url.as_str().parse().unwrap();
+                let host = uri.host().unwrap();
+                prop_assert!(uri.scheme_str() == Some("https") || is_loopback(host), "{}", text);
+            }
         }
     }
 }

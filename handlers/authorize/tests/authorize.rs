@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::{
-    fixtures,
+    fixtures, hostile,
     issuer::Issuer,
     sdk_config,
     tokens::{Signer, jwks, unsigned},
@@ -388,5 +388,25 @@ proptest! {
             let_in(&authorizer, &signer.token(&claims(&name, json!(claim)))).await;
             Ok(())
         })?;
+    }
+
+    /// A token whose parts are no JSON, or JSON that nobody expects, never lets in, well signed or not.
+    #[test]
+    fn any_header_and_any_claims_are_answered(
+        header in prop_oneof![
+            Just(r#"{"alg":"EdDSA","kid":"1"}"#.to_owned()),
+            hostile::object(&["alg", "kid", "typ", "crit", "jwk", "x5c"]),
+            hostile::near(r#"{"alg":"EdDSA","kid":"1"}"#),
+        ],
+        claims in prop_oneof![
+            hostile::object(&["sub", "iss", "aud", "exp", "nbf", "channels"]),
+            hostile::near(r#"{"sub":"ada","iss":"https://issuer.example.com/","aud":"web","exp":1}"#),
+        ],
+    ) {
+        let signer = Signer::eddsa("1");
+        let authorizer = knowing(&[&signer]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let principal = runtime.block_on(let_in(&authorizer, &signer.token_of(&header, &claims)));
+        prop_assert_eq!(principal, None);
     }
 }

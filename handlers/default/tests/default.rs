@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use default::{Expected, FIELD, refuse};
+use proptest::prelude::*;
 use serde_json::Value;
-use testkit::fixtures;
+use testkit::{fixtures, hostile};
 
 fn answer(body: &str) -> (String, String) {
     answer_where(FIELD, body)
@@ -67,4 +68,18 @@ fn another_field_can_name_the_action() {
 fn a_long_name_is_not_repeated_whole() {
     let (_, message) = answer(&format!(r#"{{"action":"{}"}}"#, "é".repeat(100_000)));
     assert!(message.chars().count() < 200, "{} characters", message.chars().count());
+}
+
+proptest! {
+    /// Whatever a client sends, it gets a short answer.
+    #[test]
+    fn any_text_is_answered(body in prop_oneof![
+        any::<String>(),
+        hostile::object(&["action", "type"]),
+        hostile::near(r#"{"action":"shout","message":"hello"}"#),
+    ]) {
+        let (code, message) = answer(&body);
+        prop_assert!(["invalid_json", "invalid_request", "unknown_action"].contains(&code.as_str()), "{}", code);
+        prop_assert!(message.chars().count() < 500, "{}", message);
+    }
 }

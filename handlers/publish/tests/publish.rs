@@ -8,13 +8,12 @@ use lambda_websocket::{
     channel::Channel,
     error::Error,
     fanout::{Fanout, Policy},
-    publication::InvalidPublication,
     runtime::Record,
 };
 use proptest::prelude::*;
 use publish::publish;
 use serde_json::{Value, json};
-use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, queue::FakeQueue};
+use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, hostile, queue::FakeQueue};
 use tokio::time::Instant;
 
 struct World {
@@ -176,36 +175,65 @@ async fn what_cannot_be_read_is_an_error_that_says_why_and_reaches_nobody() {
     assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
 }
 
-/// JSON near a publication.
-fn near() -> impl Strategy<Value = Value> {
-    let id = prop_oneof![
-        Just(json!("a=")),
-        Just(json!("")),
-        Just(json!(null)),
-        Just(json!("x".repeat(129))),
-        Just(json!(7))
-    ];
-    let ids = prop_oneof![id.clone(), prop::collection::vec(id.clone(), 0..3).prop_map(Value::from)];
-    let names = ["channel", "user", "connection", "message", "exclude", "id", "remainder", "more"];
-    let field = (prop::sample::select(names.to_vec()), ids);
-    prop::collection::vec(field, 0..5)
-        .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+/// What is handed over, as it is in the queue.
+fn remainder(broadcast: &Broadcast) -> String {
+    format!(r#"{{"remainder":{}}}"#, serde_json::to_string(broadcast).unwrap())
 }
 
+const PUBLICATION: &str = r#"{"channel":"*","message":{"text":"h\u00e9"},"exclude":["a=","b="],"id":"1"}"#;
+const BEHIND: &str = r#"{"remainder":{"messageId":"1","channel":"lobby","frame":{},"exclude":["a="],"to":{"behind":[{"shard":3,"after":"b="},{"shard":4,"after":null}]}}}"#;
+const CONNECTIONS: &str = r#"{"remainder":{"messageId":"1","channel":"*","frame":{},"exclude":[],"to":{"connections":["a=","b="]}}}"#;
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
+
     /// Any text is a broadcast or an error, and what is handed over is read as it was written.
     #[test]
-    fn any_text_is_read_or_refused(text in any::<String>(), near in near()) {
-        for text in [text, near.to_string()] {
-            match Broadcast::parse(&text, "id", 0) {
-                Ok(broadcast) => {
-                    let written = serde_json::to_string(&broadcast).unwrap();
-                    let again = Broadcast::parse(&format!(r#"{{"remainder":{written}}}"#), "other", 1).unwrap();
-                    prop_assert_eq!(serde_json::to_string(&again).unwrap(), written);
-                }
-                Err(InvalidPublication::TooLarge(error)) => prop_assert!(false, "{}", error),
-                Err(_) => {}
-            }
+    fn any_text_is_read_or_refused(text in prop_oneof![
+        any::<String>(),
+        hostile::object(&["channel", "user", "connection", "message", "exclude", "id", "remainder"]),
+        hostile::object(&["messageId", "channel", "frame", "exclude", "to"]).prop_map(|object| format!(r#"{{"remainder":{object}}}"#)),
+        hostile::object(&["behind", "connections", "everyone"])
+            .prop_map(|to| format!(r#"{{"remainder":{{"messageId":"1","channel":"*","frame":{{}},"exclude":[],"to":{to}}}}}"#)),
+        hostile::near(PUBLICATION),
+        hostile::near(BEHIND),
+        hostile::near(CONNECTIONS),
+    ]) {
+        if let Ok(broadcast) = Broadcast::parse(&text, "id", 0) {
+            let again = Broadcast::parse(&remainder(&broadcast), "other", 1).unwrap();
+            prop_assert_eq!(remainder(&again), remainder(&broadcast));
         }
+    }
+}
+
+#[test]
+fn what_no_function_would_hand_over_is_refused() {
+    let remainder = |frame: &str, exclude: usize, to: Value| {
+        let broadcast = json!({"messageId": "m", "channel": "*", "frame": frame, "exclude": vec!["a="; exclude], "to": to});
+        Broadcast::parse(&json!({ "remainder": broadcast }).to_string(), "id", 0)
+    };
+    let behind = |count| json!({"behind": vec![json!({"shard": 0, "after": null}); count]});
+    let connections = |count| json!({"connections": vec!["b="; count]});
+    let (longest, longer) = ("x".repeat(131_072), "x".repeat(131_073));
+    for (frame, exclude, to, is_read) in [
+        (longest.as_str(), 1_000, behind(64), true),
+        (longest.as_str(), 1_000, connections(500), true),
+        (longer.as_str(), 0, behind(1), false),
+        ("{}", 1_001, behind(1), false),
+        ("{}", 0, behind(65), false),
+        ("{}", 0, connections(501), false),
+        ("{}", 0, json!({"behind": [{"shard": 256, "after": null}]}), false),
+        ("{}", 0, json!({"behind": [{"shard": 0, "after": "?"}]}), false),
+        ("{}", 0, json!({"connections": ["?"]}), false),
+        ("{}", 0, json!({"nobody": []}), false),
+    ] {
+        let read = remainder(frame, exclude, to.clone());
+        assert_eq!(
+            read.is_ok(),
+            is_read,
+            "{} bytes, {exclude} left out, to {:.80}",
+            frame.len(),
+            to.to_string()
+        );
     }
 }

@@ -1,13 +1,19 @@
 //! The actions `subscribe`, `unsubscribe` and `list`, against a DynamoDB engine.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use lambda_websocket::{
     channel::Channel, connection::Connection, event::Message, patterns::ChannelPatterns, principal::Principal,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use subscribe::{MaxSubscriptions, Subscriptions, subscribe};
-use testkit::{dynamodb::ConnectionTable, fixtures};
+use testkit::{
+    dynamodb::ConnectionTable,
+    fixtures, hostile,
+    simulation::{Fate, Simulation},
+};
 
 struct Chat {
     table: ConnectionTable,
@@ -307,5 +313,30 @@ proptest! {
                 assert!(["subscribed", "unsubscribed", "members", "error"].contains(&told), "{body} {answer}");
             }
         });
+    }
+}
+
+proptest! {
+    /// Near a request, and far from it: an answer that is short where it refuses.
+    #[test]
+    fn any_text_is_answered(body in prop_oneof![
+        hostile::object(&["action", "channel", "limit", "after", "since"]),
+        hostile::near(r#"{"action":"subscribe","channel":"lobby"}"#),
+        hostile::near(r#"{"action":"list","channel":"*","limit":100,"after":"0.a="}"#),
+    ]) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let simulation = Simulation::start();
+            simulation.decide(|_| Fate::Served(Duration::ZERO));
+            let subscriptions = Subscriptions { registry: simulation.registry(2), max: MaxSubscriptions::default() };
+            let reply = subscribe(&subscriptions, fixtures::message("a=", &body)).await.unwrap();
+            let reply = serde_json::to_value(reply).unwrap();
+            let answer = reply["body"].as_str().unwrap();
+            prop_assert!(answer.len() < 4_000, "{} bytes", answer.len());
+            let answer: Value = serde_json::from_str(answer).unwrap();
+            let told = answer["type"].as_str().unwrap();
+            prop_assert!(["subscribed", "unsubscribed", "members", "error"].contains(&told), "{}", answer);
+            Ok(())
+        })?;
     }
 }

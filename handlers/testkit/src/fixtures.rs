@@ -28,7 +28,7 @@ pub fn disconnect_json() -> Value {
     parse(include_str!("../fixtures/disconnect.json"))
 }
 
-/// A connection with this id, established now.
+/// A connection with this id, established a while ago.
 pub fn connect(connection_id: &str) -> Connect {
     Connect::try_from(event(live(connect_json(), connection_id))).expect("a CONNECT")
 }
@@ -57,10 +57,10 @@ pub fn now_millis() -> u64 {
     u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
 }
 
-/// The event, of a connection with this id that was established now.
+/// The event, of a connection with this id that was established ten minutes ago: it is open for sure.
 fn live(mut event: Value, connection_id: &str) -> Value {
     event["requestContext"]["connectionId"] = json!(connection_id);
-    event["requestContext"]["connectedAt"] = json!(now_millis());
+    event["requestContext"]["connectedAt"] = json!(now_millis() - 10 * 60 * 1_000);
     event
 }
 

@@ -4,6 +4,8 @@
 //! - [`dynamodb`]: the connection table and the history, in a DynamoDB engine in memory.
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
 //! - [`queue`]: a queue of SQS.
+//! - [`simulation`]: all three in memory and on the test's clock, where anything can go wrong at any moment.
+//! - [`hostile`]: texts of somebody who means no good.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
 //! - [`issuer`]: who hands out the keys of tokens, or does not.
 //! - [`runtime_api`]: the Lambda runtime API, to run a built function against.
@@ -12,21 +14,27 @@
 pub mod connections;
 pub mod dynamodb;
 pub mod fixtures;
+pub mod hostile;
 pub mod issuer;
 pub mod queue;
 pub mod runtime_api;
+pub mod simulation;
 pub mod tokens;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
 /// The SDK's configuration for a server of the test's own.
 pub fn sdk_config(endpoint: &str) -> SdkConfig {
+    sdk_config_over(lambda_websocket::aws::http_client(), endpoint)
+}
+
+fn sdk_config_over(http_client: SharedHttpClient, endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("eu-central-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .http_client(lambda_websocket::aws::http_client())
+        .http_client(http_client)
         .endpoint_url(endpoint)
         .build()
 }

@@ -75,7 +75,12 @@ impl Signer {
 
     /// A token with this header, true or not.
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
-        let message = unsigned(header, claims);
+        self.token_of(&header.to_string(), &claims.to_string())
+    }
+
+    /// A token of two texts, JSON or not.
+    pub fn token_of(&self, header: &str, claims: &str) -> String {
+        let message = unsigned_of(header, claims);
         let signature = URL_SAFE_NO_PAD.encode(self.sign(message.as_bytes()));
         format!("{message}.{signature}")
     }
@@ -125,6 +130,9 @@ pub fn jwks<'a>(signers: impl IntoIterator<Item = &'a Signer>) -> Value {
 
 /// A token up to its signature, without the dot.
 pub fn unsigned(header: &Value, claims: &Value) -> String {
-    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    format!("{}.{}", encode(header), encode(claims))
+    unsigned_of(&header.to_string(), &claims.to_string())
+}
+
+fn unsigned_of(header: &str, claims: &str) -> String {
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
 }

@@ -18,7 +18,7 @@ use futures::{
     future::{join, ready},
     stream,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -34,6 +34,7 @@ use crate::{
     history::History,
     queue::Queue,
     registry::{Member, Place, Registry, RegistryError},
+    shards::Shards,
     telemetry,
 };
 
@@ -49,14 +50,21 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How many connections are handed over at once: with the longest message they fit into one of SQS.
 const CONNECTIONS_AT_ONCE: usize = 500;
 
+/// The most connections that can be left out.
+pub(crate) const MAX_EXCLUDED: usize = 1_000;
+
 /// A message on its way to a channel, as far as it has yet to go.
+///
+/// Whoever may send to the queue can write one there: what no function would hand over is not read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Broadcast {
     message_id: String,
     channel: Channel,
     /// The text as every recipient gets it, byte for byte. As JSON in JSON it grows by nothing on its way.
+    #[serde(deserialize_with = "deliverable")]
     frame: Box<RawValue>,
+    #[serde(deserialize_with = "at_most::<MAX_EXCLUDED, _, _>")]
     exclude: Vec<ConnectionId>,
     to: Recipients,
     /// When it was sent, where the history is yet to keep it.
@@ -71,9 +79,29 @@ enum Recipients {
     /// All of them.
     Everyone,
     /// Those who come behind these places.
-    Behind(Vec<Place>),
+    Behind(#[serde(deserialize_with = "at_most::<{ Shards::MAX as usize }, _, _>")] Vec<Place>),
     /// These connections. They need not be in the channel.
-    Connections(Vec<ConnectionId>),
+    Connections(#[serde(deserialize_with = "at_most::<CONNECTIONS_AT_ONCE, _, _>")] Vec<ConnectionId>),
+}
+
+/// A frame that is not too long.
+fn deliverable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
+    let frame = Box::deserialize(deserializer)?;
+    TooLarge::check(&frame).map_err(D::Error::custom)?;
+    Ok(frame)
+}
+
+/// A list that is not too long.
+fn at_most<'de, const MOST: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let items = Vec::deserialize(deserializer)?;
+    if items.len() > MOST {
+        return Err(D::Error::custom(format_args!("a list of {} where at most {MOST} are", items.len())));
+    }
+    Ok(items)
 }
 
 /// A broadcast as it is in the queue, told apart from a [`Publication`](crate::publication::Publication) by its only field.
@@ -88,6 +116,13 @@ pub(crate) struct Remainder {
 #[error("the message would reach its recipients as {bytes} bytes; at most {MAX_BYTES} can be delivered")]
 pub struct TooLarge {
     bytes: usize,
+}
+
+impl TooLarge {
+    fn check(frame: &RawValue) -> Result<(), Self> {
+        let bytes = frame.get().len();
+        if bytes > MAX_BYTES { Err(Self { bytes }) } else { Ok(()) }
+    }
 }
 
 /// What became of a message, in numbers of connections.
@@ -139,15 +174,13 @@ impl Broadcast {
         channel: Channel,
         frame: Box<RawValue>,
     ) -> Result<Self, TooLarge> {
-        let bytes = frame.get().len();
-        if bytes > MAX_BYTES {
-            return Err(TooLarge { bytes });
-        }
+        TooLarge::check(&frame)?;
         let to = Recipients::Everyone;
         Ok(Self { message_id: message_id.into(), channel, frame, exclude: vec![], to, sent_at: None })
     }
 
-    /// The same, but not to these.
+    /// The same, but not to these: 1,000 at most, since the rest of a message to all but more is not read from the
+    /// queue.
     pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { exclude: exclude.into_iter().collect(), ..self }
     }
@@ -163,8 +196,14 @@ impl Broadcast {
         Self { sent_at: Some(sent_at), ..self }
     }
 
+    /// What is left of it: the history has it. Where it is certain connections, nobody of them is left out.
     fn to(&self, to: Recipients) -> Self {
-        Self { to, sent_at: None, ..self.clone() }
+        let exclude = match to {
+            Recipients::Connections(_) => vec![],
+            _ => self.exclude.clone(),
+        };
+        let Self { message_id, channel, frame, .. } = self.clone();
+        Self { message_id, channel, frame, exclude, to, sent_at: None }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    broadcast::{Broadcast, Remainder, TooLarge},
+    broadcast::{Broadcast, MAX_EXCLUDED, Remainder, TooLarge},
     channel::Channel,
     connection::ConnectionId,
     frame::Frame,
@@ -13,9 +13,6 @@ use crate::{
 
 /// The most characters of a message's id.
 const MAX_ID: usize = 128;
-
-/// The most connections that can be left out.
-const MAX_EXCLUDED: usize = 1_000;
 
 /// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
 #[derive(Clone, Debug, Deserialize)]

@@ -19,12 +19,17 @@
 use std::{
     collections::{HashMap, HashSet},
     error::Error as StdError,
+    time::Duration,
 };
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
-    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    error::SdkError,
+    operation::{
+        delete_item::DeleteItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+    },
     types::{AttributeValue, ReturnValue},
 };
 use futures::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -39,7 +44,7 @@ use crate::{
     presence::Presence,
     principal::Principal,
     shards::Shards,
-    time::unix_seconds,
+    time::{unix_millis, unix_seconds},
 };
 
 /// The index that finds all rows of a connection.
@@ -47,6 +52,10 @@ pub const CONNECTION_INDEX: &str = "by-connection";
 
 /// How many deletes are under way at once.
 const DELETES_AT_ONCE: usize = 16;
+
+/// How old a connection is at least that is found closed. A younger one may not be open yet: its row is written before
+/// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
+const OPEN_AFTER: Duration = Duration::from_secs(60);
 
 /// The table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -328,41 +337,61 @@ impl Registry {
     ) -> Result<Vec<Departure>, RegistryError> {
         let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
         let others = channels.into_iter().map(|channel| self.member(&channel, id));
-        self.delete(found.chain(others).collect()).await
+        self.delete(found.chain(others).collect(), None).await
     }
 
-    /// Takes connections that were found closed out of every channel, many at a time, and tells out of which: the very
-    /// rows that were read, and all others that the index knows of.
-    pub fn forget(
+    /// Deletes rows; where a time is given, in milliseconds since the Unix epoch, only those of connections that were
+    /// established before it.
+    async fn delete(
         &self,
-        gone: impl Stream<Item = Member>,
-    ) -> impl Stream<Item = Result<Departure, RegistryError>> {
-        gone.map(async |member| {
-            let others = self.partitions_of(&member.id).await?;
-            let id = member.id.clone();
-            let others = others.into_iter().map(|partition| Member { id: id.clone(), partition });
-            let departures = self.delete(others.chain([member]).collect()).await?;
-            Ok(stream::iter(departures).map(Ok))
-        })
-        .buffer_unordered(DELETES_AT_ONCE)
-        .try_flatten()
-    }
-
-    async fn delete(&self, members: HashSet<Member>) -> Result<Vec<Departure>, RegistryError> {
+        members: HashSet<Member>,
+        connected_before: Option<u64>,
+    ) -> Result<Vec<Departure>, RegistryError> {
         // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
         // what was there, so that two who delete the same would both tell that somebody left.
         stream::iter(members)
             .map(async |member| {
                 let delete =
                     self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
-                let delete = delete.return_values(ReturnValue::AllOld).send().await;
-                let deleted = delete.map_err(|error| self.failed("DeleteItem", error))?.attributes;
-                Ok(deleted.as_ref().and_then(read_departure))
+                let mut delete = delete.return_values(ReturnValue::AllOld);
+                if let Some(time) = connected_before {
+                    delete = delete
+                        .condition_expression("attribute_not_exists(connectedAt) OR connectedAt < :time")
+                        .expression_attribute_values(":time", number(time));
+                }
+                match delete.send().await {
+                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_departure)),
+                    Err(error) if is_condition(&error) => Ok(None),
+                    Err(error) => Err(self.failed("DeleteItem", error)),
+                }
             })
             .buffer_unordered(DELETES_AT_ONCE)
             .try_filter_map(async |departure| Ok(departure))
             .try_collect()
             .await
+    }
+
+    /// Takes connections that were found closed out of every channel, many at a time, and tells out of which: the very
+    /// rows that were read, and all others that the index knows of.
+    ///
+    /// One that is younger than a minute stays: it may be about to open. The next message finds it.
+    ///
+    /// # Errors
+    /// Where a row could not be read or deleted.
+    pub fn forget(
+        &self,
+        gone: impl Stream<Item = Member>,
+    ) -> impl Stream<Item = Result<Departure, RegistryError>> {
+        gone.map(async |member| {
+            let before = unix_millis().saturating_sub(OPEN_AFTER.as_millis() as u64);
+            let others = self.partitions_of(&member.id).await?;
+            let id = member.id.clone();
+            let others = others.into_iter().map(|partition| Member { id: id.clone(), partition });
+            let departures = self.delete(others.chain([member]).collect(), Some(before)).await?;
+            Ok(stream::iter(departures).map(Ok))
+        })
+        .buffer_unordered(DELETES_AT_ONCE)
+        .try_flatten()
     }
 
     /// Whether a connection is in a channel.
@@ -454,4 +483,9 @@ fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
         connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,
         shard,
     })
+}
+
+/// Whether the row was not deleted because it is not to be.
+fn is_condition(error: &SdkError<DeleteItemError>) -> bool {
+    error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
 }

@@ -255,6 +255,21 @@ async fn forget_takes_many_out_of_every_channel() {
     assert_eq!(table.connection_ids().await, ["c0000=", "c0000="]);
 }
 
+/// The row is written while the client waits for the answer to `$connect`: until then a post to it is answered 410.
+#[tokio::test]
+async fn a_connection_that_may_be_about_to_open_is_not_forgotten() {
+    let table = ConnectionTable::start().await;
+    let registry = table.registry();
+    let opening = Connection { connected_at: fixtures::now_millis() - 50_000, ..connection("opening=") };
+    registry.register(&opening).await.unwrap();
+    registry.add(&channel("lobby"), &opening).await.unwrap();
+    add(&registry, &ids(1)).await;
+    registry.forget(stream::iter(members(&registry).await)).await.unwrap();
+    assert_eq!(table.connection_ids().await, ["opening=", "opening="]);
+    registry.remove(&opening).await.unwrap();
+    assert!(table.rows().await.is_empty(), "its own good-bye counts at any age");
+}
+
 #[tokio::test]
 async fn a_failure_names_the_operation_and_the_table() {
     let table = ConnectionTable::start().await;
