@@ -1,5 +1,5 @@
-//! Every README says what is so: its examples are those that are tested, its tables are those of the HCL, its
-//! targets are those of the Makefile, and what it links to is there.
+//! Every README says what is so: its examples are those that are tested, its tables are those of the HCL and of
+//! the cost model, its targets are those of the Makefile, and what it links to is there.
 //!
 //! Behind each `<!-- … -->` stands what this test finds in the code. After a change, write it there with
 //! `UPDATE_README=1 cargo test --workspace --test readme`.
@@ -71,11 +71,11 @@ fn what_is_linked_to_is_there() {
     assert!(links > 10, "{links}");
 }
 
-/// The checkout's own README, and those of its modules and examples.
+/// The checkout's own README, that of the benchmark, and those of the modules and examples.
 fn readmes() -> Vec<PathBuf> {
     let folders = ["modules", "examples"].map(|folder| fs::read_dir(repository().join(folder)).unwrap());
     let folders = folders.into_iter().flatten().map(|folder| folder.unwrap().path());
-    [repository()]
+    [repository(), repository().join("bench")]
         .into_iter()
         .chain(folders)
         .map(|folder| folder.join("README.md"))
@@ -94,6 +94,7 @@ fn fill(text: &str) -> String {
             "example" => format!("```hcl\n{}```\n", fs::read_to_string(repository().join(place)).unwrap()),
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
+            "costs" => bench::cost::table(),
             "end" => {
                 filled.push_str(&rest[..end + 4]);
                 rest = &rest[end + 4..];
