@@ -29,9 +29,12 @@ impl Figure {
         Self::of(values.iter().zip(others).map(|(value, other)| value / other))
     }
 
-    /// The median, and from where to where the values go.
+    /// The median, and from where to where the values go, where they are not all the same.
     pub fn show(&self, digits: usize) -> String {
         let number = |value| separate(value, digits);
+        if self.lowest == self.highest {
+            return number(self.median);
+        }
         format!("{} ({} to {})", number(self.median), number(self.lowest), number(self.highest))
     }
 }
@@ -72,6 +75,7 @@ mod tests {
     fn numbers_are_easy_to_read() {
         assert_eq!(separate(1_234_567.0, 0), "1,234,567");
         assert_eq!(separate(123.456, 1), "123.5");
-        assert_eq!(Figure::of([1_000.0]).unwrap().show(0), "1,000 (1,000 to 1,000)");
+        assert_eq!(Figure::of([1_000.0, 1_200.0]).unwrap().show(0), "1,100 (1,000 to 1,200)");
+        assert_eq!(Figure::of([0.5]).unwrap().show(2), "0.50");
     }
 }

@@ -23,11 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// As long as the token that Lambda gives a function, which is sent with every request.
 const SESSION_TOKEN_LENGTH: usize = 700;
 
-/// A running function. It is killed when it is dropped.
+/// A running function.
 #[derive(Debug)]
 pub struct Function {
-    api: RuntimeApi,
+    // First: it is killed when it is dropped, before its runtime API goes.
     child: Child,
+    api: RuntimeApi,
     name: String,
     started: Instant,
 }
@@ -51,6 +52,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("AWS_REGION", "eu-central-1")
+            .env("AWS_DEFAULT_REGION", "eu-central-1") // where boto3 looks
             .env("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
             .env("AWS_SESSION_TOKEN", "t".repeat(SESSION_TOKEN_LENGTH))
@@ -64,7 +66,7 @@ impl Function {
             .kill_on_drop(true);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        Ok(Self { api, child, name, started })
+        Ok(Self { child, api, name, started })
     }
 
     /// How long it took from its start until it asked for an event for the first time.
@@ -117,6 +119,17 @@ impl Function {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// When it has ended by itself.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} ended: {status}", self.name);
+        }
+        Ok(self.child.kill().await?)
     }
 
     fn pid(&self) -> Result<u32> {

@@ -192,6 +192,7 @@ async fn start(programs: &Programs, world: &World, subject: Subject) -> Result<O
     let asked = function.asked().await?;
     function.invoke(&testkit::fixtures::connect_json()).await?;
     let answered = function.age();
+    function.stop().await?;
     let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
     Ok(Some(Start { asked: millis(asked), answered: millis(answered) }))
 }
@@ -205,10 +206,12 @@ async fn broadcast(programs: &Programs, world: &World, warm_up: usize, case: &Ca
     let (cpu_time, start) = (function.cpu_time()?, function.age());
     send(&mut function, world, case.recipients, case.shards).await?;
     let (seconds, cpu_time) = (function.age() - start, function.cpu_time()? - cpu_time);
+    let peak_memory = function.peak_memory()?;
+    function.stop().await?;
     Ok(Broadcast {
         seconds: seconds.as_secs_f64(),
         cpu_seconds: cpu_time.as_secs_f64(),
-        peak_memory: function.peak_memory()?,
+        peak_memory,
         asked: world.asked(),
     })
 }
