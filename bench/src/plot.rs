@@ -105,14 +105,6 @@ fn ends(points: &[(f64, Figure)], value: fn(&(f64, Figure)) -> f64) -> Range<f64
 
 /// A bar for each subject that has values.
 fn rows(values: impl Fn(Subject) -> Vec<f64>, floor: &str) -> Vec<(String, RGBColor, Figure)> {
-    let subjects = [
-        Subject::Floor,
-        Subject::Ours,
-        Subject::Node,
-        Subject::Python,
-        Subject::NodeSequential,
-        Subject::PythonSequential,
-    ];
     let bar = |subject: Subject| {
         let (name, colour) = match subject {
             Subject::Floor => (floor, FLOOR),
@@ -121,7 +113,7 @@ fn rows(values: impl Fn(Subject) -> Vec<f64>, floor: &str) -> Vec<(String, RGBCo
         };
         Some((name.to_owned(), colour, Figure::of(values(subject))?))
     };
-    subjects.into_iter().filter_map(bar).collect()
+    Subject::ALL.into_iter().filter_map(bar).collect()
 }
 
 fn bars(

@@ -94,16 +94,6 @@ struct Report<'a> {
     settings: &'a Settings,
 }
 
-/// The subjects in the order of the tables.
-const SUBJECTS: [Subject; 6] = [
-    Subject::Floor,
-    Subject::Ours,
-    Subject::Node,
-    Subject::Python,
-    Subject::NodeSequential,
-    Subject::PythonSequential,
-];
-
 const NOT_MEASURED: &str = "not measured";
 
 fn show(figure: Option<Figure>, digits: usize) -> String {
@@ -118,12 +108,12 @@ fn table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String
     table
 }
 
-impl Report<'_> {
-    fn case(&self, subject: Subject, recipients: usize, latency: Duration) -> Case {
-        let _ = self;
-        Case { subject, recipients, shards: 1, latency }
-    }
+/// A broadcast as all subjects make it.
+fn case(subject: Subject, recipients: usize, latency: Duration) -> Case {
+    Case { subject, recipients, shards: 1, latency }
+}
 
+impl Report<'_> {
     fn goals(&self, repository: &Path) -> String {
         let starts = |subject| self.measurements.of_starts(subject, |start| start.asked);
         let answers = |subject| self.measurements.of_starts(subject, |start| start.answered);
@@ -151,7 +141,7 @@ impl Report<'_> {
         ] {
             for (recipients, latency) in self.columns() {
                 let of = |subject| {
-                    self.measurements.posts_per_cpu_second(&self.case(subject, recipients, latency))
+                    self.measurements.posts_per_cpu_second(&case(subject, recipients, latency))
                 };
                 rows.push([
                     format!("posts per second of CPU time against {name}, {}", column(recipients, latency)),
@@ -161,7 +151,7 @@ impl Report<'_> {
             }
         }
         let peak = |recipients| {
-            let case = self.case(Subject::Ours, recipients, Duration::ZERO);
+            let case = case(Subject::Ours, recipients, Duration::ZERO);
             self.measurements.of_broadcasts(&case, |broadcast| broadcast.peak_memory as f64 / 1.0e6)
         };
         let (most, beyond) =
@@ -193,7 +183,7 @@ impl Report<'_> {
         let head =
             ["", "first request", "first answer", "first request, times the floor's"].map(str::to_owned);
         let floor = self.measurements.of_starts(Subject::Floor, |start| start.asked);
-        let rows = SUBJECTS.into_iter().filter(|subject| self.measurements.starts.contains_key(subject));
+        let rows = Subject::ALL.into_iter().filter(|subject| self.measurements.starts.contains_key(subject));
         let rows = rows.map(|subject| {
             let asked = self.measurements.of_starts(subject, |start| start.asked);
             let answered = self.measurements.of_starts(subject, |start| start.answered);
@@ -226,7 +216,7 @@ impl Report<'_> {
         let columns = self.columns();
         let mut head = vec![String::new()];
         head.extend(columns.iter().map(|&(recipients, latency)| column(recipients, latency)));
-        let rows = SUBJECTS
+        let rows = Subject::ALL
             .into_iter()
             .filter(|subject| self.measurements.broadcasts.keys().any(|case| case.subject == *subject));
         let rows = rows.map(|subject| {
@@ -236,7 +226,7 @@ impl Report<'_> {
                 subject.name()
             };
             let cells =
-                columns.iter().map(|&(recipients, latency)| value(&self.case(subject, recipients, latency)));
+                columns.iter().map(|&(recipients, latency)| value(&case(subject, recipients, latency)));
             [name.to_owned()].into_iter().chain(cells).collect()
         });
         table(&head, rows)
@@ -262,14 +252,14 @@ impl Report<'_> {
     }
 
     fn growth(&self) -> String {
-        let case = |recipients| self.case(Subject::Ours, recipients, Duration::ZERO);
+        let case = |recipients| case(Subject::Ours, recipients, Duration::ZERO);
         let rows = self.settings.growth.iter().map(|&recipients| (recipients, case(recipients)));
         self.grown("recipients", rows)
     }
 
     fn shards(&self) -> String {
         let rows = self.settings.shards.iter().map(|&shards| {
-            let case = self.case(Subject::Ours, self.settings.most(), Duration::ZERO);
+            let case = case(Subject::Ours, self.settings.most(), Duration::ZERO);
             (shards.into(), Case { shards, ..case })
         });
         self.grown(&format!("shards, with {} recipients", separate(self.settings.most() as f64, 0)), rows)

@@ -155,13 +155,13 @@ impl Measurements {
 pub async fn run(programs: &Programs, settings: &Settings) -> Result<Measurements> {
     eprintln!("Filling the table");
     let world = World::start(settings.channels())?;
-    let subjects = programs.subjects();
-    let cases = settings.cases(subjects);
+    let subjects: Vec<_> = programs.subjects().collect();
+    let cases = settings.cases(&subjects);
     let mut measurements = Measurements::default();
     for round in 1..=settings.rounds {
         eprintln!("Round {round} of {}: cold starts", settings.rounds);
         for _ in 0..settings.starts {
-            for &subject in subjects {
+            for &subject in &subjects {
                 if let Some(start) = start(programs, &world, subject).await? {
                     measurements.starts.entry(subject).or_default().push(start);
                 }

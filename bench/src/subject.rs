@@ -22,6 +22,10 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// All, in the order of tables and plots.
+    pub const ALL: [Self; 6] =
+        [Self::Floor, Self::Ours, Self::Node, Self::Python, Self::NodeSequential, Self::PythonSequential];
+
     /// The name in tables and plots.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +36,11 @@ impl Subject {
             Self::PythonSequential => "Python, one by one",
             Self::Floor => "floor",
         }
+    }
+
+    /// Whether it is written in another language, and needs what `make bench` installs.
+    fn is_peer(self) -> bool {
+        !matches!(self, Self::Ours | Self::Floor)
     }
 
     /// Whether each post waits for the one before.
@@ -107,13 +116,9 @@ impl Peers {
 
 impl Programs {
     /// The subjects that can be measured.
-    pub fn subjects(&self) -> &'static [Subject] {
-        use Subject::{Floor, Node, NodeSequential, Ours, Python, PythonSequential};
-        if self.peers.is_some() {
-            &[Floor, Ours, Node, Python, NodeSequential, PythonSequential]
-        } else {
-            &[Floor, Ours]
-        }
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + use<> {
+        let with_peers = self.peers.is_some();
+        Subject::ALL.into_iter().filter(move |subject| with_peers || !subject.is_peer())
     }
 
     /// How a subject's function is started; none where the subject has no such function.
