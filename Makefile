@@ -8,6 +8,7 @@ SHELL := bash
 
 STAGE ?= dev
 PYTHON ?= python3
+REPEAT ?= 5
 # OpenTofu serves as well: make TERRAFORM=tofu …
 export TERRAFORM ?= terraform
 # A folder with Terraform's providers, where the registry cannot be reached.
@@ -20,6 +21,7 @@ export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := true
 FUNCTIONS := authorize connect disconnect default publish send subscribe
 VENV := .local/venv
 WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
 CLIENT := examples/chat
@@ -125,6 +127,27 @@ build: $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME
 .PHONY: check-packages
 check-packages: | $(LOGS) ## Prove that each package is small, for arm64, and boots (under qemu where this machine is not arm64).
 	cargo test --workspace --test packages 2>&1 | tee $(LOGS)/packages.log
+
+# --- the benchmark -----------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(PEERS)/.done ## Measure the functions against their peers, in REPEAT=5 rounds, and write bench/RESULTS.md.
+	cargo build --release --bin connect --bin send --bin floor-hello --bin floor-posts --bin bench
+	target/release/bench --repeat $(REPEAT)
+
+# The peers in other languages, bundled and compiled as they would be for Lambda, and the runtimes that run them.
+$(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisites
+	@command -v npm >/dev/null || { echo "error: npm is not installed: it brings the Node.js that is measured. See https://nodejs.org." >&2; exit 1; }
+	@echo "Installing the peers into $(PEERS)"
+	@rm -rf $(PEERS)
+	@mkdir -p $(PEERS)
+	@cp -R bench/peers/node bench/peers/python $(PEERS)
+	@npm --prefix $(PEERS)/node ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm --prefix $(PEERS)/node run --silent build
+	@$(PYTHON) -m venv $(PEERS)/venv
+	@$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@$(PEERS)/venv/bin/python -m compileall -q $(PEERS)/python
+	@touch $@
 
 # --- an AWS account ----------------------------------------------------------------------------------
 

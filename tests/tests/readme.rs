@@ -1,5 +1,5 @@
-//! Every README says what is so: its examples are those that are tested, its tables are those of the HCL, its
-//! targets are those of the Makefile, and what it links to is there.
+//! Every README says what is so: its examples are those that are tested, its tables are those of the HCL and of
+//! the cost model, its targets are those of the Makefile, and what it links to is there.
 //!
 //! Behind each `<!-- … -->` stands what this test finds in the code. After a change, write it there with
 //! `UPDATE_README=1 cargo test --workspace --test readme`.
@@ -78,7 +78,7 @@ fn readmes() -> Vec<PathBuf> {
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };
     let folders = ["modules", "examples"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
-    let texts = ["", "docs"].into_iter().flat_map(list);
+    let texts = ["", "docs", "bench"].into_iter().flat_map(list);
     let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     texts.chain(folders.filter(|path| path.exists())).collect()
 }
@@ -97,6 +97,7 @@ fn fill(text: &str) -> String {
             }
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
+            "costs" => bench::cost::table(),
             "end" | "needs" => {
                 filled.push_str(&rest[..end + 4]);
                 rest = &rest[end + 4..];

@@ -18,7 +18,7 @@ use axum::{
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Notify, mpsc},
 };
 
 /// A runtime API with one function behind it.
@@ -28,12 +28,14 @@ pub struct RuntimeApi {
     pub address: String,
     events: mpsc::Sender<String>,
     results: mpsc::Receiver<Result<Value, Value>>,
+    asked: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Shared {
     events: Mutex<mpsc::Receiver<String>>,
     results: mpsc::Sender<Result<Value, Value>>,
+    asked: Arc<Notify>,
 }
 
 impl RuntimeApi {
@@ -43,15 +45,21 @@ impl RuntimeApi {
         let address = listener.local_addr().expect("an address").to_string();
         let (events, waiting) = mpsc::channel(1);
         let (answered, results) = mpsc::channel(1);
-        let shared = Arc::new(Shared { events: Mutex::new(waiting), results: answered });
+        let asked = Arc::new(Notify::new());
+        let shared = Shared { events: Mutex::new(waiting), results: answered, asked: Arc::clone(&asked) };
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(error))
-            .with_state(shared);
+            .with_state(Arc::new(shared));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") });
-        Self { address, events, results }
+        Self { address, events, results, asked }
+    }
+
+    /// Waits until the function asks for an event: it has started.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
     }
 
     /// The function's answer to an event: `Ok` its reply, `Err` the error that it reported.
@@ -66,11 +74,13 @@ impl RuntimeApi {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
+    shared.asked.notify_one();
     let Some(event) = shared.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
     let headers = [
+        ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
         ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
         (
