@@ -140,9 +140,8 @@ impl Report<'_> {
             (Subject::Floor, "the floor's", "at least 0.5"),
         ] {
             for (recipients, latency) in self.columns() {
-                let of = |subject| {
-                    self.measurements.posts_per_cpu_second(&case(subject, recipients, latency))
-                };
+                let of =
+                    |subject| self.measurements.posts_per_cpu_second(&case(subject, recipients, latency));
                 rows.push([
                     format!("posts per second of CPU time against {name}, {}", column(recipients, latency)),
                     goal.to_owned(),
