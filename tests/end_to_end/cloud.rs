@@ -171,7 +171,7 @@ impl Cloud {
 
     /// Waits until a function has logged a line that holds all of these words; earlier lines do not count again.
     pub(crate) async fn logs(&self, words: &[&str]) -> Result<()> {
-        for _ in 0..100 {
+        for _ in 0..300 {
             if self.found_in_logs(words) {
                 return Ok(());
             }

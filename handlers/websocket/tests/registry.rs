@@ -264,7 +264,7 @@ async fn a_connection_that_may_be_about_to_open_is_not_forgotten() {
     registry.register(&opening).await.unwrap();
     registry.add(&channel("lobby"), &opening).await.unwrap();
     add(&registry, &ids(1)).await;
-    registry.forget(stream::iter(members(&registry).await)).await.unwrap();
+    forget(&registry, members(&registry).await).await;
     assert_eq!(table.connection_ids().await, ["opening=", "opening="]);
     registry.remove(&opening).await.unwrap();
     assert!(table.rows().await.is_empty(), "its own good-bye counts at any age");
