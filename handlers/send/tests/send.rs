@@ -309,7 +309,13 @@ proptest! {
         runtime.block_on(async {
             let simulation = Simulation::start();
             simulation.decide(|_| Fate::Served(Duration::ZERO));
-            let broadcaster = Broadcaster { registry: simulation.registry(1), fanout: simulation.fanout(), handover: None };
+            let broadcaster = Broadcaster {
+                registry: simulation.registry(1),
+                fanout: simulation.fanout(),
+                handover: None,
+                announcer: None,
+                history: None,
+            };
             simulation.open("b=");
             broadcaster.registry.register(&fixtures::connect("b=").connection).await.unwrap();
             let reply = send(&broadcaster, fixtures::message("a=", &body)).await.unwrap();

@@ -328,7 +328,8 @@ proptest! {
         runtime.block_on(async {
             let simulation = Simulation::start();
             simulation.decide(|_| Fate::Served(Duration::ZERO));
-            let subscriptions = Subscriptions { registry: simulation.registry(2), max: MaxSubscriptions::default() };
+            let (registry, max) = (simulation.registry(2), MaxSubscriptions::default());
+            let subscriptions = Subscriptions { registry, max, announcer: None, replayer: None };
             let reply = subscribe(&subscriptions, fixtures::message("a=", &body)).await.unwrap();
             let reply = serde_json::to_value(reply).unwrap();
             let answer = reply["body"].as_str().unwrap();

@@ -185,7 +185,7 @@ impl Simulation {
     pub fn expire(&self, now: u64) {
         let mut state = self.state();
         let live: Vec<_> = state.rows.keys().filter(|key| !state.is_live(key, now)).cloned().collect();
-        live.into_iter().for_each(|key| state.delete(key));
+        live.into_iter().for_each(|key| drop(state.delete(key)));
     }
 
     /// Every connection was established so much earlier.
@@ -355,6 +355,11 @@ fn text(value: &Value) -> String {
     value["S"].as_str().expect("a text").to_owned()
 }
 
+/// The answer to who asks for the row that was there.
+fn old(row: Option<Row>) -> Value {
+    row.map_or(json!({}), |row| json!({ "Attributes": row }))
+}
+
 /// The hash key and the range key of a row of the table.
 fn key(row: &Value) -> (String, String) {
     (text(&row["channel"]), text(&row["connectionId"]))
@@ -368,7 +373,7 @@ impl State {
                 if status == 200 {
                     self.deliveries.push(Delivery { at: Instant::now(), connection, frame });
                 }
-                return (status, json!({}));
+                (status, json!({}))
             }
             Request::Enqueue(call) => {
                 let body = call["MessageBody"].as_str().expect("a body").to_owned();
@@ -378,11 +383,11 @@ impl State {
                 }
                 let delay = call["DelaySeconds"].as_u64().unwrap_or_default();
                 self.queued.push(Sent { body, delay, trace: None });
-                return (200, json!({"MessageId": self.queued.len().to_string(), "MD5OfMessageBody": ""}));
+                (200, json!({"MessageId": self.queued.len().to_string(), "MD5OfMessageBody": ""}))
             }
             Request::Put(mut call) => {
                 let Value::Object(row) = call["Item"].take() else { panic!("an item") };
-                self.put(row);
+                (200, old(self.put(row)))
             }
             Request::Delete(call) => {
                 let key = key(&call["Key"]);
@@ -399,22 +404,23 @@ impl State {
                         return (400, json!({"__type": name, "message": "the condition does not hold"}));
                     }
                 }
-                self.delete(key);
+                (200, old(self.delete(key)))
             }
-            Request::Query(call) => return (200, self.query(&call)),
+            Request::Query(call) => (200, self.query(&call)),
         }
-        (200, json!({}))
     }
 
-    fn put(&mut self, row: Row) {
+    /// Gives back the row that was there.
+    fn put(&mut self, row: Row) -> Option<Row> {
         let key = (text(&row["channel"]), text(&row["connectionId"]));
-        self.rows.insert(key.clone(), row);
-        self.unheard.push_back((Instant::now(), key, true));
+        self.unheard.push_back((Instant::now(), key.clone(), true));
+        self.rows.insert(key, row)
     }
 
-    fn delete(&mut self, key: (String, String)) {
-        self.rows.remove(&key);
-        self.unheard.push_back((Instant::now(), key, false));
+    /// Gives back the row that was there.
+    fn delete(&mut self, key: (String, String)) -> Option<Row> {
+        self.unheard.push_back((Instant::now(), key.clone(), false));
+        self.rows.remove(&key)
     }
 
     fn is_live(&self, key: &(String, String), now: u64) -> bool {

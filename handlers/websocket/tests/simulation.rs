@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use lambda_websocket::{channel::Channel, registry::Registry};
+use lambda_websocket::{
+    channel::Channel,
+    registry::{Departure, Registry},
+};
 use proptest::prelude::*;
 use testkit::{
     dynamodb::ConnectionTable,
@@ -31,28 +34,32 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Takes the step, and tells who is in which channel then.
+/// Takes the step, and tells what it told, and who is in which channel then.
 async fn take(registry: &Registry, step: Step) -> Vec<String> {
     let channel = |index: usize| Channel::parse(CHANNELS[index]).unwrap();
     let connection = |number: usize| fixtures::connect(&format!("c{number}=")).connection;
-    match step {
-        Step::Add(id, to) => registry.add(&channel(to), &connection(id)).await.unwrap(),
+    let told = match step {
+        Step::Add(id, to) => vec![registry.add(&channel(to), &connection(id)).await.unwrap().to_string()],
         Step::Unsubscribe(id, from) => {
-            registry.unsubscribe(&channel(from), &connection(id).id).await.unwrap()
+            departures(registry.unsubscribe(&channel(from), &connection(id).id).await.unwrap())
         }
-        Step::Remove(id) => registry.remove(&connection(id)).await.unwrap(),
+        Step::Remove(id) => departures(registry.remove(&connection(id)).await.unwrap()),
         Step::List(of, rows) => {
             let listed: Vec<_> = registry.list(&channel(of), None, rows).try_collect().await.unwrap();
             return listed.iter().map(|member| member.connection_id.to_string()).collect();
         }
-    }
-    let mut members = vec![];
+    };
+    let mut members = told;
     for name in CHANNELS {
         let found: Vec<_> = registry.members(&Channel::parse(name).unwrap()).try_collect().await.unwrap();
         members.extend(found.iter().map(|member| format!("{name} {}", member.id)));
     }
     members.sort();
     members
+}
+
+fn departures(departures: Vec<Departure>) -> Vec<String> {
+    departures.iter().map(|departure| format!("{departure:?}")).collect()
 }
 
 proptest! {
