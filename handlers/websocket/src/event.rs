@@ -122,6 +122,9 @@ impl Event {
 /// channel pays for its length.
 const USER_AGENT_KEPT: usize = 256;
 
+/// How much of an unknown type is told, in characters: it goes into the log.
+const TYPE_SHOWN: usize = 64;
+
 impl Event {
     /// Reads an event of an invocation that Lambda ends at the deadline.
     ///
@@ -161,7 +164,7 @@ impl Event {
                 status_code: context.disconnect_status_code,
                 reason: context.disconnect_reason.filter(|reason| !reason.is_empty()),
             })),
-            unknown => Err(EventError::UnknownType(unknown.to_owned())),
+            unknown => Err(EventError::UnknownType(unknown.chars().take(TYPE_SHOWN).collect())),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Pattern {
             }
             Some(_) => None,
         };
-        pattern.ok_or_else(|| InvalidPattern { found: text.to_owned() })
+        pattern.ok_or_else(|| InvalidPattern { found: text.chars().take(Channel::MAX_LENGTH).collect() })
     }
 
     fn allows(&self, channel: &Channel) -> bool {

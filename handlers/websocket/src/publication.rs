@@ -11,6 +11,9 @@ use crate::{
     principal::Principal,
 };
 
+/// The most characters of the reason why something cannot be read.
+const MAX_REASON: usize = 400;
+
 /// The most characters of a message's id.
 const MAX_ID: usize = 128;
 
@@ -36,7 +39,7 @@ pub struct Publication {
 pub enum InvalidPublication {
     /// It is not the JSON that is wanted.
     #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
-    Unreadable(#[from] serde_json::Error),
+    Unreadable(#[source] Reason),
     /// It says where to twice, or not at all.
     #[error("it takes one of channel, user and connection")]
     Destination,
@@ -49,6 +52,17 @@ pub enum InvalidPublication {
     /// Nobody could receive it.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+}
+
+/// What is wrong with the JSON. It may quote what it found, of which only the beginning goes into the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(String);
+
+impl From<serde_json::Error> for InvalidPublication {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(Reason(error.to_string().chars().take(MAX_REASON).collect()))
+    }
 }
 
 /// What is there is read as what it is, null too.

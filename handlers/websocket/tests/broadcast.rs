@@ -221,7 +221,7 @@ async fn what_is_to_be_kept_is_kept_once_in_whatever_steps_it_is_sent() {
     let row = world.table.history_rows().await.remove(0);
     let text = |name: &str| row[name].as_s().unwrap().as_str();
     assert_eq!((text("channel"), text("at")), ("lobby", "1700000000123#m"));
-    assert_eq!(text("frame"), r#"{"say":"hello"}"#);
+    assert_eq!(text("frame"), r#""hello""#);
     assert_eq!(world.reached(20), [2; 20]);
 }
 
