@@ -1,5 +1,4 @@
 //! The benchmark runs: so that it does when somebody wants its numbers. What it measures is nobody's concern here.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::PathBuf, time::Duration};
 
