@@ -226,7 +226,7 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
         .await
         .unwrap();
         let heard = chat.heard();
-        assert!(!heard.is_empty() && heard.iter().all(|text| text == "said"), "lost where {order_said}");
+        assert!(!heard.is_empty() && heard.iter().all(|text| text == r#""said""#), "lost where {order_said}");
         ways.insert(heard.len());
     }
     assert_eq!(ways, BTreeSet::from([1, 2]), "once, or by both ways");
