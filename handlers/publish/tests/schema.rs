@@ -82,7 +82,7 @@ fn the_schemas_examples_are_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_096))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn what_the_schema_allows_is_read_and_nothing_else(publication in publication()) {
