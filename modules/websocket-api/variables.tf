@@ -163,6 +163,12 @@ variable "functions" {
     error_message = "A function's history takes \"read\" and \"write\"."
   }
 
+  # Held here, not by the table: a function that is brought along may need the table's outputs.
+  validation {
+    condition     = var.connection_table != null || alltrue([for f in values(var.functions) : length(f.connections) == 0])
+    error_message = "Without a connection_table no function can have connections: leave these out, or leave connection_table out, and there is one."
+  }
+
   validation {
     condition     = var.history != null || alltrue([for f in values(var.functions) : length(f.history) == 0])
     error_message = "Without a history no function can read or write it: set history = {}, or leave history out of the functions."
@@ -491,11 +497,6 @@ variable "connection_table" {
   validation {
     condition     = var.connection_table == null ? true : var.connection_table.existing == null || !(var.connection_table.point_in_time_recovery || var.connection_table.deletion_protection)
     error_message = "An existing connection_table keeps its own configuration: leave point_in_time_recovery and deletion_protection out."
-  }
-
-  validation {
-    condition     = var.connection_table != null || alltrue([for f in values(var.functions) : length(f.connections) == 0])
-    error_message = "Without a connection_table no function can have connections: leave these out, or leave connection_table out, and there is one."
   }
 }
 
