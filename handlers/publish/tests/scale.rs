@@ -10,7 +10,10 @@ use lambda_websocket::{
 };
 use publish::{HAND_OVER_AFTER, publish};
 use serde_json::json;
-use testkit::{fixtures, simulation::Simulation};
+use testkit::{
+    fixtures,
+    simulation::{Call, Fate, Simulation},
+};
 use tokio::time::Instant;
 
 /// How many connections there are.
@@ -104,4 +107,21 @@ async fn the_longest_message_can_be_handed_over() {
     for sent in queued {
         Broadcast::parse(&sent.body, "sqs", 0).unwrap();
     }
+}
+
+/// Those who are gone are found late, and to forget them takes longer than there is.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_ends_in_time_though_the_table_hangs() {
+    let simulation = Simulation::start();
+    connected(&simulation, 10, 1, 410);
+    simulation.decide(|call| match call {
+        Call::Post(_) => Fate::Served(Duration::from_secs(4)),
+        Call::Table("Query", about) if about.contains("c0") => Fate::Ignored,
+        _ => Fate::Served(Duration::from_millis(10)),
+    });
+    let body = json!({"channel": "*", "message": "hello"}).to_string();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    let broadcaster = broadcaster(&simulation, 1, HAND_OVER_AFTER);
+    publish(&broadcaster, Record { id: "sqs".to_owned(), body, deadline }).await.unwrap();
+    assert!(Instant::now() < deadline, "{:?} too late", Instant::now() - deadline);
 }

@@ -20,7 +20,7 @@ use futures::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     announcement::Announcer,
@@ -40,6 +40,9 @@ use crate::{
 
 /// The part of an invocation's time that is left for what follows the posts: to hand over, to forget, to answer.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
+
+/// The part of that which is left for the answer alone.
+const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
 /// How long before the last post no more recipients are read, where the rest can be handed over.
 const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
@@ -252,10 +255,15 @@ impl Broadcaster {
             }
         };
         // Side by side: to forget who is gone holds up no post.
-        let (report, forgotten) = join(post, self.forget(to_forget)).await;
-        if let Err(error) = forgotten {
-            // They are found gone again by the next message.
-            tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+        let (report, forgotten) =
+            join(post, timeout_at(deadline - FOR_THE_ANSWER, self.forget(to_forget))).await;
+        // They are found gone again by the next message. To be late would bring this one again.
+        match forgotten {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "connections that are gone stay registered")
+            }
+            Err(_) => tracing::warn!("connections that are gone stay registered: time ran out"),
         }
         telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
         let report = report?;

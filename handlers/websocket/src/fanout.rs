@@ -30,8 +30,8 @@ pub struct Fanout {
 pub struct Policy {
     /// The most posts under way at once. Where the account's rate is exceeded, fewer are.
     pub concurrency: usize,
-    /// How often a post is tried, the first time included: one that a server's fault or nothing answers, or one to a
-    /// client that alone does not keep up.
+    /// How often a post is tried that a server's fault or nothing answers, and as often one to a client that alone does
+    /// not keep up, the first time included.
     pub attempts: u32,
     /// The longest wait before the second attempt; it doubles from attempt to attempt up to [`LONGEST_WAIT`], and
     /// the wait is drawn at random below it.
@@ -100,7 +100,8 @@ impl Fanout {
             return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
         }
         let out_of_patience = Instant::now() + self.policy.patience;
-        let (mut attempts, mut waits) = (1, 0);
+        // Apart: a server's faults do not make a client slow that answers 429 once.
+        let (mut faults, mut refusals, mut waits) = (0, 0, 0);
         loop {
             let turn = self.pace.turn().await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
@@ -108,7 +109,6 @@ impl Fanout {
                 turn.passed();
                 return Outcome::Delivered;
             };
-            let has_attempts = attempts < self.policy.attempts;
             let (outcome, again) = if status(&error) == Some(429) {
                 match turn.refused() {
                     Throttle::Rate => {
@@ -116,8 +116,8 @@ impl Fanout {
                         (Outcome::Failed, Instant::now() < out_of_patience)
                     }
                     Throttle::SlowClient => {
-                        attempts += 1;
-                        (Outcome::Slow, has_attempts)
+                        refusals += 1;
+                        (Outcome::Slow, refusals < self.policy.attempts)
                     }
                 }
             } else {
@@ -125,8 +125,12 @@ impl Fanout {
                 if status(&error) == Some(410) {
                     return Outcome::Gone;
                 }
-                attempts += 1;
-                if is_transient(&error) { (Outcome::Failed, has_attempts) } else { (Outcome::Refused, false) }
+                faults += 1;
+                if is_transient(&error) {
+                    (Outcome::Failed, faults < self.policy.attempts)
+                } else {
+                    (Outcome::Refused, false)
+                }
             };
             if !again {
                 tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");
