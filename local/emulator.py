@@ -11,6 +11,7 @@ What is added to what MiniStack does:
 - Integrations with AWS services and HTTP endpoints (additions/integrations.py).
 - What a client hears, and when it hears nothing (additions/messages.py).
 - Resources are remembered as they were asked for (additions/memory.py, additions/alarms.py).
+- What a caller's policies are asked (additions/permissions.py).
 - Some calls of AWS that it lacks (additions/calls.py).
 """
 
@@ -25,7 +26,7 @@ import hypercorn.config
 from ministack import app
 from ministack.services import apigateway, lambda_svc
 
-from additions import alarms, calls, memory, messages, models, references  # noqa: F401 — they act when they are imported.
+from additions import alarms, calls, memory, messages, models, permissions, references  # noqa: F401 — they act when they are imported.
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5
