@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -36,6 +36,8 @@ pub(crate) type Row = HashMap<String, AttributeValue>;
 /// A stack on an emulator of its own that enforces IAM.
 pub(crate) struct Cloud {
     pub(crate) stack: Stack,
+    /// The mirror's folder.
+    pub(crate) folder: PathBuf,
     emulator: Emulator,
     outputs: OnceCell<Map<String, Value>>,
     logs: Arc<Mutex<String>>,
@@ -64,7 +66,15 @@ impl Cloud {
         let emulator = Emulator::start(&options, write).await?;
         let stack = Stack::new(mirror.copy(Path::new(stack))?, &emulator.endpoint);
         stack.init().await?;
-        Ok(Self { stack, emulator, outputs: OnceCell::new(), logs })
+        Ok(Self { stack, folder, emulator, outputs: OnceCell::new(), logs })
+    }
+
+    /// Another stack in the same account.
+    pub(crate) async fn another(self, stack: &str) -> Result<Self> {
+        let folder = Mirror::new(&repository(), &self.folder).copy(Path::new(stack))?;
+        let stack = Stack::new(folder, &self.emulator.endpoint);
+        stack.init().await?;
+        Ok(Self { stack, outputs: OnceCell::new(), ..self })
     }
 
     /// Sets a variable of the stack.
@@ -92,10 +102,15 @@ impl Cloud {
         self.script("aws.py", &[service, operation, &parameters.to_string()]).await
     }
 
+    /// Points a program at the emulator.
+    pub(crate) fn point_at(&self, command: &mut Command) {
+        point_at_emulator(command, &self.emulator.endpoint);
+    }
+
     /// What a script beside this file prints.
     async fn script<T: DeserializeOwned>(&self, name: &str, arguments: &[&str]) -> Result<T> {
         let mut command = Command::new(repository().join(".local/venv/bin/python"));
-        point_at_emulator(&mut command, &self.emulator.endpoint);
+        self.point_at(&mut command);
         command
             .arg(repository().join("tests/end_to_end").join(name))
             .args(arguments)

@@ -3,6 +3,7 @@
 
 mod chat;
 mod cloud;
+mod deploy;
 mod dev;
 mod examples;
 mod least_privilege;
@@ -14,8 +15,14 @@ use end_to_end::harness;
 
 fn main() -> ExitCode {
     harness::run(|| {
-        let groups =
-            [chat::trials(), least_privilege::trials(), upgrade::trials(), examples::trials(), dev::trials()];
+        let groups = [
+            chat::trials(),
+            least_privilege::trials(),
+            upgrade::trials(),
+            examples::trials(),
+            dev::trials(),
+            deploy::trials(),
+        ];
         groups.into_iter().flatten().collect()
     })
 }
