@@ -25,10 +25,13 @@ PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
 CLIENT := examples/chat
-STACKS := terraform $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
+STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
-DEPLOY := $(TERRAFORM) -chdir=terraform
+# Each stage has a state, and what Terraform remembers of where that is.
+export STATE_BUCKET ?=
+STAGE_DATA := TF_DATA_DIR='$(CURDIR)/.local/terraform/$(STAGE)'
+DEPLOY := $(STAGE_DATA) $(TERRAFORM) -chdir=terraform
 VARIABLES := -var-file=$(STAGE).tfvars
 APPROVE := $(if $(AUTO_APPROVE),-auto-approve)
 
@@ -39,24 +42,27 @@ help: ## List the targets.
 # --- on this machine ---------------------------------------------------------------------------------
 
 .PHONY: dev
-dev: venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
+dev: prerequisites venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
 	@cargo build --bins # not quiet: the first time it takes minutes
 	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port '$(PORT)')
 
 .PHONY: venv
 venv: $(VENV)/.dev
 
-$(VENV)/.%: requirements/%.txt | prerequisites
+$(VENV)/.%: requirements/%.txt | needs-python
 	@echo "Installing $< into $(VENV)"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) \
 		|| { echo "error: $(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.PHONY: prerequisites
-prerequisites:
+NEEDS := needs-rust needs-python needs-terraform
+.PHONY: prerequisites $(NEEDS)
+prerequisites: $(NEEDS)
+
+$(NEEDS): needs-%:
 	@mkdir -p .local $(TF_PLUGIN_CACHE_DIR) # Terraform does not make its cache itself.
-	@scripts/prerequisites
+	@scripts/prerequisites $*
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -72,18 +78,28 @@ lint: prerequisites ## Check format, lints and documentation of the Rust code, a
 	$(TERRAFORM) fmt -check -recursive -diff
 
 .PHONY: scan
-scan: .local/scan/.done | $(LOGS) ## Scan the Terraform code for what is unsafe (checkov; what it skips and why is in .checkov.yaml).
+scan: .local/scan/.done | $(LOGS) ## Scan Terraform code (checkov; what it skips is in .checkov.yaml) and workflows (zizmor) for what is unsafe.
+	.local/scan/bin/zizmor --offline --quiet .github
 	.local/scan/bin/checkov --directory . --config-file .checkov.yaml | tee $(LOGS)/scan.log
 	@! grep 'Parsing errors' $(LOGS)/scan.log # What cannot be read was not scanned.
 
-.local/scan/.done: requirements/scan.txt | prerequisites
+.local/scan/.done: requirements/scan.txt | needs-python
 	@echo "Installing $< into .local/scan"
 	@$(PYTHON) -m venv .local/scan
 	@.local/scan/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+.PHONY: actionlint
+actionlint: $(VENV)/.actionlint ## Check the workflows (actionlint, whose package fetches it from GitHub).
+	$(VENV)/bin/actionlint
+
+.PHONY: deny
+deny: ## Check the dependencies' licences, sources and advisories (cargo-deny, which is compiled first).
+	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+	cargo deny check
+
 .PHONY: test-rust
-test-rust: venv client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
+test-rust: prerequisites venv client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
 
 .PHONY: test-client
@@ -100,7 +116,7 @@ $(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
 	@touch $@
 
 .PHONY: test-terraform
-test-terraform: prerequisites | $(LOGS) ## Validate every module and stack, and run the modules' tests.
+test-terraform: needs-terraform | $(LOGS) ## Validate every module and stack, and run the modules' tests.
 	@rm -f $(LOGS)/terraform-*.log
 	@for folder in $(MODULES) $(STACKS); do \
 		echo "terraform: $$folder"; \
@@ -118,11 +134,33 @@ $(LOGS):
 # --- packages ----------------------------------------------------------------------------------------
 
 .PHONY: build
-build: $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
+build: needs-rust $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --arm64 --output-format zip $(FUNCTIONS:%=--bin %)
 	@for name in $(FUNCTIONS); do \
 		printf '%9d bytes  %s\n' "$$(wc -c < target/lambda/$$name/bootstrap.zip)" "target/lambda/$$name/bootstrap.zip"; \
 	done
+
+# Names, and not paths, are what a release has: dist/NAME-arm64.zip, dist/NAME-x86_64.zip, dist/SHA256SUMS.
+.PHONY: release-packages
+release-packages: needs-rust $(VENV)/.build ## Build each function's packages for both architectures into dist/, with their SHA-256 sums.
+	@rm -rf dist
+	@mkdir dist
+	@for architecture in arm64 x86-64; do \
+		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$$architecture --output-format zip \
+			--lambda-dir target/release-packages/$$architecture $(FUNCTIONS:%=--bin %) || exit 1; \
+		for name in $(FUNCTIONS); do \
+			cp target/release-packages/$$architecture/$$name/bootstrap.zip dist/$$name-$${architecture/-/_}.zip || exit 1; \
+		done; \
+	done
+	@cd dist && sha256sum -- *.zip | tee SHA256SUMS
+
+.PHONY: release-notes
+release-notes: ## Print what the changelog says of VERSION.
+	@$(PYTHON) scripts/notes.py "$(VERSION)"
+
+.PHONY: release
+release: ## Publish what is in dist/ as VERSION's release on GitHub (with `gh`).
+	@scripts/release "$(VERSION)"
 
 .PHONY: check-packages
 check-packages: | $(LOGS) ## Prove that each package is small, for arm64, and boots (under qemu where this machine is not arm64).
@@ -152,22 +190,49 @@ $(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisit
 # --- an AWS account ----------------------------------------------------------------------------------
 
 .PHONY: deploy
-deploy: build init ## Build, plan and apply to your AWS account. STAGE=dev|prod, AUTO_APPROVE=1.
-	$(DEPLOY) plan -input=false $(VARIABLES) -out=$(STAGE).tfplan
+deploy: build plan ## Build, plan and apply to your AWS account. STAGE=dev|prod, STATE_BUCKET=…, AUTO_APPROVE=1.
 	@test -n "$(AUTO_APPROVE)" || { read -r -p "Apply this plan to stage $(STAGE)? [y/N] " answer && [ "$$answer" = y ]; }
+	@$(MAKE) --no-print-directory apply
+
+# It waits for no lock, and holds none: a plan that is out of date by then is not applied.
+.PHONY: plan
+plan: init ## Plan what `make apply` does. STAGE=dev|prod, STATE_BUCKET=….
+	$(DEPLOY) plan -input=false -lock=false $(VARIABLES) -out=$(STAGE).tfplan
+	@$(DEPLOY) show -no-color $(STAGE).tfplan | $(PYTHON) scripts/plan.py $(STAGE) > terraform/$(STAGE).plan.md
+
+.PHONY: summary
+summary: ## Tell in Markdown what the plan would do: in a job of GitHub Actions, in its summary, with an output "digest".
+	@tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}" < terraform/$(STAGE).plan.md
+	@sed -n 's/^`\([0-9a-f]*\)`$$/digest=\1/p' terraform/$(STAGE).plan.md >> "$${GITHUB_OUTPUT:-/dev/null}"
+
+.PHONY: comment
+comment: ## Show the plan on the pull request PULL_REQUEST (with GitHub's `gh`).
+	@scripts/comment < terraform/$(STAGE).plan.md
+
+.PHONY: apply
+apply: ## Apply the plan, and none but the one with this digest where there is a DIGEST=….
+	@test -f terraform/$(STAGE).tfplan || { echo "error: there is no plan of $(STAGE). Make one: make plan STAGE=$(STAGE)" >&2; exit 1; }
+	@test -z "$$DIGEST" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
+		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
+
+.PHONY: smoke
+smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
+	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url"
+
+.PHONY: bootstrap
+bootstrap: needs-terraform ## Make the bucket for the state and the roles for GitHub Actions. STATE_BUCKET=…, REPOSITORY=owner/name.
+	@TF_DATA_DIR='$(CURDIR)/.local/terraform/bootstrap' scripts/bootstrap
 
 .PHONY: destroy
 destroy: init ## Remove the stage from your AWS account. STAGE=dev|prod, AUTO_APPROVE=1.
 	$(DEPLOY) destroy $(VARIABLES) $(APPROVE)
 
-# Each stage has a state of its own: a workspace.
 .PHONY: init
-init: prerequisites
+init: needs-terraform
 	@test -f terraform/$(STAGE).tfvars || { echo "error: there is no terraform/$(STAGE).tfvars. Write one, or choose STAGE from: $(patsubst terraform/%.tfvars,%,$(wildcard terraform/*.tfvars))" >&2; exit 1; }
-	$(DEPLOY) $(TF_INIT)
-	$(DEPLOY) workspace select -or-create $(STAGE)
+	@$(STAGE_DATA) scripts/init terraform $(STAGE)
 
 .PHONY: clean
 clean: ## Remove what was built and downloaded here. Stop `make dev` first.
-	rm -rf target .local $(CLIENT)/node_modules
+	rm -rf target .local dist $(CLIENT)/node_modules

@@ -12,6 +12,7 @@ What is added to what MiniStack does:
 - What a client hears, and when it hears nothing (additions/messages.py).
 - The sub-protocol that the function of $connect chose (additions/handshake.py).
 - Resources are remembered as they were asked for (additions/memory.py, additions/alarms.py).
+- What a caller's policies are asked (additions/permissions.py).
 - Some calls of AWS that it lacks (additions/calls.py).
 - Who may send to a queue, and take from it (additions/queues.py).
 """
@@ -28,7 +29,7 @@ from ministack import app
 from ministack.services import apigateway, lambda_svc
 
 # They act when they are imported.
-from additions import alarms, calls, handshake, memory, messages, models, queues, references  # noqa: F401
+from additions import alarms, calls, handshake, memory, messages, models, permissions, queues, references  # noqa: F401
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5

@@ -74,7 +74,7 @@ impl Mirror {
 /// Whether Terraform reads the file as code. The backend is left out: the state of a local stack stays local.
 fn is_source(path: &Path) -> bool {
     (has_extension(path, "tf") || has_extension(path, "tfvars"))
-        && path.file_name().is_some_and(|name| name != "backend.tf")
+        && path.file_name().is_some_and(|name| name != "backend.tf" && name != "backend_override.tf")
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -39,6 +39,8 @@ pub(crate) type Row = HashMap<String, AttributeValue>;
 /// A stack on an emulator of its own that enforces IAM.
 pub(crate) struct Cloud {
     pub(crate) stack: Stack,
+    /// The mirror's folder.
+    pub(crate) folder: PathBuf,
     /// None while it is down.
     emulator: AsyncMutex<Option<Emulator>>,
     options: Options,
@@ -78,7 +80,15 @@ impl Cloud {
         let stack = Stack::new(mirror.copy(Path::new(stack))?, &endpoint);
         stack.init().await?;
         let emulator = AsyncMutex::new(Some(emulator));
-        Ok(Self { stack, emulator, options, endpoint, outputs: OnceCell::new(), logs })
+        Ok(Self { stack, folder, emulator, options, endpoint, outputs: OnceCell::new(), logs })
+    }
+
+    /// Another stack in the same account.
+    pub(crate) async fn another(self, stack: &str) -> Result<Self> {
+        let folder = Mirror::new(&repository(), &self.folder).copy(Path::new(stack))?;
+        let stack = Stack::new(folder, &self.endpoint);
+        stack.init().await?;
+        Ok(Self { stack, outputs: OnceCell::new(), ..self })
     }
 
     /// Cuts all connections and answers nobody, until it comes up.
@@ -119,10 +129,15 @@ impl Cloud {
         self.script("aws.py", &[service, operation, &parameters.to_string()]).await
     }
 
+    /// Points a program at the emulator.
+    pub(crate) fn point_at(&self, command: &mut Command) {
+        point_at_emulator(command, &self.endpoint);
+    }
+
     /// What a script beside this file prints.
     async fn script<T: DeserializeOwned>(&self, name: &str, arguments: &[&str]) -> Result<T> {
         let mut command = Command::new(repository().join(".local/venv/bin/python"));
-        point_at_emulator(&mut command, &self.endpoint);
+        self.point_at(&mut command);
         command
             .arg(repository().join("tests/end_to_end").join(name))
             .args(arguments)

@@ -1,15 +1,16 @@
 //! Each stack in examples/ does what it says; that with the authorizer is in [`authorizer`](crate::authorizer).
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
-use local_cloud::stack::Changes;
+use local_cloud::{repository, stack::Changes};
 use serde_json::{Value, json};
 use testkit::tokens::{Signer, jwks};
+use tokio::process::Command;
 
-use crate::cloud::Cloud;
+use crate::{cloud::Cloud, deploy::Checkout};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -22,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("examples::events_to_clients", events_to_clients),
         trial("examples::table_to_dashboards", table_to_dashboards),
         trial("examples::complete", complete),
+        trial("examples::released_packages", released_packages),
     ]
 }
 
@@ -320,4 +322,31 @@ async fn complete() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+async fn released_packages() -> Result<()> {
+    let mut checkout = Checkout::start("example-released-packages").await?;
+    let dist = checkout.release().await?;
+    let cloud = checkout.cloud.another("examples/released-packages").await?;
+    let folder = cloud.folder.join("examples/released-packages");
+    fs::copy(repository().join("examples/released-packages/download"), folder.join("download"))?;
+    let download = async || {
+        let mut command = Command::new(folder.join("download"));
+        command.arg(format!("file://{}", dist.display())).output().await
+    };
+
+    let send = dist.join("send-arm64.zip");
+    let good = fs::read(&send)?;
+    fs::write(&send, "another")?;
+    let output = download().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        !output.status.success() && said.contains("send-arm64.zip is not what the release says it is"),
+        "{said}"
+    );
+    ensure!(!folder.join("packages").exists(), "nothing of it is kept");
+
+    fs::write(&send, good)?;
+    ensure!(download().await?.status.success());
+    round_trip(cloud, async |cloud| everyone_hears(&mut cloud.clients(2).await?).await).await
 }

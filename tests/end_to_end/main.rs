@@ -5,6 +5,7 @@ mod authorizer;
 mod browser;
 mod chat;
 mod cloud;
+mod deploy;
 mod dev;
 mod examples;
 mod least_privilege;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             examples::trials(),
             authorizer::trials(),
             dev::trials(),
+            deploy::trials(),
         ];
         groups.into_iter().flatten().collect()
     })

@@ -1,8 +1,6 @@
 //! The packages of `make build`: small, for arm64, and they boot. Each is run against a Lambda runtime
 //! API, natively on an arm64 machine and under qemu's user-mode emulation elsewhere, and answers a real event.
 
-mod deploy;
-
 use std::{
     env,
     fs::{self, File},
@@ -43,8 +41,7 @@ fn main() -> ExitCode {
                 trial(format!("{name}::boots_and_answers"), move || boots_and_answers(name)),
             ]
         });
-        let deploy = trial("make::deploys_and_destroys", deploy::deploys_and_destroys);
-        trials.into_iter().flatten().chain([deploy]).collect()
+        trials.into_iter().flatten().collect()
     })
 }
 

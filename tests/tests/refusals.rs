@@ -325,6 +325,36 @@ const PUBLISHER: Module = Module {
     ],
 };
 
+const GITHUB_DEPLOY_ROLE: Module = Module {
+    path: "modules/github-deploy-role",
+    arguments: &[
+        ("name", r#""deploy""#),
+        ("access", r#""deploy""#),
+        ("repository", r#""owner/name""#),
+        ("jobs", r#"["environment:dev"]"#),
+        ("names", r#""chat-dev""#),
+        ("state", r#"{ bucket = { arn = "arn:aws:s3:::state" }, keys = ["dev.tfstate"] }"#),
+    ],
+    refused: &[
+        (r#"name = "to deploy""#, "name takes 1 to 64 letters"),
+        (r#"name = "chat-dev-deploy""#, "name does not begin as the names of the stack"),
+        (r#"access = "write""#, r#"access is "plan" or "deploy""#),
+        (r#"repository = "https://github.com/owner/name""#, "repository is owner/name"),
+        ("jobs = []", "jobs holds at least one of environment:NAME"),
+        (r#"jobs = ["ref:refs/heads/*"]"#, "jobs holds at least one of environment:NAME"),
+        (r#"jobs = ["pull_request"]"#, "A pull_request plans and does not deploy"),
+        (r#"names = "*""#, "names takes 1 to 40 letters, digits and hyphens"),
+        (
+            r#"state = { bucket = { arn = "arn:aws:s3:::state" }, keys = [] }"#,
+            "state.keys holds at least one key",
+        ),
+        (
+            r#"state = { bucket = { arn = "arn:aws:s3:::state" }, keys = ["*"] }"#,
+            "state.keys holds at least one key, and no patterns",
+        ),
+    ],
+};
+
 /// Short for what many cases need.
 const ABBREVIATIONS: &[(&str, &str)] = &[
     ("@ARN", r#"arn = "arn:aws:lambda:eu-central-1:123456789012:function:f""#),
@@ -375,6 +405,11 @@ fn what_is_wrong_with_account_logging_is_said() {
 #[test]
 fn what_is_wrong_with_a_publisher_is_said() {
     PUBLISHER.check();
+}
+
+#[test]
+fn what_is_wrong_with_github_deploy_role_is_said() {
+    GITHUB_DEPLOY_ROLE.check();
 }
 
 impl Module {

@@ -1,0 +1,148 @@
+# What deploying from GitHub Actions takes in the account, made once by somebody who may make roles: `make bootstrap`.
+
+terraform {
+  required_version = ">= 1.10" # the first that locks a state in S3
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+variable "state_bucket" {
+  description = "The name of the bucket for Terraform's state. S3 has each name once, in all accounts."
+  type        = string
+}
+
+variable "repository" {
+  description = "The repository on GitHub: `owner/name`."
+  type        = string
+}
+
+variable "branch" {
+  description = "The branch that is deployed."
+  type        = string
+  default     = "main"
+}
+
+variable "name" {
+  description = "The name of the backend, as in terraform/."
+  type        = string
+  default     = "chat"
+}
+
+variable "stages" {
+  description = "The stages, each an environment of the repository with a role of its own."
+  type        = set(string)
+  default     = ["dev", "prod"]
+}
+
+variable "oidc_provider" {
+  description = "The ARN of GitHub's identity provider, where the account has it already."
+  type        = string
+  default     = null
+}
+
+# Whoever opens a pull request says what its jobs do: what they can take is a role that reads.
+module "plan" {
+  source = "../modules/github-deploy-role"
+
+  name          = "github-${var.name}-plan"
+  access        = "plan"
+  repository    = var.repository
+  jobs          = ["pull_request", "ref:refs/heads/${var.branch}"]
+  names         = var.name
+  state         = { bucket = aws_s3_bucket.state, keys = [for stage in var.stages : "${stage}.tfstate"] }
+  oidc_provider = one([for arn in var.oidc_provider[*] : { arn = arn }])
+}
+
+module "deploy" {
+  source   = "../modules/github-deploy-role"
+  for_each = var.stages
+
+  name          = "github-${var.name}-${each.key}"
+  access        = "deploy"
+  repository    = var.repository
+  jobs          = ["environment:${each.key}"]
+  names         = "${var.name}-${each.key}"
+  state         = { bucket = aws_s3_bucket.state, keys = ["${each.key}.tfstate"] }
+  oidc_provider = module.plan.oidc_provider
+}
+
+resource "aws_s3_bucket" "state" {
+  bucket = var.state_bucket
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# A state that was overwritten can be had back.
+resource "aws_s3_bucket_versioning" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_policy" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "NothingInTheClear"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [aws_s3_bucket.state.arn, "${aws_s3_bucket.state.arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+
+  depends_on = [aws_s3_bucket_public_access_block.state]
+}
+
+data "aws_region" "this" {}
+
+output "next" {
+  description = "What the repository has to know: commands of GitHub's `gh`."
+  value = join("\n", concat(
+    [
+      "gh variable set AWS_REGION --body ${data.aws_region.this.name}",
+      "gh variable set STATE_BUCKET --body ${aws_s3_bucket.state.id}",
+      "gh variable set AWS_ROLE --body ${module.plan.role_arn}",
+    ],
+    flatten([for stage in sort(var.stages) : [
+      "gh api --silent --method PUT repos/${var.repository}/environments/${stage}",
+      "gh variable set AWS_ROLE --env ${stage} --body ${module.deploy[stage].role_arn}",
+    ]]),
+  ))
+}
+
+output "role_arns" {
+  description = "The roles: of `plan`, and of each stage."
+  value       = merge({ plan = module.plan.role_arn }, { for stage, role in module.deploy : stage => role.role_arn })
+}

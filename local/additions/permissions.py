@@ -1,0 +1,83 @@
+"""What a caller's policies are asked, where MiniStack asks less than AWS, or asks it of another resource."""
+
+import contextvars
+import re
+from urllib.parse import unquote
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
+from ministack.services import lambda_svc
+
+from additions import instead_of
+
+FUNCTIONS = re.compile(r"/2015-03-31/functions/?")
+MAPPING = re.compile(r"/2015-03-31/event-source-mappings/([^/]+)/?")
+MAPPING_ACTIONS = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
+CONCURRENCY = re.compile(r"/[^/]+/functions/[^/]+/concurrency/?")
+
+# The request that is being checked: its path and its body.
+request = contextvars.ContextVar("request", default=("", b""))
+
+
+@instead_of(app, "pin_request_origin")
+def play_https(pin, source_ip, secure_transport):
+    """What is plain HTTP here is HTTPS at AWS: a policy that asks for it is content."""
+    return pin(source_ip, True)
+
+
+@instead_of(iam_actions, "extract_iam_action")
+def action(extract, service, method, path, headers, body, query):
+    request.set((path, body))
+    if service == "lambda" and MAPPING.fullmatch(path):
+        return f"lambda:{MAPPING_ACTIONS.get(method)}"
+    if service == "lambda" and method == "DELETE" and CONCURRENCY.fullmatch(path):
+        return "lambda:DeleteFunctionConcurrency"
+    return extract(service, method, path, headers, body, query)
+
+
+@instead_of(iam_actions, "extract_resource_arn")
+def resource(extract, service, method, path, headers, body, query, region, account):
+    def asked(*names):
+        return iam_actions._param(body, query, *names)
+
+    operation = (iam_actions._action_from_target(headers) or asked("Action")).rpartition(":")[2]
+    if service == "lambda" and FUNCTIONS.fullmatch(path) and asked("FunctionName"):
+        return f"arn:aws:lambda:{region}:{account}:function:{asked('FunctionName')}"
+    if service == "dynamodb" and asked("ResourceArn"):
+        return asked("ResourceArn")
+    if service == "logs" and operation == "DescribeLogGroups":
+        return f"arn:aws:logs:{region}:{account}:log-group::log-stream:"
+    if service == "monitoring":
+        if asked("ResourceARN"):
+            return asked("ResourceARN")
+        if operation == "DescribeAlarms":
+            return f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
+        if dashboard := asked("DashboardName", "DashboardNames.member.1"):
+            return f"arn:aws:cloudwatch::{account}:dashboard/{dashboard}"
+        if alarm := asked("AlarmNames.member.1"):
+            return f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"
+    return extract(service, method, path, headers, body, query, region, account)
+
+
+@instead_of(iam_evaluator, "enforce")
+def enforce(check, access_key, iam_action, service, region, resource_arn="*", service_context=None):
+    path, body = request.get()
+    context = dict(service_context or {})
+    if service == "lambda" and iam_action.endswith("EventSourceMapping"):
+        context["lambda:FunctionArn"] = function_of_mapping(path, body, region)
+    denied = check(access_key, iam_action, service, region, resource_arn=resource_arn, service_context=context)
+    role = iam_actions._safe_json_field(body, "Role")
+    if denied or not role or iam_action not in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
+        return denied
+    # Who gives a function a role passes that role on.
+    passed = {"iam:PassedToService": "lambda.amazonaws.com"}
+    return check(access_key, "iam:PassRole", "iam", region, resource_arn=role, service_context=passed)
+
+
+def function_of_mapping(path, body, region):
+    found = MAPPING.fullmatch(path)
+    if found:
+        return lambda_svc._esms.get(unquote(found.group(1)), {}).get("FunctionArn", "")
+    name = iam_actions._safe_json_field(body, "FunctionName")
+    return name if name.startswith("arn:") else f"arn:aws:lambda:{region}:{get_account_id()}:function:{name}"

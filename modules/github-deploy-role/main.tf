@@ -1,0 +1,43 @@
+# Jobs of GitHub Actions show a token that GitHub signs, and get this role's credentials for an hour: no key is stored.
+
+locals {
+  issuer        = "token.actions.githubusercontent.com"
+  oidc_provider = coalesce(one(var.oidc_provider[*].arn), one(aws_iam_openid_connect_provider.github[*].arn))
+}
+
+# An account has one for each issuer.
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.oidc_provider == null ? 1 : 0
+
+  url            = "https://${local.issuer}"
+  client_id_list = ["sts.amazonaws.com"]
+  tags           = var.tags
+}
+
+resource "aws_iam_role" "this" {
+  name                 = var.name
+  description          = "GitHub Actions of ${var.repository}: ${var.access} of ${var.names}."
+  path                 = var.role.path
+  permissions_boundary = var.role.permissions_boundary
+  tags                 = var.tags
+
+  # The names of jobs are compared whole: a pattern would let in what it was not meant for.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Principal = { Federated = local.oidc_provider }
+      Condition = { StringEquals = {
+        "${local.issuer}:aud" = "sts.amazonaws.com"
+        "${local.issuer}:sub" = sort([for job in var.jobs : "repo:${var.repository}:${job}"])
+      } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = var.access
+  role   = aws_iam_role.this.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.statements })
+}

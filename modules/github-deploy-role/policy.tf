@@ -1,0 +1,99 @@
+# What Terraform calls to plan, apply and destroy the stack in terraform/. Each service names its resources in its
+# own way; all of them begin with var.names, but those of API Gateway and event source mappings, whose ids AWS makes up.
+# The provider also asks KMS for DynamoDB's own key, and passes over that it may not.
+
+data "aws_region" "this" {}
+
+locals {
+  # arn:PARTITION:iam::ACCOUNT:role/NAME
+  partition = split(":", aws_iam_role.this.arn)[1]
+  account   = split(":", aws_iam_role.this.arn)[4]
+  here      = "${data.aws_region.this.name}:${local.account}"
+
+  alarms        = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.names}-*"
+  api_gateway   = "arn:${local.partition}:apigateway:${data.aws_region.this.name}::"
+  apis          = ["${local.api_gateway}/apis", "${local.api_gateway}/apis/*"]
+  api_tags      = "${local.api_gateway}/tags/${replace(urlencode("${local.api_gateway}/apis/"), "+", "%20")}*"
+  dashboards    = [for name in [var.names, "${var.names}-*"] : "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${name}"]
+  event_sources = "arn:${local.partition}:lambda:${local.here}:event-source-mapping:*"
+  functions     = "arn:${local.partition}:lambda:${local.here}:function:${var.names}-*"
+  log_groups    = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${var.names}-*"
+  queues        = "arn:${local.partition}:sqs:${local.here}:${var.names}-*"
+  roles         = "arn:${local.partition}:iam::${local.account}:role/${var.names}-*"
+  tables        = "arn:${local.partition}:dynamodb:${local.here}:table/${var.names}-*"
+
+  of_our_functions = { StringLike = { "lambda:FunctionArn" = local.functions } }
+}
+
+locals {
+  read = [
+    { Action = ["apigateway:GET"], Resource = local.apis },
+    { Action = ["cloudwatch:GetDashboard"], Resource = local.dashboards },
+    { Action = ["cloudwatch:ListTagsForResource"], Resource = [local.alarms] },
+    # Asked for by name, and yet of all alarms, or all log groups: so AWS checks these two.
+    { Action = ["cloudwatch:DescribeAlarms"], Resource = ["arn:${local.partition}:cloudwatch:${local.here}:alarm:*"] },
+    { Action = ["logs:DescribeLogGroups"], Resource = ["arn:${local.partition}:logs:${local.here}:log-group:*"] },
+    { Action = ["logs:ListTagsForResource"], Resource = [local.log_groups] },
+    {
+      Action   = ["dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource"]
+      Resource = [local.tables]
+    },
+    { Action = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"], Resource = [local.roles] },
+    {
+      Action = [
+        "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConfiguration", "lambda:GetPolicy",
+        "lambda:ListTags", "lambda:ListVersionsByFunction",
+      ]
+      Resource = [local.functions]
+    },
+    { Action = ["lambda:GetEventSourceMapping", "lambda:ListTags"], Resource = [local.event_sources] },
+    { Action = ["sqs:GetQueueAttributes", "sqs:ListQueueTags"], Resource = [local.queues] },
+    { Action = ["s3:ListBucket"], Resource = [var.state.bucket.arn] },
+    { Action = ["s3:GetObject"], Resource = local.states },
+  ]
+
+  write = [
+    { Action = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = local.apis },
+    { Action = ["apigateway:DELETE", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = [local.api_tags] },
+    { Action = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", "cloudwatch:UntagResource"], Resource = [local.alarms] },
+    { Action = ["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"], Resource = local.dashboards },
+    {
+      Action   = ["logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource"]
+      Resource = [local.log_groups]
+    },
+    {
+      Action = [
+        "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:TagResource", "dynamodb:UntagResource", "dynamodb:UpdateContinuousBackups",
+        "dynamodb:UpdateTable", "dynamodb:UpdateTimeToLive",
+      ]
+      Resource = [local.tables]
+    },
+    {
+      Action = [
+        "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:ListInstanceProfilesForRole", "iam:PutRolePolicy", "iam:TagRole",
+        "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
+      ]
+      Resource = [local.roles]
+    },
+    { Action = ["iam:PassRole"], Resource = [local.roles], Condition = { StringEquals = { "iam:PassedToService" = "lambda.amazonaws.com" } } },
+    {
+      Action = [
+        "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:DeleteFunctionConcurrency",
+        "lambda:PutFunctionConcurrency", "lambda:RemovePermission", "lambda:TagResource", "lambda:UntagResource", "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+      ]
+      Resource = [local.functions]
+    },
+    # One that is to be made has no id yet.
+    { Action = ["lambda:CreateEventSourceMapping"], Resource = ["*"], Condition = local.of_our_functions },
+    { Action = ["lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"], Resource = [local.event_sources], Condition = local.of_our_functions },
+    { Action = ["lambda:TagResource", "lambda:UntagResource"], Resource = [local.event_sources] },
+    { Action = ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue"], Resource = [local.queues] },
+    { Action = ["s3:PutObject"], Resource = local.states },
+    # The lock is an object beside the state.
+    { Action = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], Resource = [for state in local.states : "${state}.tflock"] },
+  ]
+
+  states     = [for key in sort(var.state.keys) : "${var.state.bucket.arn}/${key}"]
+  statements = [for s in concat(local.read, [for s in local.write : s if var.access == "deploy"]) : merge({ Effect = "Allow" }, s)]
+}

@@ -1,0 +1,115 @@
+# Who takes the role on, and what it may do.
+
+mock_provider "aws" {
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = { arn = "arn:aws-cn:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws-cn:iam::123456789012:role/deploy" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "cn-north-1" }
+  }
+}
+
+variables {
+  name       = "deploy"
+  access     = "deploy"
+  repository = "owner/name"
+  jobs       = ["environment:dev"]
+  names      = "chat-dev"
+  state      = { bucket = { arn = "arn:aws-cn:s3:::state" }, keys = ["dev.tfstate"] }
+}
+
+run "only_these_jobs_of_this_repository_take_it_on" {
+  variables {
+    access = "plan"
+    jobs   = ["pull_request", "ref:refs/heads/main"]
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Principal = { Federated = "arn:aws-cn:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+      Condition = { StringEquals = {
+        "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:sub" = ["repo:owner/name:pull_request", "repo:owner/name:ref:refs/heads/main"]
+      } }
+    }]
+    error_message = "others take the role on: ${aws_iam_role.this.assume_role_policy}"
+  }
+}
+
+run "a_provider_that_is_there_is_used" {
+  variables {
+    oidc_provider = { arn = "arn:aws-cn:iam::123456789012:oidc-provider/there" }
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "an account has one provider for an issuer"
+  }
+
+  assert {
+    condition = alltrue([
+      jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Federated == "arn:aws-cn:iam::123456789012:oidc-provider/there",
+      output.oidc_provider.arn == "arn:aws-cn:iam::123456789012:oidc-provider/there",
+    ])
+    error_message = "another provider is trusted: ${aws_iam_role.this.assume_role_policy}"
+  }
+}
+
+run "who_plans_reads" {
+  variables {
+    access = "plan"
+  }
+
+  assert {
+    condition = alltrue([for action in flatten(jsondecode(aws_iam_role_policy.this.policy).Statement[*].Action) :
+    can(regex("^[a-z0-9]+:(Describe|Get|List|GET$)", action))])
+    error_message = "an action is none of reading: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if contains(s.Action, "s3:GetObject")] == [["arn:aws-cn:s3:::state/dev.tfstate"]]
+    error_message = "more than the state is read: ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "who_deploys_changes_what_bears_the_stacks_names" {
+  assert {
+    condition = alltrue([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : alltrue([for resource in s.Resource : anytrue([
+      can(regex(":(alarm|function|role|table)[:/]chat-dev-\\*$|:dashboard/chat-dev(-\\*)?$|:123456789012:chat-dev-\\*$|:log-group:/aws/lambda/chat-dev-\\*$", resource)),
+      startswith(resource, "arn:aws-cn:s3:::state"),
+      # What has no name, or is asked for all at once.
+      can(regex("^arn:aws-cn:apigateway:cn-north-1::/(apis(/\\*)?|tags/arn%3Aaws-cn%3Aapigateway%3Acn-north-1%3A%3A%2Fapis%2F\\*)$", resource)),
+      resource == "arn:aws-cn:lambda:cn-north-1:123456789012:event-source-mapping:*",
+      resource == "*" && s.Action == ["lambda:CreateEventSourceMapping"] && can(s.Condition.StringLike["lambda:FunctionArn"]),
+      s.Action == ["cloudwatch:DescribeAlarms"] || s.Action == ["logs:DescribeLogGroups"],
+    ])])])
+    error_message = "a resource is not the stack's: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if contains(s.Action, "iam:PassRole")] == [{
+      Effect    = "Allow"
+      Action    = ["iam:PassRole"]
+      Resource  = ["arn:aws-cn:iam::123456789012:role/chat-dev-*"]
+      Condition = { StringEquals = { "iam:PassedToService" = "lambda.amazonaws.com" } }
+    }]
+    error_message = "a role is passed on to others than Lambda: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if contains(s.Action, "s3:DeleteObject")] == [["arn:aws-cn:s3:::state/dev.tfstate.tflock"]]
+    error_message = "nothing is deleted in the bucket but locks: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = length(replace(aws_iam_role_policy.this.policy, "/\\s/", "")) <= 10240
+    error_message = "AWS takes 10,240 characters of policies in a role"
+  }
+}

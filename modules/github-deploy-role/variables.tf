@@ -1,0 +1,110 @@
+variable "name" {
+  description = "The role's name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.name))
+    error_message = "name takes 1 to 64 letters, digits and any of +=,.@_-: it is a role's."
+  }
+
+  validation {
+    condition     = !startswith(var.name, "${var.names}-")
+    error_message = "name does not begin as the names of the stack: the role could change itself."
+  }
+}
+
+variable "access" {
+  description = "What the role is for: `plan` reads the stack and its state, `deploy` changes both."
+  type        = string
+
+  validation {
+    condition     = contains(["plan", "deploy"], var.access)
+    error_message = "access is \"plan\" or \"deploy\"."
+  }
+}
+
+variable "repository" {
+  description = "The repository on GitHub: `owner/name`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository is owner/name, as in github.com/owner/name."
+  }
+}
+
+variable "jobs" {
+  description = "The jobs that take the role, as GitHub names them in their tokens: `environment:NAME` for those of an environment, else `ref:refs/heads/BRANCH` or `pull_request`."
+  type        = set(string)
+
+  validation {
+    condition = length(var.jobs) > 0 && alltrue([for job in var.jobs :
+    can(regex("^(environment:[^:*?]+|ref:refs/(heads|tags)/[^:*?]+|pull_request)$", job))])
+    error_message = "jobs holds at least one of environment:NAME, ref:refs/heads/BRANCH, ref:refs/tags/TAG and pull_request, and no patterns."
+  }
+
+  validation {
+    condition     = var.access == "plan" || !contains(var.jobs, "pull_request")
+    error_message = "A pull_request plans and does not deploy: whoever opens one says what its jobs do."
+  }
+}
+
+variable "names" {
+  description = "What the stack's names begin with, and a hyphen ends: `chat-dev` for the stack in terraform/ at the stage dev."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]{1,40}$", var.names))
+    error_message = "names takes 1 to 40 letters, digits and hyphens, and no pattern."
+  }
+}
+
+variable "state" {
+  description = <<-EOT
+    Where Terraform's state is: objects in an S3 bucket, each locked by another one beside it.
+
+    - `bucket`: the bucket, with its `arn`.
+    - `keys`: the keys of the objects.
+  EOT
+  type = object({
+    bucket = object({ arn = string })
+    keys   = set(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.state.keys) > 0 && alltrue([for key in var.state.keys : can(regex("^[^*?]+$", key))])
+    error_message = "state.keys holds at least one key, and no patterns."
+  }
+}
+
+variable "oidc_provider" {
+  description = <<-EOT
+    GitHub's identity provider, where the account has it already, as it can have one. Left out, it is made.
+
+    - `arn`: its ARN.
+  EOT
+  type        = object({ arn = string })
+  default     = null
+}
+
+variable "role" {
+  description = <<-EOT
+    What the role has, where the account asks for it.
+
+    - `path`: the role's path.
+    - `permissions_boundary`: the ARN of a policy that bounds it.
+  EOT
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "tags" {
+  description = "Tags for the role and the provider."
+  type        = map(string)
+  default     = {}
+}
