@@ -46,6 +46,16 @@ dev: prerequisites venv ## Run the backend and its chat page on this machine unt
 	@cargo build --bins # not quiet: the first time it takes minutes
 	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port '$(PORT)')
 
+# RATE is of all clients together, in messages a second, and DURATION in seconds.
+CLIENTS ?= 20
+RATE ?= 5
+DURATION ?= 10
+.PHONY: load
+load: $(VENV)/.smoke ## Load the running `make dev`, and tell how long messages took. CLIENTS=20, RATE=5 messages/s, DURATION=10 s.
+	@url="$${URL:-$$(sed -n 's/^ *"websocket_url": "\(.*\)",*$$/\1/p' .local/outputs.json 2>/dev/null)}"; \
+	test -n "$$url" || { echo "error: nothing is running here. Start it elsewhere: make dev" >&2; exit 1; }; \
+	$(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
+
 .PHONY: venv
 venv: $(VENV)/.dev
 
@@ -83,10 +93,11 @@ scan: .local/scan/.done | $(LOGS) ## Scan Terraform code (checkov; what it skips
 	.local/scan/bin/checkov --directory . --config-file .checkov.yaml | tee $(LOGS)/scan.log
 	@! grep 'Parsing errors' $(LOGS)/scan.log # What cannot be read was not scanned.
 
-.local/scan/.done: requirements/scan.txt | needs-python
-	@echo "Installing $< into .local/scan"
-	@$(PYTHON) -m venv .local/scan
-	@.local/scan/bin/pip install --quiet --disable-pip-version-check --requirement $<
+# Tools that hold back what the emulator needs newer have an environment of their own.
+.local/%/.done: requirements/%.txt | needs-python
+	@echo "Installing $< into $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .PHONY: actionlint
@@ -99,7 +110,7 @@ deny: ## Check the dependencies' licences, sources and advisories (cargo-deny, w
 	cargo deny check
 
 .PHONY: test-rust
-test-rust: prerequisites venv client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
+test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
 
 .PHONY: test-client
@@ -219,6 +230,10 @@ apply: ## Apply the plan, and none but the one with this digest where there is a
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
 	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url"
+
+.PHONY: logs
+logs: $(VENV)/.logs ## Show what the functions of STAGE log, until Ctrl-C: the last MINUTES=10 first.
+	@$(VENV)/bin/python scripts/logs.py chat-$(STAGE) '$(or $(MINUTES),10)' $(if $(ONCE),once)
 
 .PHONY: bootstrap
 bootstrap: needs-terraform ## Make the bucket for the state and the roles for GitHub Actions. STATE_BUCKET=…, REPOSITORY=owner/name.

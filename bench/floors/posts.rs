@@ -1,13 +1,21 @@
-//! A floor for a broadcast: the same posts, by nothing but an HTTP client. No table is read, nothing is signed and
-//! no answer is looked at beyond its status.
+//! Two floors for a broadcast: the same posts, by nothing but an HTTP client. No table is read, nothing is signed and
+//! no answer is looked at beyond its status. With the argument `signed`, each post is signed by the SDK's own crate: the
+//! least that AWS accepts.
 //!
 //! It has what a hand-written loop would have: so many connections, and on each a post after the other.
 
 use std::{
     env,
     sync::atomic::{AtomicUsize, Ordering},
+    time::SystemTime,
 };
 
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use aws_smithy_runtime_api::client::identity::Identity;
 use bench::world;
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -29,6 +37,8 @@ async fn main() -> Result<(), Error> {
     let endpoint = env::var("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?;
     let host = endpoint.trim_start_matches("http://");
     let token = env::var("AWS_SESSION_TOKEN")?;
+    let signer =
+        if env::args().any(|argument| argument == "signed") { Some(&Signer::from_env()?) } else { None };
     let connections: Vec<Connection> = (0..CONCURRENCY).map(|_| Mutex::new(None)).collect();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let request: Value = serde_json::from_str(event.payload["body"].as_str().unwrap_or_default())?;
@@ -54,7 +64,13 @@ async fn main() -> Result<(), Error> {
                     Some(client) => client,
                     None => connection.insert(connect(host).await?),
                 };
-                post(client, host, &token, number, body.clone()).await?;
+                let id = world::connection_id(number).replace('=', "%3D");
+                let path = format!("/@connections/{id}");
+                let request = match signer {
+                    Some(signer) => signer.post(host, &path, &body)?,
+                    None => unsigned_post(host, &path, &token, &body)?,
+                };
+                answered(client, request).await?;
             }
         });
         try_join_all(workers).await?;
@@ -73,25 +89,57 @@ async fn connect(host: &str) -> Result<SendRequest<Full<Bytes>>, Error> {
 }
 
 /// A post with the headers of a signed one, the signature always the same.
-async fn post(
-    client: &mut SendRequest<Full<Bytes>>,
-    host: &str,
-    token: &str,
-    number: usize,
-    body: Bytes,
-) -> Result<(), Error> {
+fn unsigned_post(host: &str, path: &str, token: &str, body: &Bytes) -> Result<Request<Full<Bytes>>, Error> {
     const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=ASIAIOSFODNN7EXAMPLE/20241122/eu-central-1/execute-api/aws4_request, \
         SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, \
         Signature=6f1c4f0e8a0f5a1e3f7f0d4f9a6a2b7f8c1d3e5f7a9b0c2d4e6f8a0b1c3d5e7f";
-    let id = world::connection_id(number).replace('=', "%3D");
-    let request = Request::post(format!("/@connections/{id}"))
+    let request = Request::post(path)
         .header("host", host)
         .header("content-type", "application/octet-stream")
         .header("x-amz-date", "20241122T163648Z")
         .header("x-amz-security-token", token)
         .header("authorization", SIGNATURE)
-        .header("user-agent", "floor")
-        .body(Full::new(body))?;
+        .header("user-agent", "floor");
+    Ok(request.body(Full::new(body.clone()))?)
+}
+
+struct Signer {
+    identity: Identity,
+    region: String,
+}
+
+impl Signer {
+    fn from_env() -> Result<Self, env::VarError> {
+        let [key, secret, token] =
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(env::var);
+        let identity = Credentials::new(key?, secret?, Some(token?), None, "floor").into();
+        Ok(Self { identity, region: env::var("AWS_REGION")? })
+    }
+
+    fn post(&self, host: &str, path: &str, body: &Bytes) -> Result<Request<Full<Bytes>>, Error> {
+        let parameters = v4::SigningParams::builder()
+            .identity(&self.identity)
+            .region(&self.region)
+            .name("execute-api")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let headers = [("host", host), ("content-type", "application/octet-stream")];
+        let uri = format!("http://{host}{path}");
+        let to_sign = SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(body))?;
+        let (signature, _) = sign(to_sign, &parameters)?.into_parts();
+        let mut request = Request::post(path).header("user-agent", "floor");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let mut request = request.body(Full::new(body.clone()))?;
+        signature.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+}
+
+async fn answered(client: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<(), Error> {
     client.ready().await?;
     let response = client.send_request(request).await?;
     let status = response.status();

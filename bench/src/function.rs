@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -23,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// As long as the token that Lambda gives a function, which is sent with every request.
 const SESSION_TOKEN_LENGTH: usize = 700;
 
+/// Where root certificates are, on Debian and on Amazon Linux.
+const ROOT_CERTIFICATES: [&str; 2] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
 /// A running function.
 #[derive(Debug)]
 pub struct Function {
@@ -42,10 +47,13 @@ impl Function {
         let api = RuntimeApi::start().await;
         let name = format!("{} {}", program.path.display(), program.arguments.join(" "));
         let mut command = Command::new(&program.path);
+        // In one file, as Amazon Linux has them: Debian has each in a file of its own besides, and all are read.
+        let certificates = ROOT_CERTIFICATES.into_iter().find(|file| Path::new(file).exists());
         command
             .args(&program.arguments)
             .current_dir(&program.folder)
             .env_clear()
+            .envs(certificates.map(|file| ("SSL_CERT_FILE", file)))
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "function")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")

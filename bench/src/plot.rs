@@ -108,6 +108,7 @@ fn rows(values: impl Fn(Subject) -> Vec<f64>, floor: &str) -> Vec<(String, RGBCo
     let bar = |subject: Subject| {
         let (name, colour) = match subject {
             Subject::Floor => (floor, FLOOR),
+            Subject::SignedFloor => (subject.name(), FLOOR),
             Subject::Ours => (subject.name(), OURS),
             _ => (subject.name(), OTHERS),
         };

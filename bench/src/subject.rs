@@ -19,12 +19,21 @@ pub enum Subject {
     PythonSequential,
     /// Nothing but what the work cannot do without.
     Floor,
+    /// The same posts, and each signed by the SDK's own crate.
+    SignedFloor,
 }
 
 impl Subject {
     /// All, in the order of tables and plots.
-    pub const ALL: [Self; 6] =
-        [Self::Floor, Self::Ours, Self::Node, Self::Python, Self::NodeSequential, Self::PythonSequential];
+    pub const ALL: [Self; 7] = [
+        Self::Floor,
+        Self::SignedFloor,
+        Self::Ours,
+        Self::Node,
+        Self::Python,
+        Self::NodeSequential,
+        Self::PythonSequential,
+    ];
 
     /// The name in tables and plots.
     pub fn name(self) -> &'static str {
@@ -35,12 +44,13 @@ impl Subject {
             Self::NodeSequential => "Node.js, one by one",
             Self::PythonSequential => "Python, one by one",
             Self::Floor => "floor",
+            Self::SignedFloor => "floor, signed",
         }
     }
 
     /// Whether it is written in another language, and needs what `make bench` installs.
     fn is_peer(self) -> bool {
-        !matches!(self, Self::Ours | Self::Floor)
+        !matches!(self, Self::Ours | Self::Floor | Self::SignedFloor)
     }
 
     /// Whether each post waits for the one before.
@@ -123,9 +133,11 @@ impl Programs {
 
     /// How a subject's function is started; none where the subject has no such function.
     pub fn get(&self, subject: Subject, role: Role) -> Option<Program> {
-        let native = |path: &PathBuf| {
-            Some(Program { path: path.clone(), arguments: Vec::new(), folder: PathBuf::from("/") })
+        let native_with = |path: &PathBuf, arguments: &[&str]| {
+            let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            Some(Program { path: path.clone(), arguments, folder: PathBuf::from("/") })
         };
+        let native = |path: &PathBuf| native_with(path, &[]);
         let peers = self.peers.as_ref();
         let node = |file: &str| {
             peers.map(|peers| Program {
@@ -150,9 +162,12 @@ impl Programs {
             (Subject::Python, Role::Connect) => python("connect.handler"),
             (Subject::Python, Role::Send) => python("send.handler"),
             (Subject::PythonSequential, Role::Send) => python("send_sequential.handler"),
-            (Subject::NodeSequential | Subject::PythonSequential, Role::Connect) => None,
+            (Subject::NodeSequential | Subject::PythonSequential | Subject::SignedFloor, Role::Connect) => {
+                None
+            }
             (Subject::Floor, Role::Connect) => native(&self.hello),
             (Subject::Floor, Role::Send) => native(&self.posts),
+            (Subject::SignedFloor, Role::Send) => native_with(&self.posts, &["signed"]),
         }
     }
 }

@@ -137,13 +137,22 @@ pub async fn is_free(port: u16) -> bool {
 
 /// The port that was asked for, if nobody listens there, or else a free one.
 async fn free_port(wanted: Option<u16>) -> Result<u16> {
-    match TcpListener::bind(("127.0.0.1", wanted.unwrap_or(0))).await {
-        Ok(listener) => Ok(listener.local_addr()?.port()),
-        Err(error) => bail!(
-            "Port {} of 127.0.0.1 cannot be used ({error}). Stop what listens there, or leave the port out and a free one is taken.",
-            wanted.unwrap_or(0),
-        ),
+    if let Some(port) = wanted {
+        return match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(_) => Ok(port),
+            Err(error) => bail!(
+                "Port {port} of 127.0.0.1 cannot be used ({error}). Stop what listens there, or leave the port out and a free one is taken.",
+            ),
+        };
     }
+    // None that the system gives to outgoing connections: one of these could take it before the emulator does.
+    for _ in 0..100 {
+        let port = fastrand::u16(10_000..32_000);
+        if is_free(port).await {
+            return Ok(port);
+        }
+    }
+    bail!("No port of 127.0.0.1 is free.")
 }
 
 async fn healthy(port: u16) -> bool {

@@ -142,7 +142,17 @@ async fn each_stage_has_a_state_of_its_own() -> Result<()> {
         let said = checkout.make(&["deploy", &format!("STAGE={stage}"), "AUTO_APPROVE=1"]).await?;
         let (before, _) = said.split_once(" added, 0 changed, 0 destroyed").context("nothing is added")?;
         made.push((stage, before.rsplit(' ').next().unwrap_or_default().to_owned()));
-        ensure!(said.contains(&format!("/{stage}\"")), "the outputs name the stage: {said}");
+        let url = said.lines().find_map(|line| line.strip_prefix("websocket_url = \""));
+        let url = url.and_then(|url| url.strip_suffix('"')).context("no URL")?;
+        ensure!(url.ends_with(&format!("/{stage}")), "the outputs name the stage: {said}");
+        let said =
+            checkout.make(&["load", &format!("URL={url}"), "CLIENTS=3", "RATE=5", "DURATION=2"]).await?;
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        for line in ["messages sent 10", "acknowledged 10", "deliveries 30", "lost 0", "doubled 0"] {
+            ensure!(words.contains(line), "no {line:?}: {said}");
+        }
+        let said = checkout.make(&["logs", &format!("STAGE={stage}"), "ONCE=1"]).await?;
+        ensure!(said.contains(" send: ") && said.contains("\"delivered\":3"), "{said}");
     }
     fs::remove_dir_all(checkout.cloud.folder.join("target"))?; // To destroy, no packages are needed.
     for (stage, number) in made {
@@ -258,6 +268,14 @@ async fn what_is_missing_is_said() -> Result<()> {
         (&["plan", BUCKET], "bucket"),
         (&["smoke", "URL=https://127.0.0.1:9"], "error: https://127.0.0.1:9 is no URL of a WebSocket"),
         (&["smoke", "URL=ws://127.0.0.1:9"], "error: cannot connect to ws://127.0.0.1:9"),
+        (&["load"], "error: nothing is running here. Start it elsewhere: make dev"),
+        (&["load", "URL=wss://example.com/dev"], "error: wss://example.com/dev is not on this machine"),
+        (
+            &["load", "URL=ws://127.0.0.1:9", "CLIENTS=none"],
+            "error: CLIENTS is a number greater than 0, not 'none'",
+        ),
+        (&["load", "URL=ws://127.0.0.1:9"], "error: cannot connect to ws://127.0.0.1:9"),
+        (&["logs"], "error: there is no log group /aws/lambda/chat-dev-*"),
         (&["release-notes", "VERSION=next"], "error: \"next\" is not a version"),
         (&["release-notes", "VERSION=999.0.0"], "error: CHANGELOG.md has no heading \"## 999.0.0\""),
     ] {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use testkit::tokens::{Signer, jwks};
 use tokio::process::Command;
 
-use crate::{cloud::Cloud, deploy::Checkout};
+use crate::{cloud::Cloud, deploy::Checkout, readme::Reader};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -31,11 +31,23 @@ pub(crate) async fn start(example: &str) -> Result<Cloud> {
     Cloud::start(&format!("example-{example}"), &format!("examples/{example}")).await
 }
 
-/// Applies the stack, uses it, and destroys it. A second plan has nothing to do, and nothing is left.
-pub(crate) async fn round_trip(cloud: Cloud, used: impl AsyncFnOnce(&Cloud) -> Result<()>) -> Result<()> {
-    cloud.stack.apply(|_, _| ()).await?;
+/// Applies the stack as its README says, uses it, and destroys it. A second plan has nothing to do, and nothing is left.
+pub(crate) async fn round_trip(
+    example: &str,
+    cloud: Cloud,
+    profile: &str,
+    used: impl AsyncFnOnce(&Cloud) -> Result<()>,
+) -> Result<()> {
+    let mut reader = Reader::of(example, &cloud, profile).await?;
+    reader.next_block().await?;
     ensure!(cloud.stack.plan().await? == Changes::default());
     used(&cloud).await?;
+    reader.the_rest().await?;
+    destroyed(cloud).await
+}
+
+/// Destroys the stack, and nothing is left.
+async fn destroyed(cloud: Cloud) -> Result<()> {
     cloud.stack.destroy().await?;
     let left = cloud.inventory().await?;
     ensure!(left.is_empty(), "{left:?}");
@@ -44,8 +56,10 @@ pub(crate) async fn round_trip(cloud: Cloud, used: impl AsyncFnOnce(&Cloud) -> R
 }
 
 async fn minimal() -> Result<()> {
-    round_trip(start("minimal").await?, async |cloud| everyone_hears(&mut cloud.clients(2).await?).await)
-        .await
+    round_trip("minimal", start("minimal").await?, "", async |cloud| {
+        everyone_hears(&mut cloud.clients(2).await?).await
+    })
+    .await
 }
 
 /// The first client says hello, and all of them hear it.
@@ -58,7 +72,7 @@ async fn everyone_hears(clients: &mut [Client]) -> Result<()> {
 }
 
 async fn custom_routes() -> Result<()> {
-    round_trip(start("custom-routes").await?, async |cloud| {
+    round_trip("custom-routes", start("custom-routes").await?, "", async |cloud| {
         let mut clients = cloud.clients(2).await?;
         let vote = |option: &str| json!({"type": "vote", "option": option}).to_string();
         for (voter, option, tally) in [
@@ -95,7 +109,7 @@ async fn custom_routes() -> Result<()> {
 }
 
 async fn existing_function() -> Result<()> {
-    round_trip(start("existing-function").await?, async |cloud| {
+    round_trip("existing-function", start("existing-function").await?, "", async |cloud| {
         let [mut ada, mut bob] = cloud.clients(2).await?.try_into().ok().context("two")?;
         ada.say(r#"{"action":"greet"}"#).await?;
         let id = ada.hear("greeted").await?["to"].take();
@@ -116,7 +130,7 @@ async fn custom_domain() -> Result<()> {
     let cloud = start("custom-domain").await?.with("zone", "example.com").with("domain", "ws.example.com");
     let zone = json!({"Name": "example.com", "CallerReference": "example"});
     cloud.aws("route53", "create_hosted_zone", &zone).await?;
-    round_trip(cloud, async |cloud| {
+    round_trip("custom-domain", cloud, "", async |cloud| {
         ensure!(cloud.output("websocket_url").await? == "wss://ws.example.com");
         let made = cloud.inventory().await?;
         for name in [
@@ -135,7 +149,7 @@ async fn custom_domain() -> Result<()> {
 }
 
 async fn direct_to_queue() -> Result<()> {
-    round_trip(start("direct-to-queue").await?, async |cloud| {
+    round_trip("direct-to-queue", start("direct-to-queue").await?, "", async |cloud| {
         let mut client = cloud.clients(1).await?.pop().context("one")?;
         let message = r#"{"action":"track","page":"/a?b=c&d=%20e+f","title":"\"Grüße\" ☕ 'x' <y> $z #{} \\"}"#;
         client.say(message).await?;
@@ -157,7 +171,7 @@ async fn direct_to_queue() -> Result<()> {
 }
 
 async fn publisher() -> Result<()> {
-    round_trip(start("publisher").await?, async |cloud| {
+    round_trip("publisher", start("publisher").await?, "", async |cloud| {
         let [mut ada, mut bob] = cloud.clients(2).await?.try_into().ok().context("two")?;
         ada.say(r#"{"action":"subscribe","channel":"orders.7"}"#).await?;
         ada.hear("subscribed").await?;
@@ -231,15 +245,18 @@ async fn a_bad_message_is_put_aside_alone(cloud: &Cloud, queue: &str) -> Result<
     Ok(())
 }
 
+/// That of the README.
+const ISSUER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI";
+
 async fn events_to_clients() -> Result<()> {
     let signer = Signer::eddsa("1");
     let now = testkit::fixtures::now_millis() / 1_000;
-    let token = |name: &str| {
-        signer.token(&json!({"sub": name, "iss": "login.example.com", "aud": "orders", "exp": now + 600}))
-    };
-    let cloud = start("events-to-clients").await?.with("issuer", "login.example.com");
-    let cloud = cloud.with("jwks", &jwks([&signer]).to_string());
-    round_trip(cloud, async |cloud| {
+    let token =
+        |name: &str| signer.token(&json!({"sub": name, "iss": ISSUER, "aud": "orders", "exp": now + 600}));
+    let keys = jwks([&signer]).to_string();
+    let cloud = start("events-to-clients").await?.with("issuer", ISSUER).with("jwks", &keys);
+    let profile = format!("export TF_VAR_jwks='{keys}'\ntoken='{}'", token("ada"));
+    round_trip("events-to-clients", cloud, &profile, async |cloud| {
         let url = cloud.output("websocket_url").await?;
         let connect = async |name: &str| Client::connect(&format!("{url}?token={}", token(name))).await;
         let (mut phone, mut laptop, mut bob) = (connect("ada").await?, connect("ada").await?, connect("bob").await?);
@@ -263,7 +280,7 @@ async fn events_to_clients() -> Result<()> {
 }
 
 async fn table_to_dashboards() -> Result<()> {
-    round_trip(start("table-to-dashboards").await?, async |cloud| {
+    round_trip("table-to-dashboards", start("table-to-dashboards").await?, "", async |cloud| {
         let [mut berlin, mut paris] = cloud.clients(2).await?.try_into().ok().context("two")?;
         for (dashboard, warehouse) in [(&mut berlin, "berlin"), (&mut paris, "paris")] {
             let subscribe = json!({"action": "subscribe", "channel": format!("stock.{warehouse}")});
@@ -295,7 +312,7 @@ async fn table_to_dashboards() -> Result<()> {
 }
 
 async fn complete() -> Result<()> {
-    round_trip(start("complete").await?, async |cloud| {
+    round_trip("complete", start("complete").await?, "", async |cloud| {
         let mut clients = cloud.clients(5).await?;
         everyone_hears(&mut clients).await?;
         let rows = cloud.rows().await?;
@@ -348,5 +365,7 @@ async fn released_packages() -> Result<()> {
 
     fs::write(&send, good)?;
     ensure!(download().await?.status.success());
-    round_trip(cloud, async |cloud| everyone_hears(&mut cloud.clients(2).await?).await).await
+    cloud.stack.apply(|_, _| ()).await?;
+    everyone_hears(&mut cloud.clients(2).await?).await?;
+    destroyed(cloud).await
 }

@@ -9,6 +9,7 @@ mod deploy;
 mod dev;
 mod examples;
 mod least_privilege;
+mod readme;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -16,17 +17,18 @@ use std::process::ExitCode;
 use end_to_end::harness;
 
 fn main() -> ExitCode {
-    harness::run(|| {
-        let groups = [
-            chat::trials(),
-            browser::trials(),
-            least_privilege::trials(),
-            upgrade::trials(),
-            examples::trials(),
-            authorizer::trials(),
-            dev::trials(),
-            deploy::trials(),
-        ];
-        groups.into_iter().flatten().collect()
-    })
+    harness::run(
+        || [chat::trials(), browser::trials()].into_iter().flatten().collect(),
+        || {
+            let groups = [
+                deploy::trials(),
+                examples::trials(),
+                upgrade::trials(),
+                least_privilege::trials(),
+                authorizer::trials(),
+                dev::trials(),
+            ];
+            groups.into_iter().flatten().collect()
+        },
+    )
 }

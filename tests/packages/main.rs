@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PROGRAMS: [&str; 7] = ["authorize", "connect", "disconnect", "default", "publish", "send", "subscribe"];
 
 fn main() -> ExitCode {
-    harness::run(|| {
+    let trials = || {
         let trials = PROGRAMS.map(|name| {
             [
                 trial(format!("{name}::is_small_and_for_arm64"), async move || is_small_and_for_arm64(name)),
@@ -42,7 +42,8 @@ fn main() -> ExitCode {
             ]
         });
         trials.into_iter().flatten().collect()
-    })
+    };
+    harness::run(Vec::new, trials)
 }
 
 fn package(name: &str) -> PathBuf {

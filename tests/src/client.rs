@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest},
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName},
 };
 
 /// How long a frame may take that must come.
@@ -37,10 +37,10 @@ impl Client {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn connect_with(url: &str, headers: &[(&'static str, &str)]) -> Result<Self> {
+    pub async fn connect_with(url: &str, headers: &[(&str, &str)]) -> Result<Self> {
         let mut request = url.into_client_request()?;
         for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse()?);
+            request.headers_mut().insert(HeaderName::try_from(*name)?, value.parse()?);
         }
         let (socket, response) =
             connect_async(request).await.with_context(|| format!("cannot connect to {url}"))?;
@@ -94,6 +94,17 @@ impl Client {
                 return Ok(frame);
             }
             self.heard.push_back(frame);
+        }
+    }
+
+    /// The next frame, whatever it is.
+    ///
+    /// # Errors
+    /// When none comes in time, or the connection closes.
+    pub async fn hear_any(&mut self) -> Result<Value> {
+        match self.heard.pop_front() {
+            Some(frame) => Ok(frame),
+            None => timeout(PATIENCE, self.frame()).await.context("no frame came")?,
         }
     }
 

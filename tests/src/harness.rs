@@ -1,8 +1,6 @@
-//! Tests that run one after the other, in the order in which they are given, in one runtime.
-//!
-//! Who broadcasts is heard by all: tests that share a stack cannot run side by side.
+//! Tests of the local cloud, in one runtime.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, thread};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Handle;
@@ -16,10 +14,11 @@ where
     Trial::test(name, move || handle.block_on(test()).map_err(|error| Failed::from(format!("{error:#}"))))
 }
 
-/// Runs the tests that the command line selects.
-pub fn run(trials: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+/// Runs the tests that the command line selects: those that share a stack one after the other, in the order in which
+/// they are given, since who broadcasts is heard by all; then those that have one of their own side by side, since most
+/// of their time they wait.
+pub fn run(in_order: impl FnOnce() -> Vec<Trial>, side_by_side: impl FnOnce() -> Vec<Trial>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -28,5 +27,13 @@ pub fn run(trials: impl FnOnce() -> Vec<Trial>) -> ExitCode {
         }
     };
     let _guard = runtime.enter();
-    libtest_mimic::run(&arguments, trials()).exit_code()
+    let side_by_side_threads = thread::available_parallelism().map_or(1, Into::into) + 1;
+    let mut failed = false;
+    for (trials, threads) in [(in_order(), 1), (side_by_side(), side_by_side_threads)] {
+        if !trials.is_empty() {
+            arguments.test_threads = Some(threads);
+            failed |= libtest_mimic::run(&arguments, trials).has_failed();
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

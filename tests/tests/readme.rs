@@ -55,6 +55,39 @@ fn every_target_that_is_named_exists() {
     assert!(named > 5, "{named}");
 }
 
+/// The commands that somebody runs all the time, and where.
+const RUN: [(&str, &str, &str); 2] = [
+    ("make dev", "tests/end_to_end/dev.rs", "it_starts_updates_and_stops_all"),
+    ("make test", ".ci/run", "\nmake test\n"),
+];
+
+#[test]
+fn every_command_is_run_or_says_what_it_needs() {
+    let mut commands = 0;
+    for path in readmes() {
+        let text = fs::read_to_string(&path).unwrap();
+        let parts: Vec<_> = text.split("```").collect();
+        for part in parts.chunks_exact(2) {
+            let needs =
+                part[0].trim_end().lines().last().is_some_and(|line| line.starts_with("<!-- needs: "));
+            let Some(block) = part[1].strip_prefix("sh\n") else { continue };
+            // Those of the examples are run by their end-to-end tests.
+            if needs || path.starts_with(repository().join("examples")) {
+                continue;
+            }
+            for line in block.lines() {
+                let command = line.split('#').next().unwrap().trim();
+                let run = RUN.iter().find(|(run, ..)| *run == command);
+                let (_, file, proof) =
+                    run.unwrap_or_else(|| panic!("{}: nobody runs {command:?}", path.display()));
+                assert!(fs::read_to_string(repository().join(file)).unwrap().contains(proof), "{file}");
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands > 2, "{commands}");
+}
+
 #[test]
 fn what_is_linked_to_is_there() {
     let mut links = 0;

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, fmt, str::FromStr, time::Duration};
 use aws_config::{SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_secretsmanager as secretsmanager;
 use aws_sdk_ssm::{self as ssm, types::ParameterType};
+use lambda_websocket::aws::CONNECT_TIMEOUT;
 
 use crate::{
     error::Error,
@@ -71,7 +72,7 @@ impl Secret {
     /// has to leave some for the next.
     pub(crate) fn new(arn: SecretArn, sdk: &SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
+            .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(Duration::from_secs(2))
             .build();
         let sdk = sdk.to_builder().timeout_config(timeouts).build();

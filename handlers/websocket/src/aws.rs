@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+
+/// How long a connection may take to be made. All clients have the same, and so they share their connections and one
+/// list of root certificates, whose reading is most of a cold start.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The configuration that all clients share: region, credentials and endpoints from the function's environment.
 pub async fn sdk_config() -> SdkConfig {
@@ -22,7 +29,7 @@ pub fn http_client() -> SharedHttpClient {
 /// A client of the connection table, with the SDK's standard retries.
 pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(Duration::from_secs(2))
         .operation_timeout(Duration::from_secs(6))
         .build();
@@ -36,11 +43,13 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 /// [`Fanout`](crate::fanout::Fanout) retries instead.
 pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(Duration::from_secs(5))
         .build();
     let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())
+        // A post is small and has its timeout: to watch how fast its bytes flow costs more than it tells.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts)
         .build();
     aws_sdk_apigatewaymanagement::Client::from_conf(config)
@@ -49,7 +58,7 @@ pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
 /// A client of SQS, with the SDK's standard retries.
 pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(Duration::from_secs(1))
         .operation_timeout(Duration::from_millis(2_500))
         .build();
