@@ -35,7 +35,8 @@ def main(names, minutes, once):
     seen, since = set(), int((time.time() - minutes * 60) * 1000)
     while True:
         asked = int(time.time() * 1000)
-        for at, group, line in sorted(line for group in groups for line in new_lines(logs, group, seen, since)):
+        lines = [line for group in groups for line in new_lines(logs, group, seen, since)]
+        for at, group, line in sorted(lines, key=lambda line: line[0]):
             clock = time.strftime("%H:%M:%S", time.localtime(at / 1000))
             print(f"{clock} {group.removeprefix(prefix)}: {line}", flush=True)
         if once:
