@@ -70,6 +70,7 @@ module "websocket" {
     list          = { function = "subscribe", two_way = true }
     send          = { function = "send", two_way = true }
     whoami        = { function = "whoami", two_way = true }
+    ping          = { mock = jsonencode({ type = "pong" }) } # A heartbeat: an idle connection is closed after 10 minutes.
   }
 }
 

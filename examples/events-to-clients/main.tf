@@ -16,6 +16,11 @@ variable "issuer" {
   type        = string
 }
 
+variable "audience" {
+  description = "For whom the tokens are, as their claim `aud` says: with Cognito the app client's id, with Auth0 the API's identifier."
+  type        = string
+}
+
 variable "jwks" {
   description = "The keys that tokens are signed with, as a JSON Web Key Set; without it the issuer is asked for them."
   type        = string
@@ -30,7 +35,7 @@ module "websocket" {
   functions = {
     authorize = {
       package     = "${local.packages}/authorize/bootstrap.zip"
-      environment = merge({ ISSUER = var.issuer, AUDIENCE = "orders" }, var.jwks == null ? {} : { JWKS = var.jwks })
+      environment = merge({ ISSUER = var.issuer, AUDIENCE = var.audience }, var.jwks == null ? {} : { JWKS = var.jwks })
     }
     connect = {
       package     = "${local.packages}/connect/bootstrap.zip"

@@ -31,6 +31,7 @@ module "websocket" {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }
     send          = { function = "send", two_way = true }
+    ping          = { mock = jsonencode({ type = "pong" }) } # A heartbeat: an idle connection is closed after 10 minutes.
   }
 }
 

@@ -39,6 +39,7 @@ module "websocket" {
     "$disconnect" = { function = "disconnect" }
     subscribe     = { function = "subscribe", two_way = true }
     unsubscribe   = { function = "subscribe", two_way = true }
+    ping          = { mock = jsonencode({ type = "pong" }) } # A heartbeat: an idle connection is closed after 10 minutes.
   }
 }
 

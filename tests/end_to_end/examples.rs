@@ -245,16 +245,21 @@ async fn a_bad_message_is_put_aside_alone(cloud: &Cloud, queue: &str) -> Result<
     Ok(())
 }
 
-/// That of the README.
+/// Those of the README.
 const ISSUER: &str = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI";
+const AUDIENCE: &str = "1example23456789";
 
 async fn events_to_clients() -> Result<()> {
     let signer = Signer::eddsa("1");
     let now = testkit::fixtures::now_millis() / 1_000;
     let token =
-        |name: &str| signer.token(&json!({"sub": name, "iss": ISSUER, "aud": "orders", "exp": now + 600}));
+        |name: &str| signer.token(&json!({"sub": name, "iss": ISSUER, "aud": AUDIENCE, "exp": now + 600}));
     let keys = jwks([&signer]).to_string();
-    let cloud = start("events-to-clients").await?.with("issuer", ISSUER).with("jwks", &keys);
+    let cloud = start("events-to-clients")
+        .await?
+        .with("issuer", ISSUER)
+        .with("audience", AUDIENCE)
+        .with("jwks", &keys);
     let profile = format!("export TF_VAR_jwks='{keys}'\ntoken='{}'", token("ada"));
     round_trip("events-to-clients", cloud, &profile, async |cloud| {
         let url = cloud.output("websocket_url").await?;

@@ -47,8 +47,20 @@ where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
 {
-    invoked(async |event: ApiGatewayWebsocketProxyRequest, deadline| {
-        handler(E::try_from(Event::parse(event, deadline)?)?).await
+    invoked(async |request: ApiGatewayWebsocketProxyRequest, deadline| {
+        let context = &request.request_context;
+        let (connection_id, request_id) = (context.connection_id.clone(), context.request_id.clone());
+        let serve = async { handler(E::try_from(Event::parse(request, deadline)?)?).await };
+        // The runtime logs it too, but not with the ids that the client hears.
+        serve.await.inspect_err(|error| {
+            tracing::error!(
+                connection_id,
+                request_id,
+                error_type = error.error_type(),
+                error = chain(error),
+                "an event failed"
+            );
+        })
     })
     .await
 }
