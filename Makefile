@@ -27,7 +27,7 @@ MODULES := $(wildcard modules/*)
 CLIENT := examples/chat
 STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
-TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
+TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir='$(TF_PLUGIN_DIR)')
 # Each stage has a state, and what Terraform remembers of where that is.
 export STATE_BUCKET ?=
 STAGE_DATA := TF_DATA_DIR='$(CURDIR)/.local/terraform/$(STAGE)'
@@ -71,7 +71,7 @@ NEEDS := needs-rust needs-python needs-terraform
 prerequisites: $(NEEDS)
 
 $(NEEDS): needs-%:
-	@mkdir -p .local $(TF_PLUGIN_CACHE_DIR) # Terraform does not make its cache itself.
+	@mkdir -p .local $(if $(TF_PLUGIN_CACHE_DIR),'$(TF_PLUGIN_CACHE_DIR)') # Terraform does not make its cache itself.
 	@scripts/prerequisites $*
 
 # --- tests -------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done c
 .PHONY: test-client
 test-client: client-tools | $(LOGS) ## Check the types of the web client, and run its tests.
 	cd $(CLIENT) && $(WITH_NODE) npm run --silent check
-	cd $(CLIENT) && $(WITH_NODE) npm run --silent test 2>&1 | tee $(CURDIR)/$(LOGS)/client.log
+	cd $(CLIENT) && $(WITH_NODE) npm run --silent test 2>&1 | tee "$(CURDIR)/$(LOGS)/client.log"
 
 .PHONY: client-tools
 client-tools: $(CLIENT)/node_modules/.done
@@ -147,6 +147,7 @@ $(LOGS):
 .PHONY: build
 build: needs-rust $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --arm64 --output-format zip $(FUNCTIONS:%=--bin %)
+	@$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/lambda/%/bootstrap.zip)
 	@for name in $(FUNCTIONS); do \
 		printf '%9d bytes  %s\n' "$$(wc -c < target/lambda/$$name/bootstrap.zip)" "target/lambda/$$name/bootstrap.zip"; \
 	done
@@ -159,6 +160,7 @@ release-packages: needs-rust $(VENV)/.build ## Build each function's packages fo
 	@for architecture in arm64 x86-64; do \
 		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$$architecture --output-format zip \
 			--lambda-dir target/release-packages/$$architecture $(FUNCTIONS:%=--bin %) || exit 1; \
+		$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/release-packages/$$architecture/%/bootstrap.zip) || exit 1; \
 		for name in $(FUNCTIONS); do \
 			cp target/release-packages/$$architecture/$$name/bootstrap.zip dist/$$name-$${architecture/-/_}.zip || exit 1; \
 		done; \
@@ -223,17 +225,19 @@ comment: ## Show the plan on the pull request PULL_REQUEST (with GitHub's `gh`).
 .PHONY: apply
 apply: ## Apply the plan, and none but the one with this digest where there is a DIGEST=….
 	@test -f terraform/$(STAGE).tfplan || { echo "error: there is no plan of $(STAGE). Make one: make plan STAGE=$(STAGE)" >&2; exit 1; }
-	@test -z "$$DIGEST" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
+	@test -z "$${DIGEST+set}" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
 		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
 
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
-	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url"
+	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url" $(PATIENCE)
 
+# As in the stage's variables.
+NAME ?= chat
 .PHONY: logs
 logs: $(VENV)/.logs ## Show what the functions of STAGE log, until Ctrl-C: the last MINUTES=10 first.
-	@$(VENV)/bin/python scripts/logs.py chat-$(STAGE) '$(or $(MINUTES),10)' $(if $(ONCE),once)
+	@$(VENV)/bin/python scripts/logs.py '$(NAME)-$(STAGE)' '$(or $(MINUTES),10)' $(if $(ONCE),once)
 
 .PHONY: bootstrap
 bootstrap: needs-terraform ## Make the bucket for the state and the roles for GitHub Actions. STATE_BUCKET=…, REPOSITORY=owner/name.

@@ -17,7 +17,7 @@ variable "state_bucket" {
 }
 
 variable "repository" {
-  description = "The repository on GitHub: `owner/name`."
+  description = "The repository on GitHub: `owner@ID/name@ID`, or `owner/name` where it is older than July 15, 2026."
   type        = string
 }
 
@@ -37,6 +37,11 @@ variable "stages" {
   description = "The stages, each an environment of the repository with a role of its own."
   type        = set(string)
   default     = ["dev", "prod"]
+
+  validation {
+    condition     = alltrue([for pair in setproduct(var.stages, var.stages) : !startswith(pair[1], "${pair[0]}-")])
+    error_message = "No stage begins as another and a hyphen: the other's role could change it."
+  }
 }
 
 variable "oidc_provider" {
@@ -45,7 +50,8 @@ variable "oidc_provider" {
   default     = null
 }
 
-# Whoever opens a pull request says what its jobs do: what they can take is a role that reads.
+# Whoever opens a pull request says what its jobs do: what they can take is a role that reads, as long as the environments
+# are limited to the branch. So they are by the commands of `next`.
 module "plan" {
   source = "../modules/github-deploy-role"
 
@@ -127,17 +133,22 @@ resource "aws_s3_bucket_policy" "state" {
 
 data "aws_region" "this" {}
 
+locals {
+  on_github = replace(var.repository, "/@[0-9]+/", "")
+}
+
 output "next" {
   description = "What the repository has to know: commands of GitHub's `gh`."
   value = join("\n", concat(
     [
-      "gh variable set AWS_REGION --body ${data.aws_region.this.name}",
-      "gh variable set STATE_BUCKET --body ${aws_s3_bucket.state.id}",
-      "gh variable set AWS_ROLE --body ${module.plan.role_arn}",
+      "gh variable set AWS_REGION --repo ${local.on_github} --body ${data.aws_region.this.name}",
+      "gh variable set STATE_BUCKET --repo ${local.on_github} --body ${aws_s3_bucket.state.id}",
+      "gh variable set AWS_ROLE --repo ${local.on_github} --body ${module.plan.role_arn}",
     ],
     flatten([for stage in sort(var.stages) : [
-      "gh api --silent --method PUT repos/${var.repository}/environments/${stage}",
-      "gh variable set AWS_ROLE --env ${stage} --body ${module.deploy[stage].role_arn}",
+      "gh api --silent --method PUT repos/${local.on_github}/environments/${stage} -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true'",
+      "gh api --silent --method POST repos/${local.on_github}/environments/${stage}/deployment-branch-policies -f name=${var.branch}",
+      "gh variable set AWS_ROLE --repo ${local.on_github} --env ${stage} --body ${module.deploy[stage].role_arn}",
     ]]),
   ))
 }

@@ -11,18 +11,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # Between two questions, in seconds: an account may ask five times a second, and there are some functions.
 PAUSE = 5
-# What arrives is in order only within a stream: the last seconds are asked for again.
-OVERLAP = 30
+# What arrives is in order only within a stream, and late at times: the last seconds are asked for again.
+OVERLAP = 60
 
 
 def new_lines(logs, group, seen, since):
     """What this group has since then, in milliseconds, and was not seen."""
     for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since):
         for event in page["events"]:
-            line = event["timestamp"], group, event["message"].rstrip()
-            if line not in seen:
-                seen.add(line)
-                yield line
+            # An emulator may have no ids.
+            event_id = event.get("eventId") or (event["timestamp"], group, event["message"])
+            if event_id not in seen:
+                seen[event_id] = event["timestamp"]
+                yield event["timestamp"], group, event["message"].rstrip()
 
 
 def main(names, minutes, once):
@@ -32,7 +33,7 @@ def main(names, minutes, once):
     groups = [group["logGroupName"] for page in pages for group in page["logGroups"]]
     if not groups:
         sys.exit(f"error: there is no log group {prefix}* in {logs.meta.region_name}: is the stage deployed, and this its Region?")
-    seen, since = set(), int((time.time() - minutes * 60) * 1000)
+    seen, since = {}, int((time.time() - minutes * 60) * 1000)
     while True:
         asked = int(time.time() * 1000)
         lines = [line for group in groups for line in new_lines(logs, group, seen, since)]
@@ -42,7 +43,7 @@ def main(names, minutes, once):
         if once:
             return
         since = max(since, asked - OVERLAP * 1000)
-        seen = {line for line in seen if line[0] >= since}
+        seen = {event_id: at for event_id, at in seen.items() if at >= since}
         time.sleep(PAUSE)
 
 

@@ -1,6 +1,7 @@
 """Connects to a chat backend, sends to a channel of its own, hears it back, and prints the round trip's percentiles.
 
-Usage: smoke.py URL [MESSAGES], such as wss://abc123.execute-api.eu-central-1.amazonaws.com/dev
+Usage: smoke.py URL [SECONDS], such as wss://abc123.execute-api.eu-central-1.amazonaws.com/dev. For so many seconds it tries again
+where it cannot connect: a stage that was just made is not known everywhere.
 Nobody else hears of it: the channel has a name that is made up each time.
 """
 
@@ -14,6 +15,8 @@ from websockets.sync.client import connect
 
 # Seconds for an answer; the first one waits for functions to start.
 PATIENCE = 15
+# Those that are timed, after the first.
+MESSAGES = 100
 
 
 def fail(sentence):
@@ -48,15 +51,20 @@ def percentile(sorted_times, percent):
     return sorted_times[min(len(sorted_times) - 1, len(sorted_times) * percent // 100)]
 
 
-def smoke(url, messages):
+def smoke(url, patience):
     channel = f"smoke:{uuid.uuid4()}"
-    start = time.perf_counter()
-    try:
-        socket = connect(url, open_timeout=PATIENCE, close_timeout=1)
-    except InvalidURI:
-        fail(f"{url} is no URL of a WebSocket: it begins with wss://")
-    except (OSError, TimeoutError, WebSocketException) as error:
-        fail(f"cannot connect to {url}: {error}")
+    end = time.monotonic() + patience
+    while True:
+        start = time.perf_counter()
+        try:
+            socket = connect(url, open_timeout=PATIENCE, close_timeout=1)
+            break
+        except InvalidURI:
+            fail(f"{url} is no URL of a WebSocket: it begins with wss://")
+        except (OSError, TimeoutError, WebSocketException) as error:
+            if time.monotonic() >= end:
+                fail(f"cannot connect to {url}: {error}")
+        time.sleep(3)
     with socket:
         print(f"connected in {milliseconds(start):.0f} ms")
         say(socket, action="ping")
@@ -64,7 +72,7 @@ def smoke(url, messages):
         say(socket, action="subscribe", channel=channel)
         hear(socket, "subscribed")
         times = []
-        for number in range(messages + 1):
+        for number in range(MESSAGES + 1):
             start = time.perf_counter()
             say(socket, action="send", channel=channel, message=number)
             heard = hear(socket, "message")
@@ -73,8 +81,8 @@ def smoke(url, messages):
             times.append(milliseconds(start))
     print(f"first message back in {times[0]:.0f} ms")
     times = sorted(times[1:])
-    print(f"{messages} messages back: p50 {percentile(times, 50):.1f} ms, p95 {percentile(times, 95):.1f} ms, p99 {percentile(times, 99):.1f} ms")
+    print(f"{MESSAGES} messages back: p50 {percentile(times, 50):.1f} ms, p95 {percentile(times, 95):.1f} ms, p99 {percentile(times, 99):.1f} ms")
 
 
 if __name__ == "__main__":
-    smoke(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 100)
+    smoke(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 0)

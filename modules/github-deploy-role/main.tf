@@ -1,7 +1,10 @@
 # Jobs of GitHub Actions show a token that GitHub signs, and get this role's credentials for an hour: no key is stored.
 
 locals {
-  issuer        = "token.actions.githubusercontent.com"
+  issuer = "token.actions.githubusercontent.com"
+  # As older repositories name themselves, and as newer ones do.
+  repository    = replace(var.repository, "/@[0-9]+/", "")
+  repositories  = distinct([local.repository, var.repository])
   oidc_provider = coalesce(one(var.oidc_provider[*].arn), one(aws_iam_openid_connect_provider.github[*].arn))
 }
 
@@ -16,7 +19,7 @@ resource "aws_iam_openid_connect_provider" "github" {
 
 resource "aws_iam_role" "this" {
   name                 = var.name
-  description          = "GitHub Actions of ${var.repository}: ${var.access} of ${var.names}."
+  description          = "GitHub Actions of ${local.repository}: ${var.access} of ${var.names}."
   path                 = var.role.path
   permissions_boundary = var.role.permissions_boundary
   tags                 = var.tags
@@ -30,7 +33,7 @@ resource "aws_iam_role" "this" {
       Principal = { Federated = local.oidc_provider }
       Condition = { StringEquals = {
         "${local.issuer}:aud" = "sts.amazonaws.com"
-        "${local.issuer}:sub" = sort([for job in var.jobs : "repo:${var.repository}:${job}"])
+        "${local.issuer}:sub" = sort([for of in setproduct(local.repositories, var.jobs) : "repo:${of[0]}:${of[1]}"])
       } }
     }]
   })

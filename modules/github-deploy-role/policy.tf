@@ -10,10 +10,11 @@ locals {
   account   = split(":", aws_iam_role.this.arn)[4]
   here      = "${data.aws_region.this.name}:${local.account}"
 
-  alarms        = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.names}-*"
-  api_gateway   = "arn:${local.partition}:apigateway:${data.aws_region.this.name}::"
-  apis          = ["${local.api_gateway}/apis", "${local.api_gateway}/apis/*"]
-  api_tags      = "${local.api_gateway}/tags/${replace(urlencode("${local.api_gateway}/apis/"), "+", "%20")}*"
+  alarms      = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.names}-*"
+  api_gateway = "arn:${local.partition}:apigateway:${data.aws_region.this.name}::"
+  apis        = ["${local.api_gateway}/apis", "${local.api_gateway}/apis/*"]
+  # AWS asks for tags of an API by this name, and for those of its stages by the other.
+  api_tags      = [for path in ["v2/apis/", "apis/"] : "${local.api_gateway}/tags/${urlencode("${local.api_gateway}/${path}")}*"]
   dashboards    = [for name in [var.names, "${var.names}-*"] : "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${name}"]
   event_sources = "arn:${local.partition}:lambda:${local.here}:event-source-mapping:*"
   functions     = "arn:${local.partition}:lambda:${local.here}:function:${var.names}-*"
@@ -54,7 +55,7 @@ locals {
 
   write = [
     { Action = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = local.apis },
-    { Action = ["apigateway:DELETE", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = [local.api_tags] },
+    { Action = ["apigateway:DELETE", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = local.api_tags },
     { Action = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", "cloudwatch:UntagResource"], Resource = [local.alarms] },
     { Action = ["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"], Resource = local.dashboards },
     {

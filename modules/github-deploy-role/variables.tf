@@ -24,12 +24,12 @@ variable "access" {
 }
 
 variable "repository" {
-  description = "The repository on GitHub: `owner/name`."
+  description = "The repository on GitHub: `owner@ID/name@ID`, with the numbers that GitHub has for both, or `owner/name`. Jobs of repositories made, renamed or moved since July 15, 2026 name themselves by the numbers."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository is owner/name, as in github.com/owner/name."
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$|^[A-Za-z0-9-]+@[0-9]+/[A-Za-z0-9._-]+@[0-9]+$", var.repository))
+    error_message = "repository is owner/name, as in github.com/owner/name, or owner@ID/name@ID."
   }
 }
 

@@ -58,7 +58,7 @@ impl Checkout {
         let claims = json!({
             "iss": "https://token.actions.githubusercontent.com",
             "aud": "sts.amazonaws.com",
-            "sub": format!("repo:owner/name:{job}"),
+            "sub": format!("repo:owner@12/name@345:{job}"),
         });
         let token = format!("{}.signature", unsigned(&json!({"alg": "RS256", "typ": "JWT"}), &claims));
         let asked = json!({
@@ -167,11 +167,13 @@ async fn each_stage_has_a_state_of_its_own() -> Result<()> {
 async fn as_the_roles_of_github_actions() -> Result<()> {
     let mut checkout = Checkout::start("deploy-roles").await?;
     let bootstrap = ["bootstrap", BUCKET, "REPOSITORY=owner/name", "AUTO_APPROVE=1"];
+    checkout.stand_in("gh", "echo owner@12/name@345")?;
     let said = checkout.make(&bootstrap).await?;
     for command in [
-        "gh variable set STATE_BUCKET --body the-state",
-        "gh variable set AWS_ROLE --body arn:aws:iam::000000000000:role/github-chat-plan",
-        "gh variable set AWS_ROLE --env prod --body arn:aws:iam::000000000000:role/github-chat-prod",
+        "gh variable set STATE_BUCKET --repo owner/name --body the-state",
+        "gh variable set AWS_ROLE --repo owner/name --body arn:aws:iam::000000000000:role/github-chat-plan",
+        "gh api --silent --method POST repos/owner/name/environments/prod/deployment-branch-policies -f name=main",
+        "gh variable set AWS_ROLE --repo owner/name --env prod --body arn:aws:iam::000000000000:role/github-chat-prod",
     ] {
         ensure!(said.contains(command), "no {command:?}: {said}");
     }
@@ -268,6 +270,7 @@ async fn what_is_missing_is_said() -> Result<()> {
         (&["plan", BUCKET], "bucket"),
         (&["smoke", "URL=https://127.0.0.1:9"], "error: https://127.0.0.1:9 is no URL of a WebSocket"),
         (&["smoke", "URL=ws://127.0.0.1:9"], "error: cannot connect to ws://127.0.0.1:9"),
+        (&["smoke", "URL=ws://127.0.0.1:9", "PATIENCE=4"], "error: cannot connect to ws://127.0.0.1:9"),
         (&["load"], "error: nothing is running here. Start it elsewhere: make dev"),
         (&["load", "URL=wss://example.com/dev"], "error: wss://example.com/dev is not on this machine"),
         (

@@ -43,6 +43,20 @@ run "only_these_jobs_of_this_repository_take_it_on" {
   }
 }
 
+run "newer_repositories_name_themselves_by_numbers" {
+  variables {
+    repository = "owner@12/name@345"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == [
+      "repo:owner/name:environment:dev",
+      "repo:owner@12/name@345:environment:dev",
+    ]
+    error_message = "others take the role on: ${aws_iam_role.this.assume_role_policy}"
+  }
+}
+
 run "a_provider_that_is_there_is_used" {
   variables {
     oidc_provider = { arn = "arn:aws-cn:iam::123456789012:oidc-provider/there" }
@@ -85,7 +99,7 @@ run "who_deploys_changes_what_bears_the_stacks_names" {
       can(regex(":(alarm|function|role|table)[:/]chat-dev-\\*$|:dashboard/chat-dev(-\\*)?$|:123456789012:chat-dev-\\*$|:log-group:/aws/lambda/chat-dev-\\*$", resource)),
       startswith(resource, "arn:aws-cn:s3:::state"),
       # What has no name, or is asked for all at once.
-      can(regex("^arn:aws-cn:apigateway:cn-north-1::/(apis(/\\*)?|tags/arn%3Aaws-cn%3Aapigateway%3Acn-north-1%3A%3A%2Fapis%2F\\*)$", resource)),
+      can(regex("^arn:aws-cn:apigateway:cn-north-1::/(apis(/\\*)?|tags/arn%3Aaws-cn%3Aapigateway%3Acn-north-1%3A%3A%2F(v2%2F)?apis%2F\\*)$", resource)),
       resource == "arn:aws-cn:lambda:cn-north-1:123456789012:event-source-mapping:*",
       resource == "*" && s.Action == ["lambda:CreateEventSourceMapping"] && can(s.Condition.StringLike["lambda:FunctionArn"]),
       s.Action == ["cloudwatch:DescribeAlarms"] || s.Action == ["logs:DescribeLogGroups"],
