@@ -21,9 +21,9 @@ fn main() -> ExitCode {
         || [chat::trials(), browser::trials()].into_iter().flatten().collect(),
         || {
             let groups = [
+                upgrade::trials(), // The longest comes first.
                 deploy::trials(),
                 examples::trials(),
-                upgrade::trials(),
                 least_privilege::trials(),
                 authorizer::trials(),
                 dev::trials(),
