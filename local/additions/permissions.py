@@ -38,6 +38,9 @@ def action(extract, service, method, path, headers, body, query):
 
 @instead_of(iam_actions, "extract_resource_arn")
 def resource(extract, service, method, path, headers, body, query, region, account):
+    if service not in ("lambda", "dynamodb", "logs", "monitoring"):
+        return extract(service, method, path, headers, body, query, region, account)
+
     def asked(*names):
         return iam_actions._param(body, query, *names)
 
@@ -67,9 +70,11 @@ def enforce(check, access_key, iam_action, service, region, resource_arn="*", se
     if service == "lambda" and iam_action.endswith("EventSourceMapping"):
         context["lambda:FunctionArn"] = function_of_mapping(path, body, region)
     denied = check(access_key, iam_action, service, region, resource_arn=resource_arn, service_context=context)
-    role = iam_actions._safe_json_field(body, "Role")
-    if denied or not role or iam_action not in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
+    if denied or iam_action not in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
         return denied
+    role = iam_actions._safe_json_field(body, "Role")
+    if not role:
+        return None
     # Who gives a function a role passes that role on.
     passed = {"iam:PassedToService": "lambda.amazonaws.com"}
     return check(access_key, "iam:PassRole", "iam", region, resource_arn=role, service_context=passed)
