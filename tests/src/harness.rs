@@ -1,9 +1,12 @@
 //! Tests of the local cloud, in one runtime.
 
-use std::{process::ExitCode, thread};
+use std::{process::ExitCode, thread, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
+
+/// After so long a test hangs: Terraform tries again and again what fails.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// A test.
 pub fn trial<F>(name: impl Into<String>, test: impl FnOnce() -> F + Send + 'static) -> Trial
@@ -11,7 +14,11 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let handle = Handle::current();
-    Trial::test(name, move || handle.block_on(test()).map_err(|error| Failed::from(format!("{error:#}"))))
+    Trial::test(name, move || {
+        let result = handle.block_on(async { timeout(LONGEST, test()).await });
+        let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("not done after {LONGEST:?}")));
+        result.map_err(|error| Failed::from(format!("{error:#}")))
+    })
 }
 
 /// Runs the tests that the command line selects: those that share a stack one after the other, in the order in which
