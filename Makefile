@@ -203,7 +203,8 @@ $(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisit
 # --- an AWS account ----------------------------------------------------------------------------------
 
 .PHONY: deploy
-deploy: build plan ## Build, plan and apply to your AWS account. STAGE=dev|prod, STATE_BUCKET=…, AUTO_APPROVE=1.
+deploy: build ## Build, plan and apply to your AWS account. STAGE=dev|prod, STATE_BUCKET=…, AUTO_APPROVE=1.
+	@$(MAKE) --no-print-directory plan # Not before there are packages, with -j neither.
 	@test -n "$(AUTO_APPROVE)" || { read -r -p "Apply this plan to stage $(STAGE)? [y/N] " answer && [ "$$answer" = y ]; }
 	@$(MAKE) --no-print-directory apply
 

@@ -38,6 +38,13 @@ class Progress:
             print(text, flush=True)
 
 
+async def subscribed(socket):
+    """Waits until the client is in the channel. What else it hears, such as who joins, is passed over."""
+    while (frame := json.loads(await socket.recv())).get("type") != "subscribed":
+        if frame.get("type", "error") == "error":
+            fail(f"a client may not join the channel: {json.dumps(frame)}")
+
+
 class Load:
     def __init__(self, url, clients, rate, duration):
         self.url, self.clients, self.rate, self.duration = url, clients, rate, duration
@@ -72,13 +79,7 @@ class Load:
         async with limit:
             socket = await connect(self.url, open_timeout=PATIENCE, close_timeout=5, max_queue=None, ping_interval=None)
             await socket.send(json.dumps({"action": "subscribe", "channel": self.channel}))
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    frame = json.loads(await socket.recv())
-                    if frame.get("type") == "subscribed":
-                        break
-                    if frame.get("type") != "presence":
-                        fail(f"a client may not join the channel: {json.dumps(frame)}")
+            await asyncio.wait_for(subscribed(socket), PATIENCE)
             self.subscribed += 1
             self.progress.show(f"{self.subscribed} of {self.clients} clients connected")
             return socket
@@ -194,7 +195,7 @@ def main():
         asyncio.run(load.run())
     except KeyboardInterrupt:
         fail("stopped")
-    except (OSError, TimeoutError, WebSocketException) as error:
+    except (OSError, TimeoutError, asyncio.TimeoutError, WebSocketException) as error:
         fail(f"cannot connect to {url}: {error or 'it does not answer'}")
 
 

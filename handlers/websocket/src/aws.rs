@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
 };
 
 /// How long a connection may take to be made. All clients have the same, and so they share their connections and one
-/// list of root certificates, whose reading is most of a cold start.
+/// list of root certificates, whose reading is a good part of a cold start.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The configuration that all clients share: region, credentials and endpoints from the function's environment.
