@@ -15,6 +15,7 @@ What is added to what MiniStack does:
 - What a caller's policies are asked (additions/permissions.py).
 - Some calls of AWS that it lacks (additions/calls.py).
 - Who may send to a queue, and take from it (additions/queues.py).
+- A call that is made again, as its answer got lost, is not carried out again (additions/retries.py).
 """
 
 import json
@@ -29,7 +30,18 @@ from ministack import app
 from ministack.services import apigateway, lambda_svc
 
 # They act when they are imported.
-from additions import alarms, calls, handshake, memory, messages, models, permissions, queues, references  # noqa: F401
+from additions import (  # noqa: F401
+    alarms,
+    calls,
+    handshake,
+    memory,
+    messages,
+    models,
+    permissions,
+    queues,
+    references,
+    retries,
+)
 
 # Open sockets are waited for, then the state is written.
 SECONDS_FOR_SOCKETS = 0.5

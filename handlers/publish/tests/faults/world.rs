@@ -185,30 +185,28 @@ impl World {
         }
         self.verdict()?;
 
-        // A last message to each channel finds those who are gone and have not been noticed yet.
+        // A last message to everyone finds those who are gone and have not been noticed yet, and takes all their rows.
         self.simulation.grow_older(Duration::from_secs(10 * 60));
         self.simulation.set_lag(Duration::ZERO);
+        let mut found = self.rows();
+        found.retain(|(channel, id)| channel == "*" && !self.simulation.is_open(id));
+        self.enqueue(json!({"channel": "*"}), &[], "backend").await;
+        self.empty_the_queue().await?;
+        let left = self.rows();
+        if let Some((_, id)) = found.iter().find(|(_, id)| left.iter().any(|(_, other)| other == id)) {
+            return Err(format!("{id} was found to be gone, but the table holds {left:?}"));
+        }
+        // One to each other channel finds those who died while they connected, or were cut short while they left.
         for channel in CHANNELS
             .iter()
             .map(|name| json!({"channel": name}))
-            .chain([json!({"channel": "*"})])
             .chain(PRINCIPALS.map(|name| json!({"user": name})))
         {
             self.enqueue(channel, &[], "backend").await;
         }
-        if timeout(Duration::from_secs(3_600), self.work(0)).await.is_err() {
-            return Err("the queue is never empty though nothing goes wrong".to_owned());
-        }
+        self.empty_the_queue().await?;
         self.verdict()?;
         self.simulation.expire(now());
-        let rows: Vec<_> = self
-            .simulation
-            .rows()
-            .into_iter()
-            .map(|(partition, id)| {
-                (partition.rsplit_once('#').map(|(channel, _)| channel.to_owned()).unwrap_or_default(), id)
-            })
-            .collect();
         let mut expected: Vec<_> = clients
             .iter()
             .filter(|client| self.simulation.is_open(&client.id))
@@ -221,7 +219,7 @@ impl World {
             })
             .collect();
         expected.sort();
-        let mut found = rows.clone();
+        let mut found = self.rows();
         found.sort();
         if found != expected {
             return Err(format!("the table holds {found:?}, not {expected:?}"));
@@ -236,6 +234,20 @@ impl World {
             receives: self.receives.get(),
             dead_letters: self.dead_letters.get(),
         })
+    }
+
+    /// Each row's channel and connection.
+    fn rows(&self) -> Vec<(String, String)> {
+        let rows = self.simulation.rows().into_iter();
+        rows.map(|(partition, id)| {
+            (partition.rsplit_once('#').map(|(channel, _)| channel.to_owned()).unwrap_or_default(), id)
+        })
+        .collect()
+    }
+
+    async fn empty_the_queue(&self) -> Result<(), String> {
+        let emptied = timeout(Duration::from_secs(3_600), self.work(0)).await;
+        emptied.map_err(|_| "the queue is never empty though nothing goes wrong".to_owned())
     }
 
     fn verdict(&self) -> Result<(), String> {
