@@ -50,11 +50,12 @@ class Load:
         self.url, self.clients, self.rate, self.duration = url, clients, rate, duration
         self.channel = f"load:{uuid.uuid4()}"
         self.sent = {}
-        self.acked = 0
+        # The ids of the messages that are on their way, and who heard each.
+        self.acked = set()
+        self.heard = collections.defaultdict(set)
         self.refused = collections.Counter()
-        self.heard = set()
-        self.doubled = 0
-        self.round_trips, self.deliveries = [], []
+        self.deliveries = self.doubled = 0
+        self.round_trips, self.times = [], []
         self.subscribed = 0
         self.closed = 0
         self.progress = Progress()
@@ -96,13 +97,15 @@ class Load:
         now = time.perf_counter()
         kind = frame.get("type")
         if kind == "ack":
-            self.acked += 1
+            self.acked.add(frame["id"])
         elif kind == "message" and frame.get("channel") == self.channel:
-            number = frame["message"]
-            self.doubled += (number, client) in self.heard
-            self.heard.add((number, client))
-            sender, at = self.sent[number]
-            (self.round_trips if sender == client else self.deliveries).append((now - at) * 1000)
+            if client in self.heard[frame["id"]]:
+                self.doubled += 1
+                return
+            self.heard[frame["id"]].add(client)
+            self.deliveries += 1
+            sender, at = self.sent[frame["message"]]
+            (self.round_trips if sender == client else self.times).append((now - at) * 1000)
         elif kind == "error" or kind is None:
             self.refused[frame.get("code") or frame.get("message") or "error"] += 1
 
@@ -123,12 +126,15 @@ class Load:
                 self.refused["connection closed"] += 1
             self.tell(time.perf_counter() - start)
 
+    def lost(self):
+        return sum(self.clients - len(self.heard[message]) for message in self.acked)
+
     async def settle(self):
         """Until everything was answered and heard, or nothing more came for a while."""
         start, before, last = time.monotonic(), None, time.monotonic()
-        while len(self.heard) < self.acked * self.clients or self.acked + self.refused.total() < len(self.sent):
+        while self.lost() or len(self.acked) + self.refused.total() < len(self.sent):
             await asyncio.sleep(0.1)
-            now = (len(self.heard), self.acked)
+            now = (self.deliveries, len(self.acked))
             if now != before:
                 before, last = now, time.monotonic()
             if time.monotonic() - last > 5 or time.monotonic() - start > PATIENCE:
@@ -136,12 +142,12 @@ class Load:
             self.tell(self.duration)
 
     def tell(self, elapsed):
-        heard, expected = len(self.heard), len(self.sent) * self.clients
-        self.progress.show(f"{elapsed:.0f} of {self.duration} s: {len(self.sent)} sent, {heard} of {expected} deliveries")
+        expected = len(self.sent) * self.clients
+        progress = f"{len(self.sent)} sent, {self.deliveries} of {expected} deliveries"
+        self.progress.show(f"{elapsed:.0f} of {self.duration} s: {progress}")
 
     def report(self, talked, took):
-        sent, expected, heard = len(self.sent), self.acked * self.clients, len(self.heard)
-        lost = max(0, expected - heard)
+        sent, lost = len(self.sent), self.lost()
         self.progress.show(f"done in {took:.1f} s", now=True)
 
         def times(of):
@@ -151,12 +157,12 @@ class Load:
         rows = [
             ("clients", str(self.clients), f"{self.closed} lost their connection" if self.closed else ""),
             ("messages sent", str(sent), f"{sent / talked:.1f} a second"),
-            ("acknowledged", str(self.acked), ", ".join(f"{count} × {why}" for why, count in self.refused.most_common())),
-            ("deliveries", str(heard), f"{heard / took:.0f} a second"),
+            ("acknowledged", str(len(self.acked)), ", ".join(f"{count} × {why}" for why, count in self.refused.most_common())),
+            ("deliveries", str(self.deliveries), f"{self.deliveries / took:.0f} a second"),
             ("lost", str(lost), "of those that were acknowledged"),
             ("doubled", str(self.doubled), "delivery is at least once"),
             ("back at the sender, ms", "", times(self.round_trips)),
-            ("at the others, ms", "", times(self.deliveries)),
+            ("at the others, ms", "", times(self.times)),
         ]
         print()
         for name, figure, note in rows:
