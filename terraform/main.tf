@@ -34,7 +34,7 @@ module "websocket" {
       history            = local.writes
       manage_connections = ["POST"]
       memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
-      timeout            = 29
+      timeout            = 28
       # Whom it has no time for, the publisher reaches.
       environment       = local.publishes
       policy_statements = module.publisher.send_statements
@@ -44,7 +44,7 @@ module "websocket" {
       connections        = ["read", "write", "delete"]
       history            = local.reads
       manage_connections = local.replays
-      timeout            = 29 # Who missed much hears it message by message.
+      timeout            = 28 # Who missed much hears it message by message.
       environment        = local.publishes
       policy_statements  = module.publisher.send_statements
     }

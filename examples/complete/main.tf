@@ -48,7 +48,7 @@ module "websocket" {
       history             = ["write"]
       manage_connections  = ["POST"]
       memory_size         = 512
-      timeout             = 29
+      timeout             = 28
       failure_destination = aws_sqs_queue.failed
       log_retention_days  = 90
     }
@@ -57,7 +57,7 @@ module "websocket" {
       connections        = ["read", "write", "delete"]
       history            = ["read"]
       manage_connections = ["POST"]
-      timeout            = 29 # A client that missed much hears it message by message.
+      timeout            = 28 # A client that missed much hears it message by message.
     }
   }
 

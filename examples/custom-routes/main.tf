@@ -30,7 +30,7 @@ module "websocket" {
       manage_connections = ["POST"]
       policy_statements  = [{ actions = ["dynamodb:UpdateItem"], resources = [aws_dynamodb_table.votes.arn] }]
       environment        = { VOTES_TABLE = aws_dynamodb_table.votes.name }
-      timeout            = 29
+      timeout            = 28
     }
   }
 

@@ -23,7 +23,7 @@ module "websocket" {
       package            = "${local.packages}/send/bootstrap.zip"
       connections        = ["read", "delete"]
       manage_connections = ["POST"]
-      timeout            = 29
+      timeout            = 28
     }
   }
 

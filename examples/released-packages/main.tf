@@ -23,7 +23,7 @@ module "websocket" {
       package            = "packages/send-arm64.zip"
       connections        = ["read", "delete"]
       manage_connections = ["POST"]
-      timeout            = 29
+      timeout            = 28
     }
   }
 

@@ -15,6 +15,7 @@ FUNCTIONS = re.compile(r"/2015-03-31/functions/?")
 MAPPING = re.compile(r"/2015-03-31/event-source-mappings/([^/]+)/?")
 MAPPING_ACTIONS = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
 CONCURRENCY = re.compile(r"/[^/]+/functions/[^/]+/concurrency/?")
+RECURSION = re.compile(r"/[^/]+/functions/[^/]+/recursion-config/?")
 
 # The request that is being checked: its path and its body.
 request = contextvars.ContextVar("request", default=("", b""))
@@ -33,6 +34,8 @@ def action(extract, service, method, path, headers, body, query):
         return f"lambda:{MAPPING_ACTIONS.get(method)}"
     if service == "lambda" and method == "DELETE" and CONCURRENCY.fullmatch(path):
         return "lambda:DeleteFunctionConcurrency"
+    if service == "lambda" and RECURSION.fullmatch(path):
+        return f"lambda:{method.capitalize()}FunctionRecursionConfig"
     return extract(service, method, path, headers, body, query)
 
 

@@ -51,6 +51,15 @@ resource "aws_lambda_function" "this" {
   }
 }
 
+# A message to more than one invocation can reach goes on through the queue from one to the next. To Lambda that is a loop,
+# which it ends after some 16 rounds. It has an end: each round gets further, and retries are counted.
+resource "aws_lambda_function_recursion_config" "this" {
+  count = var.create ? 1 : 0
+
+  function_name  = aws_lambda_function.this[0].function_name
+  recursive_loop = "Allow"
+}
+
 resource "aws_cloudwatch_log_group" "this" {
   count = var.create ? 1 : 0
 

@@ -1,6 +1,6 @@
 //! The authorizer's configuration: environment variables, read once at start.
 
-use std::{error::Error as StdError, str::FromStr};
+use std::{error::Error as StdError, fs, str::FromStr};
 
 use crate::{key::KeySet, secret::SecretArn, url::SafeUrl};
 
@@ -15,8 +15,12 @@ pub const AUDIENCE: &str = "AUDIENCE";
 /// Manager, or a parameter of Systems Manager that is a `SecureString`.
 pub const SECRET_ARN: &str = "SECRET_ARN";
 
-/// The keys themselves, as a JSON Web Key Set.
+/// The keys themselves, as a JSON Web Key Set. All variables of a function together have 4 KB.
 pub const JWKS: &str = "JWKS";
+
+/// The path of a file with the keys, as a JSON Web Key Set: of one in the package it is below `/var/task`, of one in
+/// a layer below `/opt`.
+pub const JWKS_FILE: &str = "JWKS_FILE";
 
 /// Where the keys are, as a JSON Web Key Set, of an issuer that cannot be asked for it.
 pub const JWKS_URL: &str = "JWKS_URL";
@@ -66,14 +70,16 @@ pub enum ConfigError {
     },
     /// The issuer cannot be asked, and nothing else says where the keys are.
     #[error(
-        "the environment variable {ISSUER} is no URL that keys can be asked of: set one of {SECRET_ARN}, {JWKS} and {JWKS_URL}"
+        "the environment variable {ISSUER} is no URL that keys can be asked of: set one of {SECRET_ARN}, {JWKS}, {JWKS_FILE} and {JWKS_URL}"
     )]
     NoKeys {
         /// What is wrong with it.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// Several say where the keys are.
-    #[error("of the environment variables {SECRET_ARN}, {JWKS} and {JWKS_URL}, one at most is set")]
+    #[error(
+        "of the environment variables {SECRET_ARN}, {JWKS}, {JWKS_FILE} and {JWKS_URL}, one at most is set"
+    )]
     SeveralKeys,
 }
 
@@ -96,11 +102,14 @@ impl Config {
         if audiences.is_empty() {
             return Err(ConfigError::Missing(AUDIENCE));
         }
-        let keys = match (variable(SECRET_ARN), variable(JWKS), variable(JWKS_URL)) {
-            (Some(arn), None, None) => KeySource::Secret(parse(SECRET_ARN, &arn)?),
-            (None, Some(keys), None) => KeySource::Fixed(parse(JWKS, &keys)?),
-            (None, None, Some(url)) => KeySource::Url(parse(JWKS_URL, &url)?),
-            (None, None, None) => KeySource::Issuer(
+        let sources = [SECRET_ARN, JWKS, JWKS_FILE, JWKS_URL];
+        let mut sources = sources.into_iter().filter_map(|name| variable(name).map(|value| (name, value)));
+        let keys = match (sources.next(), sources.next()) {
+            (Some((SECRET_ARN, arn)), None) => KeySource::Secret(parse(SECRET_ARN, &arn)?),
+            (Some((JWKS_URL, url)), None) => KeySource::Url(parse(JWKS_URL, &url)?),
+            (Some((JWKS_FILE, path)), None) => KeySource::Fixed(parse(JWKS_FILE, &read_file(&path)?)?),
+            (Some((name, keys)), None) => KeySource::Fixed(parse(name, &keys)?),
+            (None, _) => KeySource::Issuer(
                 issuer.parse().map_err(|error| ConfigError::NoKeys { source: Box::new(error) })?,
             ),
             _ => return Err(ConfigError::SeveralKeys),
@@ -115,6 +124,11 @@ impl Config {
     }
 }
 
+fn read_file(path: &str) -> Result<String, ConfigError> {
+    fs::read_to_string(path)
+        .map_err(|error| ConfigError::Invalid { name: JWKS_FILE, source: format!("{path}: {error}").into() })
+}
+
 fn parse<T>(name: &'static str, value: &str) -> Result<T, ConfigError>
 where
     T: FromStr<Err: StdError + Send + Sync + 'static>,
@@ -124,6 +138,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::{env, process};
+
     use lambda_websocket::error::chain;
 
     use super::*;
@@ -156,6 +172,10 @@ mod tests {
         let keys =
             r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         assert!(matches!(with("JWKS", keys), KeySource::Fixed(_)));
+        let file = env::temp_dir().join(format!("jwks-{}.json", process::id()));
+        fs::write(&file, keys).unwrap();
+        assert!(matches!(with("JWKS_FILE", file.to_str().unwrap()), KeySource::Fixed(_)));
+        fs::remove_file(file).unwrap();
     }
 
     #[test]
@@ -168,17 +188,21 @@ mod tests {
             (&[me, ("AUDIENCE", " ,")], "the environment variable AUDIENCE is not set"),
             (
                 &[me, you],
-                "the environment variable ISSUER is no URL that keys can be asked of: set one of SECRET_ARN, JWKS \
-                 and JWKS_URL: \"me\" is no https URL",
+                "the environment variable ISSUER is no URL that keys can be asked of: set one of SECRET_ARN, \
+                 JWKS, JWKS_FILE and JWKS_URL: \"me\" is no https URL",
             ),
             (
                 &[me, you, ("JWKS", "{}"), ("SECRET_ARN", "arn")],
-                "of the environment variables SECRET_ARN, JWKS and JWKS_URL, one at most is set",
+                "of the environment variables SECRET_ARN, JWKS, JWKS_FILE and JWKS_URL, one at most is set",
             ),
             (
                 &[me, you, ("SECRET_ARN", "key")],
                 "the environment variable SECRET_ARN is wrong: \"key\" is the ARN of neither a secret in Secrets \
                  Manager nor a parameter of Systems Manager",
+            ),
+            (
+                &[me, you, ("JWKS_FILE", "/no/such/file")],
+                "the environment variable JWKS_FILE is wrong: /no/such/file: No such file or directory (os error 2)",
             ),
             (
                 &[me, you, ("JWKS_URL", "http://example.com")],

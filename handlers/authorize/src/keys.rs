@@ -56,17 +56,20 @@ struct Known {
     keys: KeySet,
     /// By the clock on the wall: a monotonic one may stand still while Lambda has the function frozen.
     read_at: SystemTime,
+    /// When they were asked for last, in vain too.
+    asked_at: SystemTime,
 }
 
 impl Known {
     fn new(keys: KeySet) -> Self {
-        Self { keys, read_at: SystemTime::now() }
+        let now = SystemTime::now();
+        Self { keys, read_at: now, asked_at: now }
     }
+}
 
-    /// A clock that was set back makes them old.
-    fn are_younger_than(&self, age: Duration) -> bool {
-        self.read_at.elapsed().is_ok_and(|elapsed| elapsed < age)
-    }
+/// Whether that was less than this ago. After a clock that was set back it was not.
+fn was_within(time: SystemTime, age: Duration) -> bool {
+    time.elapsed().is_ok_and(|elapsed| elapsed < age)
 }
 
 impl Keys {
@@ -84,12 +87,13 @@ impl Keys {
     pub(crate) async fn find(&self, header: &Header) -> Result<Key, Refusal> {
         let mut known = self.known.lock().await;
         let current = match known.take() {
-            Some(known) if known.are_younger_than(self.policy.max_age) => known,
+            Some(known) if was_within(known.read_at, self.policy.max_age) => known,
             old => self.renew(old).await?,
         };
         let current = known.insert(current);
         let found = match current.keys.find(header) {
-            Err(Denial::UnknownKey) if !current.are_younger_than(self.policy.min_age) => {
+            Err(Denial::UnknownKey) if !was_within(current.asked_at, self.policy.min_age) => {
+                current.asked_at = SystemTime::now(); // Also where it is in vain.
                 *current = self.read().await?;
                 current.keys.find(header)
             }
@@ -105,7 +109,8 @@ impl Keys {
             (Err(error), Some(old)) => {
                 tracing::warn!(error = chain(&error), "the keys cannot be read anew, the old ones stay");
                 let grace = self.policy.max_age.saturating_sub(self.policy.min_age);
-                Ok(Known { read_at: SystemTime::now() - grace, ..old })
+                let now = SystemTime::now();
+                Ok(Known { read_at: now - grace, asked_at: now, ..old })
             }
             (read, _) => read,
         }
@@ -270,12 +275,17 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(find(&keys, "1").await, Ok(()));
         }
+        assert_eq!(find(&keys, "2").await, Err("unknown_key".to_owned()));
         assert_eq!(issuer.requests(), 3);
+
+        keys.known.get_mut().as_mut().unwrap().asked_at -= NEVER;
         let error = find(&keys, "2").await.unwrap_err();
         assert!(
             error.ends_with("cannot be read: the answer was 503"),
             "whose key it is cannot be told: {error}"
         );
+        assert_eq!(find(&keys, "3").await, Err("unknown_key".to_owned()), "asked a moment ago");
+        assert_eq!(issuer.requests(), 4);
     }
 
     #[tokio::test]

@@ -182,7 +182,7 @@ fn remainder(broadcast: &Broadcast) -> String {
 
 const PUBLICATION: &str = r#"{"channel":"*","message":{"text":"h\u00e9"},"exclude":["a=","b="],"id":"1"}"#;
 const BEHIND: &str = r#"{"remainder":{"messageId":"1","channel":"lobby","frame":{},"exclude":["a="],"to":{"behind":[{"shard":3,"after":"b="},{"shard":4,"after":null}]}}}"#;
-const CONNECTIONS: &str = r#"{"remainder":{"messageId":"1","channel":"*","frame":{},"exclude":[],"to":{"connections":["a=","b="]}}}"#;
+const CONNECTIONS: &str = r#"{"remainder":{"messageId":"1","channel":"*","frame":{},"exclude":[],"to":{"connections":["a=","b="]},"retries":5}}"#;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_024))]
@@ -192,7 +192,7 @@ proptest! {
     fn any_text_is_read_or_refused(text in prop_oneof![
         any::<String>(),
         hostile::object(&["channel", "user", "connection", "message", "exclude", "id", "remainder"]),
-        hostile::object(&["messageId", "channel", "frame", "exclude", "to"]).prop_map(|object| format!(r#"{{"remainder":{object}}}"#)),
+        hostile::object(&["messageId", "channel", "frame", "exclude", "to", "retries"]).prop_map(|object| format!(r#"{{"remainder":{object}}}"#)),
         hostile::object(&["behind", "connections", "everyone"])
             .prop_map(|to| format!(r#"{{"remainder":{{"messageId":"1","channel":"*","frame":{{}},"exclude":[],"to":{to}}}}}"#)),
         hostile::near(PUBLICATION),
@@ -241,5 +241,9 @@ fn what_no_function_would_hand_over_is_refused() {
             frame.len(),
             to.to_string()
         );
+    }
+    for (retries, is_read) in [("0", true), ("5", true), ("6", false), ("256", false), ("null", false)] {
+        let text = CONNECTIONS.replace(r#""retries":5"#, &format!(r#""retries":{retries}"#));
+        assert_eq!(Broadcast::parse(&text, "id", 0).is_ok(), is_read, "{retries} retries");
     }
 }

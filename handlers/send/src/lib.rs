@@ -22,7 +22,7 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 /// and goes to nobody.
 ///
 /// # Errors
-/// When the connections could not be read to the end, or the rest of them not be handed over. Some recipients may have
+/// When the connections could not be read, or the rest of them not be handed over. Some recipients may have
 /// the message by then. When the history did not take it; then nobody has it.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
     let sender = &event.connection;
@@ -55,5 +55,6 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
         gone: report.gone,
         failed: report.failed + report.slow,
         queued: report.queued,
+        incomplete: report.incomplete,
     }))
 }

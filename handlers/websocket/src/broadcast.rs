@@ -47,8 +47,11 @@ const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 /// How long before the last post no more recipients are read, where the rest can be handed over.
 const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
 
-/// What failed is tried again after this time, at the earliest.
+/// Who could not be reached is posted to again after this time, at the earliest; it doubles from time to time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How often these are posted to again: over a minute.
+const MOST_RETRIES: u8 = 5;
 
 /// How many connections are handed over at once: with the longest message they fit into one of SQS.
 const CONNECTIONS_AT_ONCE: usize = 500;
@@ -70,6 +73,9 @@ pub struct Broadcast {
     #[serde(deserialize_with = "at_most::<MAX_EXCLUDED, _, _>")]
     exclude: Vec<ConnectionId>,
     to: Recipients,
+    /// How often these recipients were posted to before.
+    #[serde(default, deserialize_with = "bounded", skip_serializing_if = "is_zero")]
+    retries: u8,
     /// When it was sent, where the history is yet to keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_at: Option<u64>,
@@ -85,6 +91,19 @@ enum Recipients {
     Behind(#[serde(deserialize_with = "at_most::<{ Shards::MAX as usize }, _, _>")] Vec<Place>),
     /// These connections. They need not be in the channel.
     Connections(#[serde(deserialize_with = "at_most::<CONNECTIONS_AT_ONCE, _, _>")] Vec<ConnectionId>),
+}
+
+/// A number of retries that is not too large.
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let retries = u8::deserialize(deserializer)?;
+    if retries > MOST_RETRIES {
+        return Err(D::Error::custom(format_args!("{retries} retries where at most {MOST_RETRIES} are")));
+    }
+    Ok(retries)
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// A frame that is not too long.
@@ -141,6 +160,24 @@ pub struct Report {
     pub failed: u64,
     /// Whether the rest is on its way: whoever is in none of the other numbers.
     pub queued: bool,
+    /// Whether there are others, not counted and not on their way, as time ran out or the table broke off.
+    pub incomplete: bool,
+}
+
+/// Who was not reached for a reason that may pass.
+#[derive(Debug, Default)]
+struct Missed {
+    failed: Vec<ConnectionId>,
+    /// Their client may be too slow, and they are given up if this goes on.
+    throttled: Vec<ConnectionId>,
+}
+
+impl Missed {
+    /// Counts them as given up.
+    fn count(&self, report: &mut Report) {
+        report.failed += self.failed.len() as u64;
+        report.slow += self.throttled.len() as u64;
+    }
 }
 
 /// What it takes to reach a channel.
@@ -179,7 +216,8 @@ impl Broadcast {
     ) -> Result<Self, TooLarge> {
         TooLarge::check(&frame)?;
         let to = Recipients::Everyone;
-        Ok(Self { message_id: message_id.into(), channel, frame, exclude: vec![], to, sent_at: None })
+        let message_id = message_id.into();
+        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, sent_at: None })
     }
 
     /// The same, but not to these: 1,000 at most, since the rest of a message to all but more is not read from the
@@ -199,14 +237,16 @@ impl Broadcast {
         Self { sent_at: Some(sent_at), ..self }
     }
 
-    /// What is left of it: the history has it. Where it is certain connections, nobody of them is left out.
+    /// What is left of it: the history has it.
     fn to(&self, to: Recipients) -> Self {
-        let exclude = match to {
-            Recipients::Connections(_) => vec![],
-            _ => self.exclude.clone(),
-        };
-        let Self { message_id, channel, frame, .. } = self.clone();
-        Self { message_id, channel, frame, exclude, to, sent_at: None }
+        Self { to, sent_at: None, ..self.clone() }
+    }
+
+    /// The same to these connections, once more: nobody of them is left out.
+    fn again(&self, connections: &[ConnectionId]) -> Self {
+        let Self { message_id, channel, frame, retries, .. } = self.clone();
+        let to = Recipients::Connections(connections.to_vec());
+        Self { message_id, channel, frame, exclude: vec![], to, retries: retries + 1, sent_at: None }
     }
 }
 
@@ -234,9 +274,9 @@ impl Broadcaster {
     /// the invocation.
     ///
     /// # Errors
-    /// When nobody's row could be read, some of them not and nothing can be handed over, or that failed. Where these
-    /// very connections were to be reached and some could not, for a reason that may pass: it is for the queue to
-    /// bring them again. Some recipients may have the message by then. Where the history did not take it, nobody has.
+    /// When nobody's row could be read, or what is left not be handed over. Where these very connections were to be
+    /// reached and some could not, again and again for more than a minute: it is for the queue to bring them once more,
+    /// or to put them aside. Some recipients may have the message by then. Where the history did not take it, nobody has.
     pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, Error> {
         if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
             // Before anybody's row is read: who is not found finds the message.
@@ -274,6 +314,7 @@ impl Broadcaster {
             slow = report.slow,
             failed = report.failed,
             queued = report.queued,
+            incomplete = report.incomplete,
             "broadcast",
         );
         Ok(report)
@@ -320,20 +361,20 @@ impl Broadcaster {
                     }
                 })
             });
-        let (report, failed) = self.post(broadcast, recipients, until, gone).await;
+        let (report, missed) = self.post(broadcast, recipients, until, gone).await;
 
         // Without progress the rest would be handed over for ever.
-        let (broken, can_go_on) = (broken.into_inner(), self.handover.is_some() && taken.get() > 0);
+        let (broken, got_on) = (broken.into_inner(), taken.get() > 0);
         match broken {
-            Some(error) if can_go_on => {
+            Some(error) if got_on => {
                 tracing::warn!(error = chain(&error), "a channel was not read to its end");
             }
             Some(error) => return Err(Error::Registry(error)),
-            None if !stopped.get() => return self.hand_over(broadcast, report, None, failed).await,
-            None if !can_go_on && self.handover.is_some() => return Err(Error::NoTime),
+            None if !stopped.get() => return self.hand_over(broadcast, report, None, missed).await,
+            None if !got_on && self.handover.is_some() => return Err(Error::NoTime),
             None => {}
         }
-        self.hand_over(broadcast, report, Some(Recipients::Behind(reached.into_inner())), failed).await
+        self.hand_over(broadcast, report, Some(Recipients::Behind(reached.into_inner())), missed).await
     }
 
     async fn to_connections(
@@ -344,11 +385,14 @@ impl Broadcaster {
         gone: UnboundedSender<Member>,
     ) -> Result<Report, Error> {
         let members = ids.iter().map(|id| self.registry.member(&broadcast.channel, id));
-        let (mut report, failed) = self.post(broadcast, stream::iter(members), until, gone).await;
-        if !failed.is_empty() && self.handover.is_some() {
-            return Err(Error::Undelivered { failed: failed.len() });
+        let (mut report, missed) = self.post(broadcast, stream::iter(members), until, gone).await;
+        if broadcast.retries < MOST_RETRIES || self.handover.is_none() {
+            return self.hand_over(broadcast, report, None, missed).await;
         }
-        report.failed += failed.len() as u64;
+        if !missed.failed.is_empty() {
+            return Err(Error::Undelivered { failed: missed.failed.len() });
+        }
+        missed.count(&mut report);
         Ok(report)
     }
 
@@ -359,9 +403,9 @@ impl Broadcaster {
         recipients: impl Stream<Item = Member>,
         until: Instant,
         gone: UnboundedSender<Member>,
-    ) -> (Report, Vec<ConnectionId>) {
+    ) -> (Report, Missed) {
         let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
-        let (mut report, mut failed) = (Report::default(), vec![]);
+        let (mut report, mut missed) = (Report::default(), Missed::default());
         while let Some((member, outcome)) = posts.next().await {
             match outcome {
                 Outcome::Delivered => report.delivered += 1,
@@ -372,14 +416,16 @@ impl Broadcaster {
                 }
                 Outcome::Slow => report.slow += 1,
                 Outcome::Refused => report.failed += 1,
-                Outcome::Failed => failed.push(member.id),
+                Outcome::Failed => missed.failed.push(member.id),
+                Outcome::Throttled => missed.throttled.push(member.id),
             }
         }
         telemetry::count(telemetry::DELIVERED, report.delivered);
         telemetry::count(telemetry::GONE, report.gone);
         telemetry::count(telemetry::SLOW, report.slow);
-        telemetry::count(telemetry::FAILED, report.failed + failed.len() as u64);
-        (report, failed)
+        let missed_now = missed.failed.len() + missed.throttled.len();
+        telemetry::count(telemetry::FAILED, report.failed + missed_now as u64);
+        (report, missed)
     }
 
     /// Takes who is gone out of every channel, and tells the channels.
@@ -401,19 +447,19 @@ impl Broadcaster {
         broadcast: &Broadcast,
         mut report: Report,
         rest: Option<Recipients>,
-        failed: Vec<ConnectionId>,
+        missed: Missed,
     ) -> Result<Report, Error> {
         let Some(Handover { queue, .. }) = &self.handover else {
-            report.failed += failed.len() as u64;
-            if rest.is_some() {
-                tracing::warn!(message_id = broadcast.message_id, "time ran out before the channel was read");
-            }
+            missed.count(&mut report);
+            report.incomplete = rest.is_some();
             return Ok(report);
         };
-        let retries = failed.chunks(CONNECTIONS_AT_ONCE).map(|ids| Recipients::Connections(ids.to_vec()));
-        let rest = rest.map(|rest| (rest, Duration::ZERO));
-        for (recipients, delay) in rest.into_iter().chain(retries.map(|retry| (retry, RETRY_AFTER))) {
-            queue.send(&Remainder { remainder: broadcast.to(recipients) }, delay).await?;
+        let retry_after = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
+        let missed = [missed.failed, missed.throttled].concat();
+        let retries = missed.chunks(CONNECTIONS_AT_ONCE).map(|ids| (broadcast.again(ids), retry_after));
+        let rest = rest.map(|rest| (broadcast.to(rest), Duration::ZERO));
+        for (remainder, delay) in rest.into_iter().chain(retries) {
+            queue.send(&Remainder { remainder }, delay).await?;
             report.queued = true;
         }
         Ok(report)

@@ -36,12 +36,16 @@ pub struct Policy {
     /// The longest wait before the second attempt; it doubles from attempt to attempt up to [`LONGEST_WAIT`], and
     /// the wait is drawn at random below it.
     pub backoff: Duration,
-    /// For how long a post is tried again while the account's rate is exceeded.
+    /// For how long a post is tried again while the account's rate is exceeded. Where that cannot be told from a client
+    /// that does not keep up, a second at most.
     pub patience: Duration,
 }
 
 /// The longest wait between two attempts.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// For how long a post is tried again that is refused, with too few others to tell why: whoever sends waits.
+const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
 
 impl Default for Policy {
     fn default() -> Self {
@@ -63,6 +67,8 @@ pub enum Outcome {
     Gone,
     /// The client does not keep up: given up.
     Slow,
+    /// Refused as too much, for this client or for the account: too few others were posted to, to tell.
+    Throttled,
     /// Refused for good: the same post would be refused again.
     Refused,
     /// Not delivered, or not for sure, for a reason that may pass.
@@ -99,27 +105,34 @@ impl Fanout {
         if Instant::now() >= deadline {
             return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
         }
-        let out_of_patience = Instant::now() + self.policy.patience;
+        let start = Instant::now();
         // Apart: a server's faults do not make a client slow that answers 429 once.
         let (mut faults, mut refusals, mut waits) = (0, 0, 0);
+        let mut first_refusal = None;
         loop {
-            let turn = self.pace.turn().await;
+            let turn = self.pace.turn(id).await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
             let Err(error) = post.send().await else {
                 turn.passed();
                 return Outcome::Delivered;
             };
             let (outcome, again) = if status(&error) == Some(429) {
-                match turn.refused() {
+                refusals += 1;
+                let (outcome, again) = match turn.refused(&mut first_refusal) {
                     Throttle::Rate => {
                         telemetry::count(telemetry::RATE_LIMITED, 1);
-                        (Outcome::Failed, Instant::now() < out_of_patience)
+                        (Outcome::Failed, start.elapsed() < self.policy.patience)
                     }
-                    Throttle::SlowClient => {
-                        refusals += 1;
-                        (Outcome::Slow, refusals < self.policy.attempts)
+                    Throttle::SlowClient => (Outcome::Slow, refusals < self.policy.attempts),
+                    Throttle::Unclear => {
+                        let patience = self.policy.patience.min(PATIENCE_IN_DOUBT);
+                        (Outcome::Throttled, start.elapsed() < patience)
                     }
+                };
+                if !again {
+                    turn.give_up();
                 }
+                (outcome, again)
             } else {
                 turn.passed();
                 if status(&error) == Some(410) {

@@ -51,6 +51,9 @@ pub enum Frame<'a> {
         /// Whether the rest is on its way: those are in none of the numbers.
         #[serde(skip_serializing_if = "Not::not")]
         queued: bool,
+        /// Whether there are others that were not reached, for lack of time: those are in none of the numbers.
+        #[serde(skip_serializing_if = "Not::not")]
+        incomplete: bool,
     },
     /// The answer to a subscription: the connection hears what is sent to the channel.
     Subscribed {
@@ -255,12 +258,13 @@ mod tests {
 
     #[test]
     fn an_ack_counts() {
-        let ack = |queued| {
+        let ack = |queued, incomplete| {
             let id = "IAjG6fdVIAMCIZg=";
-            Frame::Ack { id, request_id: "r", delivered: 3, gone: 1, failed: 0, queued }.to_json()
+            Frame::Ack { id, request_id: "r", delivered: 3, gone: 1, failed: 0, queued, incomplete }.to_json()
         };
-        assert_snapshot!(ack(false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
-        assert_snapshot!(ack(true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"queued":true}"#);
+        assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
+        assert_snapshot!(ack(false, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
+        assert_snapshot!(ack(true, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"queued":true}"#);
     }
 
     #[test]

@@ -2,17 +2,29 @@
 //!
 //! `@connections` answers 429 for two reasons that it does not tell apart: more is posted than the account may, or
 //! this one client reads too slowly and its buffer is full. What becomes of the other posts tells: while nearly all
-//! of them pass it is the client, else it is the rate, and fewer are posted at once.
+//! of them pass it is the client; where many are refused it is the rate, and fewer are posted at once. In a small channel
+//! there may be too few others to tell.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::Notify;
+
+use crate::connection::ConnectionId;
 
 /// With a larger share of refused posts than this, the rate is exceeded.
 const SHARE_OF_SLOW_CLIENTS: f64 = 0.1;
 
 /// How much the latest post weighs in the share of refused posts.
 const WEIGHT: f64 = 1.0 / 16.0;
+
+/// So many posts have to pass, since a client was refused first, for it to be the one that is slow.
+const OTHERS: u64 = 10;
+
+/// The most clients that are remembered as given up.
+const MOST_GIVEN_UP: usize = 1_000;
 
 /// The limit on the posts under way: additive increase, multiplicative decrease, as TCP has it.
 #[derive(Debug)]
@@ -26,8 +38,12 @@ pub(crate) struct Pace {
 struct State {
     limit: f64,
     under_way: usize,
-    /// The share of posts that are refused, lately.
+    /// The share of posts that are refused at first, lately.
     refused: f64,
+    /// How many passed.
+    passed: u64,
+    /// Who was refused to the end, and has taken nothing since. That they are refused again tells nothing of the rate.
+    given_up: HashSet<ConnectionId>,
     /// How often the limit was lowered.
     lowered: u64,
 }
@@ -36,6 +52,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pace: &'a Pace,
+    to: &'a ConnectionId,
     /// How often the limit was lowered before.
     lowered: u64,
 }
@@ -47,32 +64,44 @@ pub(crate) enum Throttle {
     Rate,
     /// The client does not keep up.
     SlowClient,
+    /// One of them: too few others were posted to.
+    Unclear,
 }
+
+/// How many posts had passed when a message was refused to a client for the first time.
+pub(crate) type FirstRefusal = Option<u64>;
 
 impl Pace {
     /// Begins with the most posts at once.
     pub(crate) fn new(most: usize) -> Self {
         let most = most.max(1) as f64;
-        let state = State { limit: most, under_way: 0, refused: 0.0, lowered: 0 };
+        let state = State {
+            limit: most,
+            under_way: 0,
+            refused: 0.0,
+            passed: 0,
+            given_up: HashSet::new(),
+            lowered: 0,
+        };
         Self { state: Mutex::new(state), freed: Notify::new(), most }
     }
 
-    /// Waits until one more post may be under way.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
+    /// Waits until one more post, to this client, may be under way.
+    pub(crate) async fn turn<'a>(&'a self, to: &'a ConnectionId) -> Turn<'a> {
         loop {
             let freed = self.freed.notified();
-            if let Some(turn) = self.turn_now() {
+            if let Some(turn) = self.turn_now(to) {
                 return turn;
             }
             freed.await;
         }
     }
 
-    fn turn_now(&self) -> Option<Turn<'_>> {
+    fn turn_now<'a>(&'a self, to: &'a ConnectionId) -> Option<Turn<'a>> {
         let mut state = self.state();
         (state.under_way < state.limit as usize).then(|| {
             state.under_way += 1;
-            Turn { pace: self, lowered: state.lowered }
+            Turn { pace: self, to, lowered: state.lowered }
         })
     }
 
@@ -87,6 +116,10 @@ impl Turn<'_> {
     pub(crate) fn passed(&self) {
         let mut state = self.pace.state();
         state.refused -= state.refused * WEIGHT;
+        state.passed += 1;
+        if !state.given_up.is_empty() {
+            state.given_up.remove(self.to);
+        }
         let before = state.limit as usize;
         // One more for each round of posts.
         state.limit = (state.limit + 1.0 / state.limit).min(self.pace.most);
@@ -96,11 +129,16 @@ impl Turn<'_> {
     }
 
     /// The post was answered 429.
-    pub(crate) fn refused(&self) -> Throttle {
+    pub(crate) fn refused(&self, first: &mut FirstRefusal) -> Throttle {
         let mut state = self.pace.state();
-        state.refused += (1.0 - state.refused) * WEIGHT;
+        // The second refusal of the same message to the same client is no news of the others.
+        if first.is_none() && !state.given_up.contains(self.to) {
+            state.refused += (1.0 - state.refused) * WEIGHT;
+        }
+        let passed_before = *first.get_or_insert(state.passed);
         if state.refused < SHARE_OF_SLOW_CLIENTS {
-            return Throttle::SlowClient;
+            let others = state.passed - passed_before;
+            return if others >= OTHERS { Throttle::SlowClient } else { Throttle::Unclear };
         }
         // Once for all posts that were under way together: they say the same thing.
         if self.lowered == state.lowered {
@@ -108,6 +146,15 @@ impl Turn<'_> {
             state.lowered += 1;
         }
         Throttle::Rate
+    }
+
+    /// The message was refused to the end.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.pace.state();
+        if state.given_up.len() >= MOST_GIVEN_UP {
+            state.given_up.clear();
+        }
+        state.given_up.insert(self.to.clone());
     }
 }
 
@@ -126,46 +173,87 @@ mod tests {
         pace.state().limit as usize
     }
 
-    /// Posts once, and gives what was made of a refusal.
-    fn post(pace: &Pace, passes: bool) -> Option<Throttle> {
-        let turn = pace.turn_now().unwrap();
+    fn client(number: usize) -> ConnectionId {
+        ConnectionId::parse(&format!("c{number}=")).unwrap()
+    }
+
+    /// Posts once to a client that was not posted to before, and gives what was made of a refusal.
+    fn post(pace: &Pace, number: usize, passes: bool) -> Option<Throttle> {
+        let to = client(number);
+        let turn = pace.turn_now(&to).unwrap();
         if passes {
             turn.passed()
         } else {
-            return Some(turn.refused());
+            return Some(turn.refused(&mut None));
         }
         None
     }
 
     #[test]
     fn no_more_are_under_way_than_the_limit() {
-        let pace = Pace::new(2);
-        let (first, _second) = (pace.turn_now(), pace.turn_now());
-        assert!(first.is_some() && pace.turn_now().is_none());
+        let (pace, to) = (Pace::new(2), client(0));
+        let (first, _second) = (pace.turn_now(&to), pace.turn_now(&to));
+        assert!(first.is_some() && pace.turn_now(&to).is_none());
         drop(first);
-        assert!(pace.turn_now().is_some());
+        assert!(pace.turn_now(&to).is_some());
     }
 
     #[test]
-    fn one_client_that_is_refused_among_many_is_slow_and_slows_nobody_down() {
+    fn who_is_refused_while_others_pass_is_slow_and_slows_nobody_down() {
         let pace = Pace::new(128);
-        for number in 0..1_000 {
-            let refusal = post(&pace, number % 20 != 0);
-            assert_ne!(refusal, Some(Throttle::Rate), "{number}");
+        for message in 0..50 {
+            let (slow, mut first) = (client(1_000), None);
+            let refused = |first: &mut _| pace.turn_now(&slow).unwrap().refused(first);
+            assert_eq!(refused(&mut first), Throttle::Unclear, "{message}: nobody was posted to yet");
+            (0..20).for_each(|number| assert_eq!(post(&pace, number, true), None));
+            assert_eq!(refused(&mut first), Throttle::SlowClient, "{message}");
         }
         assert_eq!(limit(&pace), 128);
     }
 
     #[test]
+    fn who_does_not_read_in_a_channel_of_few_slows_nobody_down() {
+        for members in 1..=10 {
+            let (pace, slow) = (Pace::new(128), client(1_000));
+            for message in 0..50 {
+                let mut first = None;
+                for attempt in 0..12 {
+                    let turn = pace.turn_now(&slow).unwrap();
+                    let context = format!("{members} members, message {message}, attempt {attempt}");
+                    assert_eq!(turn.refused(&mut first), Throttle::Unclear, "{context}");
+                    if attempt == 0 {
+                        (1..members).for_each(|number| assert_eq!(post(&pace, number, true), None));
+                    }
+                }
+                pace.turn_now(&slow).unwrap().give_up();
+            }
+            assert_eq!(limit(&pace), 128, "{members} members");
+        }
+    }
+
+    #[test]
+    fn who_takes_messages_again_counts_again() {
+        let pace = Pace::new(64);
+        for number in 0..10 {
+            pace.turn_now(&client(number)).unwrap().give_up();
+            assert_eq!(post(&pace, number, false), Some(Throttle::Unclear), "{number}");
+        }
+        (0..10).for_each(|number| assert_eq!(post(&pace, number, true), None));
+        let rate = (0..10).filter(|number| post(&pace, *number, false) == Some(Throttle::Rate)).count();
+        assert_eq!(rate, 9, "the first refusal alone does not tell");
+    }
+
+    #[test]
     fn when_all_are_refused_it_is_the_rate_and_the_limit_halves_round_by_round() {
         let pace = Pace::new(64);
+        let clients: Vec<_> = (0..64).map(client).collect();
         let mut limits = vec![];
         for _ in 0..8 {
-            let round: Vec<_> = std::iter::from_fn(|| pace.turn_now()).collect();
+            let round: Vec<_> = clients.iter().map_while(|to| pace.turn_now(to)).collect();
             for turn in &round {
-                turn.refused();
+                turn.refused(&mut None);
             }
-            assert_eq!(round[0].refused(), Throttle::Rate);
+            assert_eq!(round[0].refused(&mut None), Throttle::Rate);
             limits.push(limit(&pace));
         }
         assert_eq!(limits, [32, 16, 8, 4, 2, 1, 1, 1]);
@@ -174,13 +262,13 @@ mod tests {
     #[test]
     fn the_limit_grows_by_one_a_round_up_to_the_most() {
         let pace = Pace::new(64);
-        (0..40).for_each(|_| assert!(post(&pace, false).is_some()));
+        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
         assert_eq!(limit(&pace), 1);
         for expected in 2..=10 {
-            (1..expected).for_each(|_| assert_eq!(post(&pace, true), None));
+            (1..expected).for_each(|number| assert_eq!(post(&pace, number, true), None));
             assert!((expected - 1..=expected).contains(&limit(&pace)), "{expected}: {}", limit(&pace));
         }
-        (0..10_000).for_each(|_| assert_eq!(post(&pace, true), None));
+        (0..10_000).for_each(|number| assert_eq!(post(&pace, number, true), None));
         assert_eq!(limit(&pace), 64);
     }
 }

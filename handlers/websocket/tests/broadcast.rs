@@ -32,7 +32,8 @@ impl World {
     async fn with(count: usize, shards: u8, after: usize) -> Self {
         let (table, connections, queue) =
             (ConnectionTable::start().await, Connections::start().await, FakeQueue::start().await);
-        let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
+        let (backoff, patience) = (Duration::from_millis(1), Duration::from_millis(50));
+        let policy = Policy { backoff, patience, ..Policy::default() };
         let broadcaster = Broadcaster {
             registry: table.sharded_registry(shards),
             fanout: Fanout::new(connections.client(), policy),
@@ -151,15 +152,56 @@ async fn who_could_not_be_reached_for_a_reason_that_may_pass_is_tried_again_alon
     let queued = world.queue.take();
     assert_eq!((queued.len(), queued[0].delay), (1, 2));
 
-    // The queue brings it as often as it takes.
-    let retry = read(&queued[0]);
-    let error = world.send(&retry).await.unwrap_err();
-    assert!(matches!(error, Error::Undelivered { failed: 1 }), "{error}");
+    // Who is reached then is not posted to again.
+    let report = world.send(&read(&queued[0])).await.unwrap();
+    assert_eq!(report, Report { delivered: 1, queued: true, ..Report::default() });
+    let queued = world.queue.take();
+    assert_eq!((queued.len(), queued[0].delay), (1, 4));
     world.connections.set("c0002=", Answer::Deliver);
-    assert_eq!(world.send(&retry).await.unwrap().delivered, 2);
-    let reached = world.reached(6);
-    assert_eq!(reached[2..], [1, 0, 1, 1], "one who is refused for good is not tried again");
+    let report = world.send(&read(&queued[0])).await.unwrap();
+    assert_eq!(report, Report { delivered: 1, ..Report::default() });
+    assert_eq!(world.reached(6), [1, 1, 1, 0, 1, 1], "one who is refused for good is not tried again");
     assert!(world.queue.take().is_empty());
+}
+
+/// Sends a message, and what is handed over, to the end: the delays, and the last result.
+async fn to_the_end(world: &World) -> (Vec<u64>, Result<Report, Error>) {
+    let (mut delays, mut result) = (vec![], world.send(&hello()).await);
+    while let Some(queued) = world.queue.take().first() {
+        delays.push(queued.delay);
+        result = world.send(&read(queued)).await;
+    }
+    (delays, result)
+}
+
+#[tokio::test]
+async fn who_is_never_reached_is_left_to_the_queue_after_some_retries() {
+    let world = World::with(3, 1, 100).await;
+    world.connections.set("c0001=", Answer::Refuse(503));
+    let (delays, result) = to_the_end(&world).await;
+    assert_eq!(delays, [2, 4, 8, 16, 32]);
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Undelivered { failed: 1 }), "{error}");
+    assert_eq!(world.reached(3), [1, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up_in_a_small_channel_too_and_is_no_error() {
+    let world = World::with(2, 1, 100).await;
+    world.connections.set("c0001=", Answer::Refuse(429));
+    let (delays, result) = to_the_end(&world).await;
+    assert_eq!(delays, [2, 4, 8, 16, 32]);
+    assert_eq!(result.unwrap(), Report { slow: 1, ..Report::default() });
+    assert_eq!(world.reached(2), [1, 0]);
+}
+
+#[tokio::test]
+async fn without_a_queue_what_one_invocation_has_no_time_for_is_said() {
+    let mut world = World::with(3, 1, 100).await;
+    world.broadcaster.handover = None;
+    let soon = Instant::now() + Duration::from_secs(1);
+    let report = world.broadcaster.send(&hello(), soon).await.unwrap();
+    assert_eq!(report, Report { incomplete: true, ..Report::default() });
 }
 
 #[tokio::test]

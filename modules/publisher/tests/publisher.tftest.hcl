@@ -112,6 +112,11 @@ run "the_function_knows_the_api_and_its_own_queue" {
     )
     error_message = jsonencode(aws_lambda_function.this[0])
   }
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.this[0].function_name == "updates-publish" && aws_lambda_function_recursion_config.this[0].recursive_loop == "Allow"
+    error_message = "a large broadcast goes round and round"
+  }
 }
 
 run "the_function_may_do_what_it_does_and_no_more" {
@@ -370,7 +375,7 @@ run "without_create_there_is_nothing" {
       length(aws_sqs_queue.this), length(aws_sqs_queue.dead_letters), length(aws_sqs_queue_policy.this), length(aws_sqs_queue_policy.dead_letters),
       length(aws_sqs_queue_redrive_policy.this), length(aws_sqs_queue_redrive_allow_policy.dead_letters), length(aws_lambda_function.this), length(aws_lambda_event_source_mapping.this),
       length(aws_cloudwatch_log_group.this), length(aws_cloudwatch_metric_alarm.this), length(aws_iam_role.this), length(aws_iam_role_policy.this),
-      length(aws_iam_role_policy.connections),
+      length(aws_iam_role_policy.connections), length(aws_lambda_function_recursion_config.this),
     ]) == 0
     error_message = "something is created"
   }

@@ -24,8 +24,8 @@
 //! - After one more message to each channel, the table holds the rows of those who are connected, and no other.
 //!
 //! What is not promised: a client that answers 429 while others are served does not keep up, and is given up after some
-//! attempts. Where no other is posted to at the time, nobody can tell it from an exceeded rate: the record is tried
-//! again, and becomes a dead letter in the end. What is refused for good, as with 403, is not tried again.
+//! attempts. Where too few others are posted to at the time, nobody can tell it from an exceeded rate: it is posted to again
+//! for a minute, and given up then. What is refused for good, as with 403, is not tried again.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod chaos;
