@@ -46,7 +46,8 @@ const SEEN = 10_000;
  * @property {Presence} left somebody left a channel
  * @property {{ channel: string, since?: number }} gap what was said in the channel while the connection was down may be missing
  * @property {RequestError} error what went wrong and has no promise to tell it
- * @property {{ [field: string]: any }} frame anything else that the server sent: of your own routes, say
+ * @property {any} frame anything else that the server sent: of your own routes, say. What is no JSON object comes as it
+ *   came, as a text or a Blob
  */
 
 /** A request that was refused, or given up on. */
@@ -215,7 +216,7 @@ export class WebSocketClient extends EventTarget {
     /** @type {string | undefined} */
     let url;
     try {
-      const target = await this.#target();
+      const target = await inTime(this.#target());
       const { url: address, protocols = [] } = typeof target === "string" ? { url: target } : target;
       url = address;
       if (this.#isClosed()) return;
@@ -369,16 +370,12 @@ export class WebSocketClient extends EventTarget {
     this.#subscriptions.set(channel, { on, since: on && Date.now() });
   }
 
-  /** @param {any} frame one that answers no request */
+  /** @param {any} frame one that answers no request, or what is no frame at all */
   #hear(frame) {
     if (frame.type === "message") {
       const subscription = this.#subscriptions.get(frame.channel);
-      if (subscription) subscription.latest = Math.max(subscription.latest ?? 0, frame.sentAt);
-      if (this.#seen.has(frame.id)) return; // Delivery is at least once.
-      this.#seen.add(frame.id);
-      const [oldest] = this.#seen;
-      if (this.#seen.size > SEEN) this.#seen.delete(oldest);
-      this.#emit("message", frame);
+      if (subscription && frame.sentAt > (subscription.latest ?? 0)) subscription.latest = frame.sentAt;
+      if (!this.#isDouble(frame.id)) this.#emit("message", frame);
     } else if (frame.type === "joined" || frame.type === "left") {
       this.#emit(frame.type, frame);
     } else if (isError(frame)) {
@@ -386,6 +383,16 @@ export class WebSocketClient extends EventTarget {
     } else if (frame.type !== "pong") {
       this.#emit("frame", frame);
     }
+  }
+
+  /** Whether it was heard before: delivery is at least once. @param {any} id without one, nobody can tell */
+  #isDouble(id) {
+    if (typeof id !== "string") return false;
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > SEEN) this.#seen.delete(oldest);
+    return false;
   }
 
   #isClosed() {
@@ -496,12 +503,13 @@ class Connection {
     asked?.reject(new Lost(code));
   }
 
-  /** @param {string} data */
+  /** @param {any} data a text, or a Blob */
   #receive(data) {
-    const frame = JSON.parse(data);
     const { isAnswer } = this.#asked ?? {};
     if (!isAnswer) clearTimeout(this.#deadline);
-    if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
+    const frame = parsed(data);
+    if (frame === undefined) this.onframe(data);
+    else if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
     else if (isAnswer && isError(frame)) this.#settle()?.reject(refusal(frame));
     else this.onframe(frame);
   }
@@ -521,6 +529,28 @@ class Connection {
   }
 }
 
+/**
+ * What a target gives. One that never does would end all tries to connect.
+ *
+ * @template T
+ * @param {T | Promise<T>} target
+ * @returns {Promise<T>}
+ */
+async function inTime(target) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {Promise<never>} */
+  const late = new Promise((_, reject) => {
+    const error = new RequestError("url", `The target gave no URL within ${ANSWER_WITHIN_MS / 1_000} s.`);
+    timer = setTimeout(reject, ANSWER_WITHIN_MS, error);
+  });
+  try {
+    return await Promise.race([target, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Whether every connection is in the channel, or every connection of a user, without a subscription. @param {string} channel */
 function isGiven(channel) {
   return channel === "*" || channel.startsWith("user:");
@@ -534,6 +564,16 @@ function subscribing(channel, since) {
 /** @param {string} type @param {string} channel @returns {IsAnswer} */
 function answer(type, channel) {
   return (frame) => frame.type === type && frame.channel === channel;
+}
+
+/** A frame, if it is a JSON object. @param {any} data */
+function parsed(data) {
+  try {
+    const frame = JSON.parse(data);
+    return frame instanceof Object && !Array.isArray(frame) ? frame : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** API Gateway's own errors have no type. @param {any} frame */

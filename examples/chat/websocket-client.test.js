@@ -210,6 +210,28 @@ test("the ids of the last ten thousand messages are remembered", async () => {
   assert.deepEqual(heard().slice(10_000), ["10000", "0"]);
 });
 
+test("what is no JSON object is an event too, answers nothing, and settles nothing", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const answered = client.request({ action: "vote" }, (frame) => "votes" in frame);
+  const odd = ["", "hello", "null", "7", '"text"', "[1]", "{", new Blob(["{}"]), new ArrayBuffer(2)];
+  for (const data of odd) last().onmessage({ data });
+  assert.deepEqual(events, odd.map((data) => ["frame", data]));
+  last().push({ votes: 1 });
+  assert.deepEqual(await answered, { votes: 1 });
+});
+
+test("a message without an id is no double of another", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  for (const id of [undefined, undefined, 7, 7, null, null]) last().push({ type: "message", channel: "lobby", id });
+  assert.equal(heard().length, 7);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.equal(last().said[0].since, 1_000, "without a time it moves nothing");
+});
+
 // --- the queue ---------------------------------------------------------------------------------------
 
 test("what is asked for offline is sent in its order once there is a connection", async () => {
@@ -341,6 +363,18 @@ test("a connection on which the heartbeat stays unanswered is replaced", async (
   await pass(2 * SECOND);
   assert.equal(sockets().length, 2);
   assert.deepEqual(states, ["open", "waiting", "connecting", "open"]);
+});
+
+test("whatever comes is a sign of life", async () => {
+  await connect();
+  Socket.server = () => {};
+  for (const data of ["hello", new Blob(["hello"])]) {
+    await pass(5 * MINUTE);
+    last().onmessage({ data });
+  }
+  await pass(11 * SECOND);
+  assert.equal(said(last(), "ping").length, 2);
+  assert.equal(sockets().length, 1);
 });
 
 test("a connection that does not open in time is given up", async () => {
@@ -727,6 +761,17 @@ test("a token that cannot be had is told, and asked for again", async () => {
   works = true;
   await pass(1 * SECOND);
   assert.equal(client.state.name, "open");
+});
+
+test("a token that never comes is given up, told, and asked for again", async () => {
+  const tokens = [new Promise(() => {}), ADDRESS, new Promise(() => {})];
+  const client = await connect(() => tokens.shift() ?? ADDRESS);
+  await pass(34 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [[], "connecting"]);
+  await pass(2 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [["url"], "open"]);
+  await pass(110 * MINUTE + 36 * SECOND);
+  assert.deepEqual([errors(), client.state.name, sockets().length], [["url", "url"], "open", 2], "nor does a renewal wait for it");
 });
 
 test("a URL that is none is told", async () => {
