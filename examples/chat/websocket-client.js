@@ -25,11 +25,14 @@ const ANSWER_WITHIN_MS = 35_000;
 const TRIES = 2;
 const QUEUE = 100;
 const SEEN = 10_000;
+/** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
+const REPLAYS = 5;
 
 /**
  * @typedef {string | { url: string, protocols?: string | string[] }} Target
  * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number }} Message
  * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number }} Ack
+ * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
  * @typedef {{ channel: string, members: Member[], next?: string }} Members
  * @typedef {{ channel: string, connectionId: string, principal?: string, at: number }} Presence
@@ -145,10 +148,15 @@ export class WebSocketClient extends EventTarget {
    *
    * @param {string} channel
    * @param {{ since?: number }} [options] what was said since then comes first, where there is a history: a `sentAt`; 0 for all
+   * @returns {Promise<Replay>} with `since`, what came of it; otherwise nothing is in it
    */
   async subscribe(channel, { since } = {}) {
-    if (since === undefined && isGiven(channel)) this.#entered(channel);
-    else await this.request(...subscribing(channel, since));
+    if (since === undefined && isGiven(channel)) {
+      this.#entered(channel);
+      return {};
+    }
+    const { replayed, complete } = await this.request(...subscribing(channel, since));
+    return { replayed, complete };
   }
 
   /** Leaves a channel. @param {string} channel */
@@ -276,8 +284,9 @@ export class WebSocketClient extends EventTarget {
   async #enter(connection, channel, since) {
     if (since === undefined && isGiven(channel)) return true;
     try {
-      const { complete } = await connection.request(...subscribing(channel, since));
-      return since === undefined || complete === true;
+      if (since !== undefined) return await this.#catchUp(connection, channel, since);
+      await connection.request(...subscribing(channel, since));
+      return true;
     } catch (error) {
       if (!(error instanceof RequestError) || (error.code === "gateway" && !isGiven(channel))) throw error;
       if (since !== undefined) {
@@ -288,6 +297,40 @@ export class WebSocketClient extends EventTarget {
       this.#emit("error", error);
       return true;
     }
+  }
+
+  /**
+   * Enters a channel with what was missed there, and says whether all of it came.
+   *
+   * A replay that ended early is continued from where it ended. It may also lack the beginning, since the history replays
+   * the newest messages; then no later replay brings what is missing, though it calls itself complete.
+   *
+   * @param {Connection} connection
+   * @param {string} channel
+   * @param {number} since
+   * @returns {Promise<boolean>}
+   */
+  async #catchUp(connection, channel, since) {
+    let hasBeginning = true;
+    for (let replay = 1; replay <= REPLAYS; replay++) {
+      /** @type {number[]} */
+      const times = [];
+      const [frame, isAnswer] = subscribing(channel, since);
+      const { replayed, complete } = await connection.request(frame, (answer) => {
+        if (answer.type === "message" && answer.channel === channel) times.push(answer.sentAt);
+        return isAnswer(answer);
+      });
+      if (complete === true && replay === 1) return true;
+      // What is said meanwhile comes in between, and looks the same. So as many as were replayed are counted from the
+      // earliest on: that is where the replay ended, or earlier, and never beyond what it left out.
+      times.sort((a, b) => a - b);
+      const reached = times[replayed - 1];
+      if (!(reached > since)) return false;
+      if (complete === true) return hasBeginning;
+      hasBeginning &&= times[0] <= since; // The message that was the last one before is replayed, too.
+      since = reached;
+    }
+    return false;
   }
 
   /** Uses a connection from now on. @param {Connection} connection */

@@ -639,6 +639,80 @@ test("a replay that was cut off is asked for again from where it began", async (
   assert.deepEqual(last().said, [{ action: "subscribe", channel: "lobby", since: 9_000 }]);
 });
 
+/** Is away from the lobby after a message at 1,000, and comes back to a server that replays this. */
+async function comeBack(replays) {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("m1000", 1_000, "lobby"));
+  last().drop();
+  Socket.server = (socket, { channel, since }) => {
+    const { times, replayed = times.length, complete } = replays(since);
+    socket.push(...times.map((time) => message(`m${time}`, time, channel)), { type: "subscribed", channel, replayed, complete });
+  };
+  await pass(1 * SECOND);
+  assert.equal(client.state.name, "open");
+}
+
+test("a replay that ended early is continued from where it ended, whatever is said meanwhile", async () => {
+  await comeBack((since) => ({
+    1_000: { times: [1_000, 9_000, 2_000], replayed: 2, complete: false },
+    2_000: { times: [1_000, 2_000, 3_000, 9_500, 4_000], replayed: 4, complete: false },
+    4_000: { times: [4_000, 5_000, 9_000, 9_500], complete: true },
+  })[since]);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 2_000, 4_000]);
+  assert.deepEqual([heard().join(" "), gaps()], ["m1000 m9000 m2000 m3000 m9500 m4000 m5000", []]);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.equal(last().said[0].since, 9_500);
+});
+
+test("a replay that lacks the beginning is continued, too, and the gap is told", async () => {
+  await comeBack((since) => ({
+    1_000: { times: [5_000, 6_000], complete: false },
+    6_000: { times: [5_000, 6_000, 7_000], complete: true },
+  })[since]);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 6_000]);
+  assert.deepEqual(heard(), ["m1000", "m5000", "m6000", "m7000"]);
+  assert.deepEqual(events.filter(([type]) => type === "gap"), [["gap", { channel: "lobby", since: 1_000 }]]);
+});
+
+for (const complete of [false, true]) {
+  test(`a replay that brings nothing new is not continued, and the gap is told, ${complete ? "complete" : "cut"} as it is`, async () => {
+    await comeBack((since) => ({ times: [1_000, 2_000], complete: since === 1_000 ? false : complete }));
+    assert.deepEqual(last().said.map(({ since }) => since), [1_000, 2_000]);
+    assert.deepEqual(gaps(), ["lobby"]);
+  });
+}
+
+test("where there is always something new, a replay is not continued for ever", async () => {
+  await comeBack((since) => ({ times: [since, since + 1], complete: false }));
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 1_001, 1_002, 1_003, 1_004]);
+  assert.deepEqual(gaps(), ["lobby"]);
+});
+
+test("a continued replay that is lost with the connection begins anew on the next", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  last().drop();
+  Socket.server = () => {};
+  await pass(1 * SECOND);
+  // The beginning is missing, which must not be forgotten.
+  last().push(message("c", 3_000, "lobby"), { type: "subscribed", channel: "lobby", replayed: 1, complete: false });
+  await now();
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 3_000]);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000]);
+});
+
+test("who subscribes with a time learns how much was replayed, and whether it is all", async () => {
+  const client = await connect();
+  Socket.server = (socket, { channel }) => socket.push({ type: "subscribed", channel, requestId: "r", replayed: 7, complete: false });
+  assert.deepEqual(await client.subscribe("lobby", { since: 0 }), { replayed: 7, complete: false });
+  assert.deepEqual(await client.subscribe("*"), {});
+});
+
 test("a channel that was left is not entered again, however early it was left", async () => {
   const client = await connect();
   await client.subscribe("left offline");
