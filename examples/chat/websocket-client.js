@@ -24,6 +24,11 @@ const ANSWER_WITHIN_MS = 35_000;
 /** How often a request is sent whose connection ended before the answer came. */
 const TRIES = 2;
 const QUEUE = 100;
+/**
+ * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have
+ * four times as many, but in several frames, and nobody can tell a browser where to split.
+ */
+const LARGEST_FRAME = 32_768;
 const SEEN = 10_000;
 /** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
 const REPLAYS = 5;
@@ -58,7 +63,8 @@ export class RequestError extends Error {
   name = "RequestError";
 
   /**
-   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `unanswered`, `closed`, `url`
+   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `message_too_large`, `unanswered`,
+   *   `closed`, `url`
    * @param {string} message what was wrong, for people
    * @param {{ [field: string]: any }} [request] what was asked for
    */
@@ -185,11 +191,13 @@ export class WebSocketClient extends EventTarget {
    * @param {(frame: any) => boolean} isAnswer
    * @returns {Promise<any>}
    */
-  request(frame, isAnswer) {
-    if (this.#isClosed()) return Promise.reject(new RequestError("closed", "The client is closed.", frame));
-    if (this.#queue.length >= QUEUE) {
-      return Promise.reject(new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame));
+  async request(frame, isAnswer) {
+    if (this.#isClosed()) throw new RequestError("closed", "The client is closed.", frame);
+    const size = new TextEncoder().encode(JSON.stringify(frame)).length;
+    if (size > LARGEST_FRAME) {
+      throw new RequestError("message_too_large", `It has ${size} bytes; at most ${LARGEST_FRAME} can be sent.`, frame);
     }
+    if (this.#queue.length >= QUEUE) throw new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame);
     return new Promise((resolve, reject) => {
       this.#queue.push({ frame, isAnswer, resolve, reject, tries: 0 });
       this.#work();

@@ -273,10 +273,34 @@ test("a request whose answer was lost with the connection is sent again, once", 
   assert.deepEqual(last().said.map((frame) => frame.message), ["after"]);
 });
 
+test("a frame that API Gateway would close the connection for is not sent, nor does it wait", async () => {
+  const client = await connect();
+  const size = (text) => new Blob([JSON.stringify({ action: "send", channel: "*", message: text })]).size;
+  const fits = "é".repeat((32_768 - size("")) / 2) + "x".repeat(size("") % 2);
+  assert.equal(size(fits), 32_768);
+  const isTold = (error) => {
+    assert.ok(error instanceof RequestError);
+    assert.deepEqual([error.code, error.message], ["message_too_large", "It has 32769 bytes; at most 32768 can be sent."]);
+    return error.request.message === `${fits}x`;
+  };
+  await client.send("*", fits);
+  await assert.rejects(client.send("*", `${fits}x`), isTold);
+  last().drop();
+  await assert.rejects(client.send("*", `${fits}x`), isTold);
+  await pass(1 * SECOND);
+  assert.deepEqual(sockets().map(({ said }) => said.length), [1, 0]);
+});
+
+test("a request that is no JSON fails, and the next one does not", async () => {
+  const client = await connect();
+  await assert.rejects(client.send("*", 1n), TypeError);
+  assert.equal((await client.send("*", "hello")).id, "m1");
+});
+
 test("a request that the server closes the connection for is not sent again", async () => {
   Socket.server = () => {};
   const client = await connect();
-  const sent = client.send("*", "x".repeat(200_000));
+  const sent = client.send("*", "hello");
   last().drop(1009);
   await assert.rejects(sent, { code: "message_too_large" });
   await pass(1 * SECOND);
