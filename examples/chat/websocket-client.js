@@ -24,12 +24,20 @@ const ANSWER_WITHIN_MS = 35_000;
 /** How often a request is sent whose connection ended before the answer came. */
 const TRIES = 2;
 const QUEUE = 100;
+/**
+ * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have
+ * four times as many, but in several frames, and nobody can tell a browser where to split.
+ */
+const LARGEST_FRAME = 32_768;
 const SEEN = 10_000;
+/** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
+const REPLAYS = 5;
 
 /**
  * @typedef {string | { url: string, protocols?: string | string[] }} Target
  * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number }} Message
  * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number }} Ack
+ * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
  * @typedef {{ channel: string, members: Member[], next?: string }} Members
  * @typedef {{ channel: string, connectionId: string, principal?: string, at: number }} Presence
@@ -46,7 +54,8 @@ const SEEN = 10_000;
  * @property {Presence} left somebody left a channel
  * @property {{ channel: string, since?: number }} gap what was said in the channel while the connection was down may be missing
  * @property {RequestError} error what went wrong and has no promise to tell it
- * @property {{ [field: string]: any }} frame anything else that the server sent: of your own routes, say
+ * @property {any} frame anything else that the server sent: of your own routes, say. What is no JSON object comes as it
+ *   came, as a text or a Blob
  */
 
 /** A request that was refused, or given up on. */
@@ -54,7 +63,8 @@ export class RequestError extends Error {
   name = "RequestError";
 
   /**
-   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `unanswered`, `closed`, `url`
+   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `message_too_large`, `unanswered`,
+   *   `closed`, `url`
    * @param {string} message what was wrong, for people
    * @param {{ [field: string]: any }} [request] what was asked for
    */
@@ -144,10 +154,15 @@ export class WebSocketClient extends EventTarget {
    *
    * @param {string} channel
    * @param {{ since?: number }} [options] what was said since then comes first, where there is a history: a `sentAt`; 0 for all
+   * @returns {Promise<Replay>} with `since`, what came of it; otherwise nothing is in it
    */
   async subscribe(channel, { since } = {}) {
-    if (since === undefined && isGiven(channel)) this.#entered(channel);
-    else await this.request(...subscribing(channel, since));
+    if (since === undefined && isGiven(channel)) {
+      this.#entered(channel);
+      return {};
+    }
+    const { replayed, complete } = await this.request(...subscribing(channel, since));
+    return { replayed, complete };
   }
 
   /** Leaves a channel. @param {string} channel */
@@ -176,11 +191,13 @@ export class WebSocketClient extends EventTarget {
    * @param {(frame: any) => boolean} isAnswer
    * @returns {Promise<any>}
    */
-  request(frame, isAnswer) {
-    if (this.#isClosed()) return Promise.reject(new RequestError("closed", "The client is closed.", frame));
-    if (this.#queue.length >= QUEUE) {
-      return Promise.reject(new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame));
+  async request(frame, isAnswer) {
+    if (this.#isClosed()) throw new RequestError("closed", "The client is closed.", frame);
+    const size = new TextEncoder().encode(JSON.stringify(frame)).length;
+    if (size > LARGEST_FRAME) {
+      throw new RequestError("message_too_large", `It has ${size} bytes; at most ${LARGEST_FRAME} can be sent.`, frame);
     }
+    if (this.#queue.length >= QUEUE) throw new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame);
     return new Promise((resolve, reject) => {
       this.#queue.push({ frame, isAnswer, resolve, reject, tries: 0 });
       this.#work();
@@ -215,7 +232,7 @@ export class WebSocketClient extends EventTarget {
     /** @type {string | undefined} */
     let url;
     try {
-      const target = await this.#target();
+      const target = await inTime(this.#target());
       const { url: address, protocols = [] } = typeof target === "string" ? { url: target } : target;
       url = address;
       if (this.#isClosed()) return;
@@ -275,8 +292,9 @@ export class WebSocketClient extends EventTarget {
   async #enter(connection, channel, since) {
     if (since === undefined && isGiven(channel)) return true;
     try {
-      const { complete } = await connection.request(...subscribing(channel, since));
-      return since === undefined || complete === true;
+      if (since !== undefined) return await this.#catchUp(connection, channel, since);
+      await connection.request(...subscribing(channel, since));
+      return true;
     } catch (error) {
       if (!(error instanceof RequestError) || (error.code === "gateway" && !isGiven(channel))) throw error;
       if (since !== undefined) {
@@ -287,6 +305,40 @@ export class WebSocketClient extends EventTarget {
       this.#emit("error", error);
       return true;
     }
+  }
+
+  /**
+   * Enters a channel with what was missed there, and says whether all of it came.
+   *
+   * A replay that ended early is continued from where it ended. It may also lack the beginning, since the history replays
+   * the newest messages; then no later replay brings what is missing, though it calls itself complete.
+   *
+   * @param {Connection} connection
+   * @param {string} channel
+   * @param {number} since
+   * @returns {Promise<boolean>}
+   */
+  async #catchUp(connection, channel, since) {
+    let hasBeginning = true;
+    for (let replay = 1; replay <= REPLAYS; replay++) {
+      /** @type {number[]} */
+      const times = [];
+      const [frame, isAnswer] = subscribing(channel, since);
+      const { replayed, complete } = await connection.request(frame, (answer) => {
+        if (answer.type === "message" && answer.channel === channel) times.push(answer.sentAt);
+        return isAnswer(answer);
+      });
+      if (complete === true && replay === 1) return true;
+      // What is said meanwhile comes in between, and looks the same. So as many as were replayed are counted from the
+      // earliest on: that is where the replay ended, or earlier, and never beyond what it left out.
+      times.sort((a, b) => a - b);
+      const reached = times[replayed - 1];
+      if (!(reached > since)) return false;
+      if (complete === true) return hasBeginning;
+      hasBeginning &&= times[0] <= since; // The message that was the last one before is replayed, too.
+      since = reached;
+    }
+    return false;
   }
 
   /** Uses a connection from now on. @param {Connection} connection */
@@ -369,16 +421,12 @@ export class WebSocketClient extends EventTarget {
     this.#subscriptions.set(channel, { on, since: on && Date.now() });
   }
 
-  /** @param {any} frame one that answers no request */
+  /** @param {any} frame one that answers no request, or what is no frame at all */
   #hear(frame) {
     if (frame.type === "message") {
       const subscription = this.#subscriptions.get(frame.channel);
-      if (subscription) subscription.latest = Math.max(subscription.latest ?? 0, frame.sentAt);
-      if (this.#seen.has(frame.id)) return; // Delivery is at least once.
-      this.#seen.add(frame.id);
-      const [oldest] = this.#seen;
-      if (this.#seen.size > SEEN) this.#seen.delete(oldest);
-      this.#emit("message", frame);
+      if (subscription && frame.sentAt > (subscription.latest ?? 0)) subscription.latest = frame.sentAt;
+      if (!this.#isDouble(frame.id)) this.#emit("message", frame);
     } else if (frame.type === "joined" || frame.type === "left") {
       this.#emit(frame.type, frame);
     } else if (isError(frame)) {
@@ -386,6 +434,16 @@ export class WebSocketClient extends EventTarget {
     } else if (frame.type !== "pong") {
       this.#emit("frame", frame);
     }
+  }
+
+  /** Whether it was heard before: delivery is at least once. @param {any} id without one, nobody can tell */
+  #isDouble(id) {
+    if (typeof id !== "string") return false;
+    if (this.#seen.has(id)) return true;
+    this.#seen.add(id);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > SEEN) this.#seen.delete(oldest);
+    return false;
   }
 
   #isClosed() {
@@ -496,12 +554,13 @@ class Connection {
     asked?.reject(new Lost(code));
   }
 
-  /** @param {string} data */
+  /** @param {any} data a text, or a Blob */
   #receive(data) {
-    const frame = JSON.parse(data);
     const { isAnswer } = this.#asked ?? {};
     if (!isAnswer) clearTimeout(this.#deadline);
-    if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
+    const frame = parsed(data);
+    if (frame === undefined) this.onframe(data);
+    else if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
     else if (isAnswer && isError(frame)) this.#settle()?.reject(refusal(frame));
     else this.onframe(frame);
   }
@@ -521,6 +580,28 @@ class Connection {
   }
 }
 
+/**
+ * What a target gives. One that never does would end all tries to connect.
+ *
+ * @template T
+ * @param {T | Promise<T>} target
+ * @returns {Promise<T>}
+ */
+async function inTime(target) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {Promise<never>} */
+  const late = new Promise((_, reject) => {
+    const error = new RequestError("url", `The target gave no URL within ${ANSWER_WITHIN_MS / 1_000} s.`);
+    timer = setTimeout(reject, ANSWER_WITHIN_MS, error);
+  });
+  try {
+    return await Promise.race([target, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Whether every connection is in the channel, or every connection of a user, without a subscription. @param {string} channel */
 function isGiven(channel) {
   return channel === "*" || channel.startsWith("user:");
@@ -534,6 +615,16 @@ function subscribing(channel, since) {
 /** @param {string} type @param {string} channel @returns {IsAnswer} */
 function answer(type, channel) {
   return (frame) => frame.type === type && frame.channel === channel;
+}
+
+/** A frame, if it is a JSON object. @param {any} data */
+function parsed(data) {
+  try {
+    const frame = JSON.parse(data);
+    return frame instanceof Object && !Array.isArray(frame) ? frame : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** API Gateway's own errors have no type. @param {any} frame */

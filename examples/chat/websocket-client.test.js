@@ -210,6 +210,28 @@ test("the ids of the last ten thousand messages are remembered", async () => {
   assert.deepEqual(heard().slice(10_000), ["10000", "0"]);
 });
 
+test("what is no JSON object is an event too, answers nothing, and settles nothing", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const answered = client.request({ action: "vote" }, (frame) => "votes" in frame);
+  const odd = ["", "hello", "null", "7", '"text"', "[1]", "{", new Blob(["{}"]), new ArrayBuffer(2)];
+  for (const data of odd) last().onmessage({ data });
+  assert.deepEqual(events, odd.map((data) => ["frame", data]));
+  last().push({ votes: 1 });
+  assert.deepEqual(await answered, { votes: 1 });
+});
+
+test("a message without an id is no double of another", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  for (const id of [undefined, undefined, 7, 7, null, null]) last().push({ type: "message", channel: "lobby", id });
+  assert.equal(heard().length, 7);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.equal(last().said[0].since, 1_000, "without a time it moves nothing");
+});
+
 // --- the queue ---------------------------------------------------------------------------------------
 
 test("what is asked for offline is sent in its order once there is a connection", async () => {
@@ -251,10 +273,34 @@ test("a request whose answer was lost with the connection is sent again, once", 
   assert.deepEqual(last().said.map((frame) => frame.message), ["after"]);
 });
 
+test("a frame that API Gateway would close the connection for is not sent, nor does it wait", async () => {
+  const client = await connect();
+  const size = (text) => new Blob([JSON.stringify({ action: "send", channel: "*", message: text })]).size;
+  const fits = "é".repeat((32_768 - size("")) / 2) + "x".repeat(size("") % 2);
+  assert.equal(size(fits), 32_768);
+  const isTold = (error) => {
+    assert.ok(error instanceof RequestError);
+    assert.deepEqual([error.code, error.message], ["message_too_large", "It has 32769 bytes; at most 32768 can be sent."]);
+    return error.request.message === `${fits}x`;
+  };
+  await client.send("*", fits);
+  await assert.rejects(client.send("*", `${fits}x`), isTold);
+  last().drop();
+  await assert.rejects(client.send("*", `${fits}x`), isTold);
+  await pass(1 * SECOND);
+  assert.deepEqual(sockets().map(({ said }) => said.length), [1, 0]);
+});
+
+test("a request that is no JSON fails, and the next one does not", async () => {
+  const client = await connect();
+  await assert.rejects(client.send("*", 1n), TypeError);
+  assert.equal((await client.send("*", "hello")).id, "m1");
+});
+
 test("a request that the server closes the connection for is not sent again", async () => {
   Socket.server = () => {};
   const client = await connect();
-  const sent = client.send("*", "x".repeat(200_000));
+  const sent = client.send("*", "hello");
   last().drop(1009);
   await assert.rejects(sent, { code: "message_too_large" });
   await pass(1 * SECOND);
@@ -341,6 +387,18 @@ test("a connection on which the heartbeat stays unanswered is replaced", async (
   await pass(2 * SECOND);
   assert.equal(sockets().length, 2);
   assert.deepEqual(states, ["open", "waiting", "connecting", "open"]);
+});
+
+test("whatever comes is a sign of life", async () => {
+  await connect();
+  Socket.server = () => {};
+  for (const data of ["hello", new Blob(["hello"])]) {
+    await pass(5 * MINUTE);
+    last().onmessage({ data });
+  }
+  await pass(11 * SECOND);
+  assert.equal(said(last(), "ping").length, 2);
+  assert.equal(sockets().length, 1);
 });
 
 test("a connection that does not open in time is given up", async () => {
@@ -605,6 +663,82 @@ test("a replay that was cut off is asked for again from where it began", async (
   assert.deepEqual(last().said, [{ action: "subscribe", channel: "lobby", since: 9_000 }]);
 });
 
+/** Is away from the lobby after a message at 1,000, and comes back to a server that replays this. */
+async function comeBack(replays) {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("m1000", 1_000, "lobby"));
+  last().drop();
+  Socket.server = (socket, { channel, since }) => {
+    const { times, replayed = times.length, complete } = replays(since);
+    socket.push(message("m1000", 1, "another")); // It does not count, nor is it heard: its id was.
+    socket.push(...times.map((time) => message(`m${time}`, time, channel)), { type: "subscribed", channel, replayed, complete });
+  };
+  await pass(1 * SECOND);
+  assert.equal(client.state.name, "open");
+}
+
+test("a replay that ended early is continued from where it ended, whatever is said meanwhile", async () => {
+  await comeBack((since) => ({
+    1_000: { times: [1_000, 9_000, 2_000], replayed: 2, complete: false },
+    2_000: { times: [1_000, 2_000, 3_000, 9_500, 4_000], replayed: 4, complete: false },
+    4_000: { times: [4_000, 5_000, 9_000, 9_500], complete: true },
+  })[since]);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 2_000, 4_000]);
+  assert.deepEqual([heard().join(" "), gaps()], ["m1000 m9000 m2000 m3000 m9500 m4000 m5000", []]);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.equal(last().said[0].since, 9_500);
+});
+
+test("a replay that lacks the beginning is continued, too, and the gap is told", async () => {
+  await comeBack((since) => ({
+    1_000: { times: [5_000, 6_000], complete: false },
+    6_000: { times: [5_000, 6_000, 7_000], complete: false },
+    7_000: { times: [6_000, 7_000, 8_000], complete: true },
+  })[since]);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 6_000, 7_000]);
+  assert.deepEqual(heard(), ["m1000", "m5000", "m6000", "m7000", "m8000"]);
+  assert.deepEqual(events.filter(([type]) => type === "gap"), [["gap", { channel: "lobby", since: 1_000 }]]);
+});
+
+for (const complete of [false, true]) {
+  test(`a replay that brings nothing new is not continued, and the gap is told, ${complete ? "complete" : "cut"} as it is`, async () => {
+    await comeBack((since) => ({ times: [1_000, 2_000], complete: since === 1_000 ? false : complete }));
+    assert.deepEqual(last().said.map(({ since }) => since), [1_000, 2_000]);
+    assert.deepEqual(gaps(), ["lobby"]);
+  });
+}
+
+test("where there is always something new, a replay is not continued for ever", async () => {
+  await comeBack((since) => ({ times: [since, since + 1], complete: false }));
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 1_001, 1_002, 1_003, 1_004]);
+  assert.deepEqual(gaps(), ["lobby"]);
+});
+
+test("a continued replay that is lost with the connection begins anew on the next", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().push(message("a", 1_000, "lobby"));
+  last().drop();
+  Socket.server = () => {};
+  await pass(1 * SECOND);
+  // The beginning is missing, which must not be forgotten.
+  last().push(message("c", 3_000, "lobby"), { type: "subscribed", channel: "lobby", replayed: 1, complete: false });
+  await now();
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000, 3_000]);
+  last().drop();
+  await pass(1 * SECOND);
+  assert.deepEqual(last().said.map(({ since }) => since), [1_000]);
+});
+
+test("who subscribes with a time learns how much was replayed, and whether it is all", async () => {
+  const client = await connect();
+  Socket.server = (socket, { channel }) => socket.push({ type: "subscribed", channel, requestId: "r", replayed: 7, complete: false });
+  assert.deepEqual(await client.subscribe("lobby", { since: 0 }), { replayed: 7, complete: false });
+  assert.deepEqual(await client.subscribe("*"), {});
+});
+
 test("a channel that was left is not entered again, however early it was left", async () => {
   const client = await connect();
   await client.subscribe("left offline");
@@ -727,6 +861,17 @@ test("a token that cannot be had is told, and asked for again", async () => {
   works = true;
   await pass(1 * SECOND);
   assert.equal(client.state.name, "open");
+});
+
+test("a token that never comes is given up, told, and asked for again", async () => {
+  const tokens = [new Promise(() => {}), ADDRESS, new Promise(() => {})];
+  const client = await connect(() => tokens.shift() ?? ADDRESS);
+  await pass(34 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [[], "connecting"]);
+  await pass(2 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [["url"], "open"]);
+  await pass(110 * MINUTE + 36 * SECOND);
+  assert.deepEqual([errors(), client.state.name, sockets().length], [["url", "url"], "open", 2], "nor does a renewal wait for it");
 });
 
 test("a URL that is none is told", async () => {

@@ -44,6 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = on!(
         site,
         two_pages_chat,
+        what_one_says_is_shown_once_though_it_comes_after_its_ack,
         a_channel_is_joined_and_left,
         what_the_server_refuses_is_said_in_its_words,
         the_server_restarts_and_the_pages_come_back,
@@ -265,6 +266,34 @@ async fn two_pages_chat(site: &Site, browser: &Browser) -> Result<()> {
     Ok(())
 }
 
+async fn what_one_says_is_shown_once_though_it_comes_after_its_ack(
+    site: &Site,
+    browser: &Browser,
+) -> Result<()> {
+    let page = browser.open(&site.url).await?;
+    page.is_connected().await?;
+    page.run(CONNECT_WITH_LATE_MESSAGES, &[]).await?;
+    page.is_connected().await?;
+    page.is_called("Dora").await?;
+    page.says("Only once").await?;
+    // A connection has its name when something is heard from it.
+    page.sees("#people", "Dora").await?;
+    ensure!(page.lines_with("Only once").await? == 1, "{}", page.text(LOG).await?);
+    page.sees("#people", "Dora (you)").await?;
+    Ok(())
+}
+
+/// Has the page connect anew, and hear messages a second later than all else.
+const CONNECT_WITH_LATE_MESSAGES: &str = "
+    const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+    Object.defineProperty(WebSocket.prototype, 'onmessage', {
+        set(listener) {
+            const delay = ({ data }) => (JSON.parse(data).type === 'message' ? 1_000 : 0);
+            set.call(this, listener && ((event) => setTimeout(listener, delay(event), event)));
+        },
+    });
+    document.querySelector('#door form').requestSubmit();";
+
 async fn a_channel_is_joined_and_left(site: &Site, browser: &Browser) -> Result<()> {
     let [ada, bob] = ada_and_bob(site, browser).await?;
     ada.types("#channel", "lobby\n").await?;
@@ -304,9 +333,10 @@ async fn what_the_server_refuses_is_said_in_its_words(site: &Site, browser: &Bro
     let page = browser.open(&site.url).await?;
     page.types("#channel", "no blanks, please\n").await?;
     page.sees("#join-error", "channel").await?;
-    page.run("document.getElementById('text').value = 'x'.repeat(131000)", &[]).await?;
+    // What the server would end the connection for is refused by the client itself.
+    page.run("document.getElementById('text').value = 'x'.repeat(32768)", &[]).await?;
     page.types("#text", "\n").await?;
-    page.sees(".failed .status", "at most").await?;
+    page.sees(".failed .status", "at most 32768").await?;
     page.is_good(DESKTOP, "-failed").await?;
     page.is_connected().await?;
     Ok(())
