@@ -230,6 +230,12 @@ apply: ## Apply the plan, and none but the one with this digest where there is a
 		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
 
+# Its standard output is the value alone, for $$(make output OUTPUT=…). What was deployed from another checkout takes an init.
+.PHONY: output
+output: ## Print the output OUTPUT=… of what is deployed, or all of them. STAGE=dev|prod, STATE_BUCKET=….
+	@test -s '.local/terraform/$(STAGE)/terraform.tfstate' || $(MAKE) --no-print-directory init >&2
+	@$(DEPLOY) output $(if $(OUTPUT),-raw '$(OUTPUT)')
+
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
 	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url" $(PATIENCE)
