@@ -113,6 +113,12 @@ deny: ## Check the dependencies' licences, sources and advisories (cargo-deny, w
 test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
 
+# GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.
+.PHONY: test-browser
+test-browser: prerequisites venv client-tools ## Run the tests in a browser alone, and fail where there is none.
+	PATH="$${CHROMEWEBDRIVER:+$$CHROMEWEBDRIVER:}$$PATH" REQUIRE_BROWSER=1 \
+		cargo test --workspace --test end_to_end -- browser::
+
 .PHONY: test-client
 test-client: client-tools | $(LOGS) ## Check the types of the web client, and run its tests.
 	cd $(CLIENT) && $(WITH_NODE) npm run --silent check
