@@ -104,10 +104,20 @@ scan: .local/scan/.done | $(LOGS) ## Scan Terraform code (checkov; what it skips
 actionlint: $(VENV)/.actionlint ## Check the workflows (actionlint, whose package fetches it from GitHub).
 	$(VENV)/bin/actionlint
 
+# With its version in its path: the workflows keep what was compiled.
+DENY_VERSION := 0.20.2
+DENY := .local/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 .PHONY: deny
-deny: ## Check the dependencies' licences, sources and advisories (cargo-deny, which is compiled first).
-	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
-	cargo deny check
+deny: $(DENY) ## Check the dependencies' licences and sources (cargo-deny, which is compiled first).
+	$(DENY) check bans licenses sources
+
+# Apart: what is found in a dependency tomorrow is no fault of what is deployed today.
+.PHONY: advisories
+advisories: $(DENY) ## Check the dependencies for known vulnerabilities (cargo-deny, which is compiled first).
+	$(DENY) check advisories
+
+$(DENY): | needs-rust
+	cargo install --quiet --locked --root .local/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test-rust
 test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
