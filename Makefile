@@ -104,14 +104,30 @@ scan: .local/scan/.done | $(LOGS) ## Scan Terraform code (checkov; what it skips
 actionlint: $(VENV)/.actionlint ## Check the workflows (actionlint, whose package fetches it from GitHub).
 	$(VENV)/bin/actionlint
 
+# With its version in its path: the workflows keep what was compiled.
+DENY_VERSION := 0.20.2
+DENY := .local/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 .PHONY: deny
-deny: ## Check the dependencies' licences, sources and advisories (cargo-deny, which is compiled first).
-	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
-	cargo deny check
+deny: $(DENY) ## Check the dependencies' licences and sources (cargo-deny, which is compiled first).
+	$(DENY) check bans licenses sources
+
+# Apart: what is found in a dependency tomorrow is no fault of what is deployed today.
+.PHONY: advisories
+advisories: $(DENY) ## Check the dependencies for known vulnerabilities (cargo-deny, which is compiled first).
+	$(DENY) check advisories
+
+$(DENY): | needs-rust
+	cargo install --quiet --locked --root .local/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test-rust
 test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
 	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
+
+# GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.
+.PHONY: test-browser
+test-browser: prerequisites venv client-tools ## Run the tests in a browser alone, and fail where there is none.
+	PATH="$${CHROMEWEBDRIVER:+$$CHROMEWEBDRIVER:}$$PATH" REQUIRE_BROWSER=1 \
+		cargo test --workspace --test end_to_end -- browser::
 
 .PHONY: test-client
 test-client: client-tools | $(LOGS) ## Check the types of the web client, and run its tests.
@@ -229,6 +245,12 @@ apply: ## Apply the plan, and none but the one with this digest where there is a
 	@test -z "$${DIGEST+set}" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
 		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
+
+# Its standard output is the value alone, for $$(make output OUTPUT=…). What was deployed from another checkout takes an init.
+.PHONY: output
+output: ## Print the output OUTPUT=… of what is deployed, or all of them. STAGE=dev|prod, STATE_BUCKET=….
+	@test -s '.local/terraform/$(STAGE)/terraform.tfstate' || $(MAKE) --no-print-directory init >&2
+	@$(DEPLOY) output $(if $(OUTPUT),-raw '$(OUTPUT)')
 
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.

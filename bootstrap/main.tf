@@ -50,6 +50,16 @@ variable "oidc_provider" {
   default     = null
 }
 
+variable "statements" {
+  description = "What the roles may do besides, where more was written into terraform/main.tf, as the module github-deploy-role takes it: `read` for all of them, `write` for those that deploy."
+  type = object({
+    read  = optional(list(object({ actions = list(string), resources = list(string) })), [])
+    write = optional(list(object({ actions = list(string), resources = list(string) })), [])
+  })
+  default  = {}
+  nullable = false
+}
+
 # Whoever opens a pull request says what its jobs do: what they can take is a role that reads, as long as the environments
 # are limited to the branch. So they are by the commands of `next`.
 module "plan" {
@@ -61,6 +71,7 @@ module "plan" {
   jobs          = ["pull_request", "ref:refs/heads/${var.branch}"]
   names         = var.name
   state         = { bucket = aws_s3_bucket.state, keys = [for stage in var.stages : "${stage}.tfstate"] }
+  statements    = var.statements
   oidc_provider = one([for arn in var.oidc_provider[*] : { arn = arn }])
 }
 
@@ -74,6 +85,7 @@ module "deploy" {
   jobs          = ["environment:${each.key}"]
   names         = "${var.name}-${each.key}"
   state         = { bucket = aws_s3_bucket.state, keys = ["${each.key}.tfstate"] }
+  statements    = var.statements
   oidc_provider = module.plan.oidc_provider
 }
 

@@ -1,5 +1,6 @@
 # What Terraform calls to plan, apply and destroy the stack in terraform/. Each service names its resources in its
 # own way; all of them begin with var.names, but those of API Gateway and event source mappings, whose ids AWS makes up.
+# What else a stack needs is in var.statements.
 # The provider also asks KMS for DynamoDB's own key, and passes over that it may not.
 
 data "aws_region" "this" {}
@@ -42,8 +43,8 @@ locals {
     { Action = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"], Resource = [local.roles] },
     {
       Action = [
-        "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConfiguration", "lambda:GetPolicy",
-        "lambda:ListTags", "lambda:ListVersionsByFunction",
+        "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConfiguration",
+        "lambda:GetFunctionRecursionConfig", "lambda:GetPolicy", "lambda:ListTags", "lambda:ListVersionsByFunction",
       ]
       Resource = [local.functions]
     },
@@ -80,8 +81,8 @@ locals {
     {
       Action = [
         "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:DeleteFunctionConcurrency",
-        "lambda:PutFunctionConcurrency", "lambda:RemovePermission", "lambda:TagResource", "lambda:UntagResource", "lambda:UpdateFunctionCode",
-        "lambda:UpdateFunctionConfiguration",
+        "lambda:PutFunctionConcurrency", "lambda:PutFunctionRecursionConfig", "lambda:RemovePermission", "lambda:TagResource",
+        "lambda:UntagResource", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
       ]
       Resource = [local.functions]
     },
@@ -96,5 +97,8 @@ locals {
   ]
 
   states     = [for key in sort(var.state.keys) : "${var.state.bucket.arn}/${key}"]
-  statements = [for s in concat(local.read, [for s in local.write : s if var.access == "deploy"]) : merge({ Effect = "Allow" }, s)]
+  more       = { for access, statements in var.statements : access => [for s in statements : { Action = s.actions, Resource = s.resources }] }
+  reads      = concat(local.read, local.more.read)
+  writes     = concat(local.write, local.more.write)
+  statements = [for s in concat(local.reads, [for s in local.writes : s if var.access == "deploy"]) : merge({ Effect = "Allow" }, s)]
 }

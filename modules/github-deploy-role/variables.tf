@@ -78,6 +78,35 @@ variable "state" {
   }
 }
 
+variable "statements" {
+  description = <<-EOT
+    What the role may do besides, where more was written into terraform/main.tf: each grants `actions` on `resources`.
+
+    - `read`: what it takes to plan. The role has it, whatever its `access`.
+    - `write`: what it takes to change and to remove. The role has it where its `access` is `deploy`.
+  EOT
+  type = object({
+    read  = optional(list(object({ actions = list(string), resources = list(string) })), [])
+    write = optional(list(object({ actions = list(string), resources = list(string) })), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([for s in concat(var.statements.read, var.statements.write) : alltrue(concat(
+      [length(s.actions) > 0, length(s.resources) > 0],
+      [for action in s.actions : can(regex("^[a-z0-9-]+:[A-Za-z0-9*]+$", action))],
+      [for resource in s.resources : can(regex("^(\\*|arn:.+)$", resource))],
+    ))])
+    error_message = "Each of statements has at least one of actions, as in acm:DescribeCertificate, and one of resources, each an ARN or *."
+  }
+
+  validation {
+    condition     = alltrue([for action in flatten(var.statements.read[*].actions) : can(regex(":(GET$|BatchGet|Describe|Get|List|Search)", action))])
+    error_message = "statements.read takes actions that read, such as acm:DescribeCertificate: whoever opens a pull request can use them. Others belong to statements.write."
+  }
+}
+
 variable "oidc_provider" {
   description = <<-EOT
     GitHub's identity provider, where the account has it already, as it can have one. Left out, it is made.

@@ -52,13 +52,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     );
     trials.push(trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so));
     let is_missing = std::process::Command::new(DRIVER).arg("--version").output().is_err();
-    if is_missing {
+    let is_ignored = is_missing && std::env::var_os("REQUIRE_BROWSER").is_none();
+    if is_ignored {
         eprintln!(
             "SKIPPED: {} tests in a browser, as there is no {DRIVER}. On Debian: apt install chromium chromium-driver",
             trials.len(),
         );
     }
-    trials.into_iter().map(|trial| trial.with_ignored_flag(is_missing)).collect()
+    trials.into_iter().map(|trial| trial.with_ignored_flag(is_ignored)).collect()
 }
 
 // --- what it takes -------------------------------------------------------------------------------------

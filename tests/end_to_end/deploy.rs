@@ -156,7 +156,13 @@ async fn each_stage_has_a_state_of_its_own() -> Result<()> {
     }
     fs::remove_dir_all(checkout.cloud.folder.join("target"))?; // To destroy, no packages are needed.
     for (stage, number) in made {
-        let said = checkout.make(&["destroy", &format!("STAGE={stage}"), "AUTO_APPROVE=1"]).await?;
+        // Each its own, whichever was deployed last; the value alone, and among all.
+        let stage = format!("STAGE={stage}");
+        let url = checkout.make(&["output", &stage, "OUTPUT=websocket_url"]).await?;
+        ensure!(url.ends_with(&stage.replace("STAGE=", "/")) && url.starts_with("ws"), "{url}");
+        let said = checkout.make(&["output", &stage]).await?;
+        ensure!(said.contains(&format!("\"{url}\"")) && said.contains("queue_url"), "{said}");
+        let said = checkout.make(&["destroy", &stage, "AUTO_APPROVE=1"]).await?;
         ensure!(said.contains(&format!(" {number} destroyed")), "each stage has its own state: {said}");
     }
     checkout.fails(&["deploy", "STAGE=nowhere"], "there is no terraform/nowhere.tfvars").await?;
@@ -227,6 +233,10 @@ async fn as_the_roles_of_github_actions() -> Result<()> {
     checkout.make(&["apply", BUCKET, &digest]).await?;
     let said = checkout.make(&["smoke", BUCKET]).await?;
     ensure!(said.contains("100 messages back: p50 "), "{said}");
+    // From a checkout that did not deploy it, too.
+    fs::remove_dir_all(checkout.cloud.folder.join(".local/terraform"))?;
+    let said = checkout.make(&["output", BUCKET, "OUTPUT=queue_url"]).await?;
+    ensure!(said.starts_with("http") && said.lines().count() == 1, "the URL alone: {said}");
 
     // Changed, found as it is, and destroyed, by the same role.
     fs::write(

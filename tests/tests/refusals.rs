@@ -352,6 +352,22 @@ const GITHUB_DEPLOY_ROLE: Module = Module {
             r#"state = { bucket = { arn = "arn:aws:s3:::state" }, keys = ["*"] }"#,
             "state.keys holds at least one key, and no patterns",
         ),
+        (
+            r#"statements = { read = [{ actions = [], resources = ["*"] }] }"#,
+            "Each of statements has at least one of actions",
+        ),
+        (
+            r#"statements = { write = [{ actions = ["*"], resources = ["*"] }] }"#,
+            "Each of statements has at least one of actions",
+        ),
+        (
+            r#"statements = { write = [{ actions = ["acm:*"], resources = ["certificate"] }] }"#,
+            "Each of statements has at least one of actions",
+        ),
+        (
+            r#"statements = { read = [{ actions = ["acm:DeleteCertificate"], resources = ["*"] }] }"#,
+            "statements.read takes actions that read",
+        ),
     ],
 };
 

@@ -118,6 +118,12 @@ run "who_deploys_changes_what_bears_the_stacks_names" {
   }
 
   assert {
+    condition = sort(flatten([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : [for action in s.Action : action if endswith(action, "FunctionRecursionConfig")]
+    if s.Resource == ["arn:aws-cn:lambda:cn-north-1:123456789012:function:chat-dev-*"]])) == tolist(["lambda:GetFunctionRecursionConfig", "lambda:PutFunctionRecursionConfig"])
+    error_message = "the publisher's function cannot be allowed to call itself by its queue: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if contains(s.Action, "s3:DeleteObject")] == [["arn:aws-cn:s3:::state/dev.tfstate.tflock"]]
     error_message = "nothing is deleted in the bucket but locks: ${aws_iam_role_policy.this.policy}"
   }
@@ -126,4 +132,57 @@ run "who_deploys_changes_what_bears_the_stacks_names" {
     condition     = length(replace(aws_iam_role_policy.this.policy, "/\\s/", "")) <= 10240
     error_message = "AWS takes 10,240 characters of policies in a role"
   }
+}
+
+run "what_it_may_do_besides_is_granted" {
+  variables {
+    statements = {
+      read  = [{ actions = ["secretsmanager:DescribeSecret"], resources = ["arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:chat-dev-*"] }]
+      write = [{ actions = ["apigateway:PATCH", "apigateway:POST"], resources = ["arn:aws-cn:apigateway:cn-north-1::/domainnames/*"] }]
+    }
+  }
+
+  assert {
+    condition = alltrue([for statement in [
+      { Effect = "Allow", Action = ["secretsmanager:DescribeSecret"], Resource = ["arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:chat-dev-*"] },
+      { Effect = "Allow", Action = ["apigateway:PATCH", "apigateway:POST"], Resource = ["arn:aws-cn:apigateway:cn-north-1::/domainnames/*"] },
+    ] : contains(jsondecode(aws_iam_role_policy.this.policy).Statement, statement)])
+    error_message = "not all is granted: ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "who_plans_reads_besides" {
+  variables {
+    access = "plan"
+    statements = {
+      read  = [{ actions = ["route53:ListResourceRecordSets"], resources = ["*"] }]
+      write = [{ actions = ["route53:ChangeResourceRecordSets"], resources = ["*"] }]
+    }
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Resource == ["*"]] == [["route53:ListResourceRecordSets"]]
+    error_message = "more is granted than to read, or less: ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "who_plans_is_given_nothing_to_change" {
+  command = plan
+
+  variables {
+    access     = "plan"
+    statements = { read = [{ actions = ["route53:ChangeResourceRecordSets"], resources = ["*"] }] }
+  }
+
+  expect_failures = [var.statements]
+}
+
+run "all_is_no_action" {
+  command = plan
+
+  variables {
+    statements = { write = [{ actions = ["*"], resources = ["*"] }] }
+  }
+
+  expect_failures = [var.statements]
 }
