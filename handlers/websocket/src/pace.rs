@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn client(number: usize) -> ConnectionId {
-        ConnectionId::parse(&format!("c{number}=")).unwrap()
+        ConnectionId::parse(format!("c{number}=")).unwrap()
     }
 
     /// Posts once to a client that was not posted to before, and gives what was made of a refusal.
