@@ -8,11 +8,22 @@ use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest,
+        http::HeaderName,
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
 };
 
 /// How long a frame may take that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The bytes of the largest frame that API Gateway takes.
+const LARGEST_FRAME: usize = 32 * 1024;
 
 /// A client that is connected.
 #[derive(Debug)]
@@ -61,12 +72,20 @@ impl Client {
         }
     }
 
-    /// Sends a text.
+    /// Sends a text, in as many frames as API Gateway wants it.
     ///
     /// # Errors
     /// When the connection is closed.
     pub async fn say(&mut self, text: impl Into<String>) -> Result<()> {
-        self.socket.send(Message::text(text.into())).await.context("cannot send")
+        let text = text.into();
+        let mut parts = text.as_bytes().chunks(LARGEST_FRAME).peekable();
+        let mut kind = Data::Text;
+        while let Some(part) = parts.next() {
+            let frame = Frame::message(part.to_vec(), OpCode::Data(kind), parts.peek().is_none());
+            self.socket.send(Message::Frame(frame)).await.context("cannot send")?;
+            kind = Data::Continue;
+        }
+        Ok(())
     }
 
     /// The next frame of this type; what comes before it is kept.

@@ -117,13 +117,15 @@ impl Fanout {
                 return Outcome::Delivered;
             };
             let (outcome, again) = if status(&error) == Some(429) {
-                refusals += 1;
                 let (outcome, again) = match turn.refused(&mut first_refusal) {
                     Throttle::Rate => {
                         telemetry::count(telemetry::RATE_LIMITED, 1);
                         (Outcome::Failed, start.elapsed() < self.policy.patience)
                     }
-                    Throttle::SlowClient => (Outcome::Slow, refusals < self.policy.attempts),
+                    Throttle::SlowClient => {
+                        refusals += 1;
+                        (Outcome::Slow, refusals < self.policy.attempts)
+                    }
                     Throttle::Unclear => {
                         let patience = self.policy.patience.min(PATIENCE_IN_DOUBT);
                         (Outcome::Throttled, start.elapsed() < patience)
