@@ -250,11 +250,13 @@ apply: ## Apply the plan, and none but the one with this digest where there is a
 .PHONY: output
 output: ## Print the output OUTPUT=… of what is deployed, or all of them. STAGE=dev|prod, STATE_BUCKET=….
 	@test -s '.local/terraform/$(STAGE)/terraform.tfstate' || $(MAKE) --no-print-directory init >&2
+	@# Terraform would print a warning to standard output, and succeed.
+	@test "$$($(DEPLOY) output -json)" != '{}' || { echo "error: nothing is deployed as stage $(STAGE). Deploy it: make deploy STAGE=$(STAGE)" >&2; exit 1; }
 	@$(DEPLOY) output $(if $(OUTPUT),-raw '$(OUTPUT)')
 
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
-	@url="$${URL:-$$($(DEPLOY) output -raw websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url" $(PATIENCE)
+	@url="$${URL:-$$($(MAKE) --no-print-directory output OUTPUT=websocket_url)}" && $(VENV)/bin/python scripts/smoke.py "$$url" $(PATIENCE)
 
 # As in the stage's variables.
 NAME ?= chat

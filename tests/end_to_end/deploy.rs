@@ -278,6 +278,8 @@ async fn what_is_missing_is_said() -> Result<()> {
         (&["bootstrap", BUCKET], "error: REPOSITORY is missing"),
         (&["apply"], "error: there is no plan of dev"),
         (&["plan", BUCKET], "bucket"),
+        (&["output", "OUTPUT=queue_url"], "error: nothing is deployed as stage dev"),
+        (&["smoke"], "error: nothing is deployed as stage dev"),
         (&["smoke", "URL=https://127.0.0.1:9"], "error: https://127.0.0.1:9 is no URL of a WebSocket"),
         (&["smoke", "URL=ws://127.0.0.1:9"], "error: cannot connect to ws://127.0.0.1:9"),
         (&["smoke", "URL=ws://127.0.0.1:9", "PATIENCE=4"], "error: cannot connect to ws://127.0.0.1:9"),
