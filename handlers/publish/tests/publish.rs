@@ -175,6 +175,26 @@ async fn what_cannot_be_read_is_an_error_that_says_why_and_reaches_nobody() {
     assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
 }
 
+#[tokio::test]
+async fn what_not_every_client_could_read_is_passed_on_to_nobody() {
+    let world = World::with(&[("a=", &["*"])]).await;
+    let deep = format!("{}{}", "[".repeat(64), "]".repeat(64));
+    for (message, says) in [
+        ("1e400", "The number 1e400 is too large"),
+        (r#""\ud800""#, "half of a surrogate pair"),
+        (r#"{"a":1,"a":2}"#, "comes twice in one object"),
+        (&deep, "nested more than 64 levels deep"),
+    ] {
+        let error = world.publish(&format!(r#"{{"channel":"*","message":{message}}}"#)).await.unwrap_err();
+        let sentence = lambda_websocket::error::chain(&error);
+        assert_eq!(error.error_type(), "WebSocket.Publication");
+        assert!(sentence.contains(says), "{sentence}");
+    }
+    assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
+    world.publish(&format!(r#"{{"channel":"*","message":{}}}"#, &deep[1..127])).await.unwrap();
+    assert_eq!(world.heard_by("a=").len(), 1);
+}
+
 /// What is handed over, as it is in the queue.
 fn remainder(broadcast: &Broadcast) -> String {
     format!(r#"{{"remainder":{}}}"#, serde_json::to_string(broadcast).unwrap())

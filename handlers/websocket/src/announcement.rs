@@ -8,10 +8,9 @@
 //! `$disconnect`, which is best effort, or else when a message finds it gone. So announcements keep a list up to date, and
 //! the list itself is [`Registry::list`].
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use futures::TryStreamExt;
 
 use crate::{
     aws,
@@ -24,7 +23,7 @@ use crate::{
     patterns::ChannelPatterns,
     principal::Principal,
     queue::Queue,
-    registry::{Departure, Registry, Subscription},
+    registry::{Departure, Registry, RegistryError, Subscription},
     time::unix_millis,
 };
 
@@ -58,6 +57,10 @@ impl Announcer {
 
     /// Puts a connection into a channel as [`Registry::subscribe`] does, and tells the channel if somebody new is there.
     ///
+    /// The announcement goes into the queue first. So who is in the channel is announced, and where the queue takes
+    /// nothing, the client is not in, and is announced when it asks again. Asked again within a moment, of which the
+    /// index knows nothing yet, or where the row is not written, an announcement comes twice.
+    ///
     /// # Errors
     /// When the table cannot be read or written, or the queue does not take the announcement.
     pub async fn subscribe(
@@ -66,21 +69,36 @@ impl Announcer {
         connection: &Connection,
         most: usize,
     ) -> Result<Subscription, Error> {
-        let Connection { id, principal, .. } = connection;
-        let principal = principal.as_ref();
         if !self.tells(channel) {
             return Ok(self.registry.subscribe(channel, connection, most).await?);
         }
-        // Asked before and after: of two devices that join together at least one is the first, and one that joins while
-        // the other leaves is not taken for the second.
-        let was_there = self.is_there(channel, principal, id).await?;
-        let subscription = self.registry.subscribe(channel, connection, most).await?;
-        if subscription == Subscription::Made && !(was_there && self.is_there(channel, principal, id).await?)
-        {
+        let Connection { id, principal, .. } = connection;
+        let principal = principal.as_ref();
+        let joined = async || {
             let frame = Frame::Joined { channel, connection_id: id, principal, at: unix_millis() };
-            self.tell(channel, id, &frame).await?;
+            self.tell(channel, id, &frame).await
+        };
+
+        let is_in = match self.registry.expected_subscription(channel, id, most).await? {
+            Subscription::TooMany => return Ok(Subscription::TooMany),
+            // The index may still show a row that was deleted just now.
+            Subscription::Kept => self.registry.is_member(channel, id).await?,
+            Subscription::Made => false,
+        };
+        let is_told = !is_in && !self.joined_before(channel, principal, id).await?;
+        if is_told {
+            joined().await?;
         }
-        Ok(subscription)
+        let is_new = self.registry.add(channel, connection).await?;
+        // Asked again: the other device may have left meanwhile, and have been told of as the last.
+        if is_new && !is_told && !self.joined_before(channel, principal, id).await? {
+            if let Err(error) = joined().await {
+                // Nobody knows that it is in, so it is not: it has to ask again.
+                self.registry.unsubscribe(channel, id).await?;
+                return Err(error);
+            }
+        }
+        Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
     /// Tells a channel that somebody left it, where no other device of theirs stays.
@@ -107,22 +125,37 @@ impl Announcer {
         !channel.is_reserved() && self.channels.allows(channel)
     }
 
-    /// Whether a principal is in a channel by another connection than this one.
+    /// Whether a join need not be told. Where that cannot be found out in time, it is: twice is better than never.
+    async fn joined_before(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<bool, Error> {
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(false))
+    }
+
+    /// Whether a principal is in a channel by another connection than this one. Where that cannot be found out in time, it
+    /// is taken to be: of so many connections another may well be there, and whoever is there must not be told to be gone.
     async fn is_there(
         &self,
         channel: &Channel,
         principal: Option<&Principal>,
         but: &ConnectionId,
     ) -> Result<bool, Error> {
-        let Some(principal) = principal else { return Ok(false) };
-        let devices = Channel::user(principal);
-        let mut devices = pin!(self.registry.members(&devices));
-        while let Some(device) = devices.try_next().await? {
-            if device.id != *but && self.registry.is_member(channel, &device.id).await? {
-                return Ok(true);
-            }
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(true))
+    }
+
+    async fn elsewhere(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<Option<bool>, RegistryError> {
+        match principal {
+            Some(principal) => self.registry.is_there(channel, principal, but).await,
+            None => Ok(Some(false)),
         }
-        Ok(false)
     }
 
     async fn tell(&self, channel: &Channel, about: &ConnectionId, frame: &Frame<'_>) -> Result<(), Error> {

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`runtime`] | the loop: an event in, a handler called, a reply out |
 //! | [`event`] | what happened: [`event::Connect`], [`event::Message`], [`event::Disconnect`] |
+//! | [`json`] | what a message may be: JSON that every parser reads |
+//! | [`fields`] | the fields of a client's message |
 //! | [`connection`] | who: [`connection::ConnectionId`], and what is stored of a connection |
 //! | [`principal`] | whose connection it is, as the authorizer said |
 //! | [`channel`] | to whom: a named set of connections |
@@ -55,8 +57,10 @@ pub mod cursor;
 pub mod error;
 pub mod event;
 pub mod fanout;
+pub mod fields;
 pub mod frame;
 pub mod history;
+pub mod json;
 mod pace;
 pub mod patterns;
 pub mod presence;

@@ -8,6 +8,7 @@ use crate::{
     channel::Channel,
     connection::ConnectionId,
     frame::Frame,
+    json,
     principal::Principal,
 };
 
@@ -37,6 +38,9 @@ pub struct Publication {
 /// Why a publication cannot be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPublication {
+    /// It is not JSON that every client could read.
+    #[error(transparent)]
+    Json(#[from] json::InvalidJson),
     /// It is not the JSON that is wanted.
     #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
     Unreadable(#[source] Reason),
@@ -81,7 +85,10 @@ impl Broadcast {
     pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
         match serde_json::from_str(text) {
             Ok(Remainder { remainder }) => Ok(remainder),
-            Err(_) => serde_json::from_str::<Publication>(text)?.into_broadcast(id, sent_at),
+            Err(_) => {
+                json::check(text)?;
+                serde_json::from_str::<Publication>(text)?.into_broadcast(id, sent_at)
+            }
         }
     }
 }

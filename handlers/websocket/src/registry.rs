@@ -8,6 +8,8 @@
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //! | `principal`, `sourceIp`, `userAgent` | | the client's, where known |
 //!
+//! Beside these rows there is one for each replay that is under way.
+//!
 //! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
 //! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
 //!
@@ -15,6 +17,9 @@
 //! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
 //! connection gone and it is [forgotten](Registry::forget); until then [`Registry::list`] shows it, until it expires at
 //! the latest. No message goes astray: the id of a connection is never used again.
+
+mod devices;
+mod replay;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -155,18 +160,35 @@ impl Registry {
         connection: &Connection,
         most: usize,
     ) -> Result<Subscription, RegistryError> {
-        let rows = self.partitions_of(&connection.id).await?;
-        let subscribed: HashSet<_> = rows
-            .iter()
-            .filter_map(|partition| Channel::of_partition(partition))
-            .filter(|channel| !channel.is_reserved())
-            .collect();
-        if !channel.is_reserved() && subscribed.len() >= most && !subscribed.contains(channel) {
+        if self.expected_subscription(channel, &connection.id, most).await? == Subscription::TooMany {
             return Ok(Subscription::TooMany);
         }
         // Written even where the index has it: it may still show a row that was deleted just now.
         let is_new = self.add(channel, connection).await?;
         Ok(if is_new { Subscription::Made } else { Subscription::Kept })
+    }
+
+    /// What would become of a subscription, as far as the index knows, which lags a moment behind.
+    ///
+    /// # Errors
+    /// When the subscriptions could not be counted.
+    pub(crate) async fn expected_subscription(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+        most: usize,
+    ) -> Result<Subscription, RegistryError> {
+        let rows = self.partitions_of(id).await?;
+        if rows.iter().any(|partition| channel.has_partition(partition)) {
+            return Ok(Subscription::Kept);
+        }
+        let subscribed: HashSet<_> = rows
+            .iter()
+            .filter_map(|partition| Channel::of_partition(partition))
+            .filter(|channel| !channel.is_reserved())
+            .collect();
+        let is_another = !channel.is_reserved() && subscribed.len() >= most;
+        Ok(if is_another { Subscription::TooMany } else { Subscription::Made })
     }
 
     /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.

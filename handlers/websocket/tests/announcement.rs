@@ -1,9 +1,18 @@
 //! Who joins and leaves, told to the channel.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use futures::{StreamExt, future::join_all};
+use futures::{
+    StreamExt,
+    future::{join, join_all},
+};
 use lambda_websocket::{
     announcement::Announcer,
     broadcast::{Broadcast, Broadcaster},
@@ -20,8 +29,9 @@ use testkit::{
     dynamodb::ConnectionTable,
     fixtures,
     queue::FakeQueue,
+    simulation::{Call, Fate, Simulation},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 struct World {
     connections: Connections,
@@ -222,4 +232,150 @@ async fn a_queue_that_takes_nothing_keeps_nobody_from_leaving() {
     world.disconnect(&ada).await;
     let lobby = Channel::parse("lobby").unwrap();
     assert!(world.registry().members(&lobby).collect::<Vec<_>>().await.is_empty());
+}
+
+/// An AWS on the test's clock, and who tells its lobby of joins.
+fn simulated() -> (Simulation, Announcer) {
+    let simulation = Simulation::start();
+    let (registry, queue) = (simulation.registry(1), simulation.queue());
+    let channels = ChannelPatterns::parse("lobby").unwrap();
+    (simulation, Announcer { registry, queue, channels })
+}
+
+fn ada(id: &str) -> Connection {
+    let principal = Some(Principal::parse("ada").unwrap());
+    Connection { principal, ..fixtures::connect(id).connection }
+}
+
+fn row(channel: &str, connection: &Connection) -> Value {
+    json!({
+        "channel": {"S": format!("{channel}#0")},
+        "connectionId": {"S": connection.id.as_str()},
+        "principal": {"S": connection.principal.as_ref().unwrap().as_str()},
+        "connectedAt": {"N": connection.connected_at.to_string()},
+        "expiresAt": {"N": connection.expires_at().to_string()},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_is_told_though_the_queue_or_the_table_failed_at_first() {
+    let lobby = Channel::parse("lobby").unwrap();
+    let queue_fails = |call: &Call| matches!(call, Call::Enqueue);
+    let put_fails = |call: &Call| matches!(call, Call::Table("PutItem", _));
+    for (fails, told) in [(queue_fails as fn(&Call) -> bool, 1), (put_fails, 2)] {
+        let (simulation, announcer) = simulated();
+        simulation.decide(move |call| {
+            let time = Duration::from_millis(10);
+            if fails(call) { Fate::Refused(500, time) } else { Fate::Served(time) }
+        });
+        let connection = ada("a=");
+        announcer.subscribe(&lobby, &connection, 50).await.unwrap_err();
+        assert!(simulation.rows().is_empty(), "who is not told of is not in");
+        simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
+        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Made);
+        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Kept);
+        assert_eq!(simulation.take_queued().len(), told, "not again where it is known");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed_at_first() {
+    let lobby = Channel::parse("lobby").unwrap();
+    let (phone, desktop) = (ada("phone="), ada("desktop="));
+    let (simulation, announcer) = simulated();
+    let simulation = Arc::new(simulation);
+    for connection in [&phone, &desktop] {
+        simulation.put(row("user:ada", connection));
+    }
+    simulation.put(row("lobby", &phone));
+    // The phone's row is gone while the desktop's is written.
+    let (is_written, leaver) = (Arc::new(AtomicBool::new(false)), simulation.registry(1));
+    let written = Arc::clone(&is_written);
+    simulation.decide(move |call| {
+        let time = Duration::from_millis(10);
+        match call {
+            Call::Table("PutItem", _) => {
+                written.store(true, Ordering::Relaxed);
+                Fate::Served(Duration::from_secs(1))
+            }
+            Call::Enqueue => Fate::Refused(500, time),
+            _ => Fate::Served(time),
+        }
+    });
+    let leaves = async {
+        while !is_written.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        leaver.unsubscribe(&lobby, &phone.id).await.unwrap();
+    };
+    let (joined, ()) = join(announcer.subscribe(&lobby, &desktop, 50), leaves).await;
+    joined.unwrap_err();
+    simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
+    assert_eq!(announcer.subscribe(&lobby, &desktop, 50).await.unwrap(), Subscription::Made);
+    assert_eq!(simulation.take_queued().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_moment() {
+    let lobby = Channel::parse("lobby").unwrap();
+    for (devices, there, joined, left) in [
+        (1, 0, 1, 1),
+        (10, 0, 1, 1),
+        (10, 1, 0, 0),
+        (11, 0, 1, 1),
+        (3_000, 0, 1, 1),
+        (3_000, 1, 0, 0),
+        (3_000, 3_000, 0, 0),
+    ] {
+        let (simulation, announcer) = simulated();
+        simulation.decide(|_| Fate::Served(Duration::from_millis(5)));
+        let connection = ada("d00000=");
+        for number in 0..devices {
+            simulation.put(row("user:ada", &ada(&format!("d{number:05}="))));
+        }
+        // Those with the last ids are in the channel, among others.
+        for number in devices - there..devices {
+            simulation.put(row("lobby", &ada(&format!("d{number:05}="))));
+        }
+        for number in 0..1_000 {
+            let principal = Some(Principal::parse(format!("p{number}")).unwrap());
+            let id = format!("e{number:05}=");
+            simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
+        }
+        let (start, calls) = (Instant::now(), simulation.calls());
+        announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+        let (time, calls) = (start.elapsed(), simulation.calls() - calls);
+        assert!(time < Duration::from_millis(100) && calls <= 30, "{devices}: {time:?}, {calls} calls");
+        assert_eq!(simulation.take_queued().len(), joined, "{devices} connections, {there} of them there");
+
+        let start = Instant::now();
+        for departure in announcer.registry.unsubscribe(&lobby, &connection.id).await.unwrap() {
+            announcer.left(&departure).await;
+        }
+        assert!(start.elapsed() < Duration::from_millis(100), "{devices}: {:?}", start.elapsed());
+        assert_eq!(simulation.take_queued().len(), left, "{devices} connections, {there} of them there");
+    }
+}
+
+/// Of a principal with more connections than are asked for, in a channel of more members than are read.
+#[tokio::test(start_paused = true)]
+async fn where_it_takes_too_long_to_find_out_a_join_is_told_and_a_leave_is_not() {
+    let lobby = Channel::parse("lobby").unwrap();
+    let (simulation, announcer) = simulated();
+    simulation.set_rows_in_a_page(100);
+    for number in 0..20 {
+        simulation.put(row("user:ada", &ada(&format!("z{number:02}="))));
+    }
+    for number in 0..500 {
+        let principal = Some(Principal::parse(format!("p{number}")).unwrap());
+        let id = format!("e{number:05}=");
+        simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
+    }
+    let connection = ada("z00=");
+    announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+    assert_eq!(simulation.take_queued().len(), 1);
+    for departure in announcer.registry.unsubscribe(&lobby, &connection.id).await.unwrap() {
+        announcer.left(&departure).await;
+    }
+    assert!(simulation.take_queued().is_empty());
 }
