@@ -19,12 +19,12 @@ use lambda_websocket::{
     registry::Registry,
     runtime::Record,
 };
-use publish::publish;
+use publish::{Publisher, publish};
 use send::send;
 use serde_json::{Value, json};
 use subscribe::{Subscriptions, subscribe};
 use testkit::{
-    fixtures,
+    fixtures::{self, DELIVERY_QUEUE},
     simulation::{Fate, Simulation},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -74,8 +74,10 @@ impl AddAssign for Summary {
 struct Waiting {
     id: String,
     body: String,
-    /// The id of its message.
-    message: String,
+    /// The id of its message; nothing where it is about who is gone.
+    message: Option<String>,
+    /// Whether it is in the queue of deliveries.
+    is_delivery: bool,
     visible: Instant,
     receives: u32,
     /// Whether it is delivered once more after it was handled.
@@ -468,16 +470,19 @@ impl World {
         journal.says(&id, destination, exclude.to_vec(), said);
         journal.promises(&id);
         drop(journal);
-        self.put(id, body.to_string(), Duration::ZERO);
+        self.put(Some(id), body.to_string(), Duration::ZERO, false);
     }
 
     // --- the queue -----------------------------------------------------------------------------------
 
-    fn put(&self, message: String, body: String, delay: Duration) {
-        self.journal.borrow_mut().takes_up(&message);
+    fn put(&self, message: Option<String>, body: String, delay: Duration, is_delivery: bool) {
+        if let Some(message) = &message {
+            self.journal.borrow_mut().takes_up(message);
+        }
         let id = format!("sqs-{}", self.number());
         let doubled = !self.calm.get() && generator(self.seed, &id).u8(0..5) == 0;
-        let waiting = Waiting { id, body, message, visible: Instant::now() + delay, receives: 0, doubled };
+        let visible = Instant::now() + delay;
+        let waiting = Waiting { id, body, message, is_delivery, visible, receives: 0, doubled };
         self.queue.borrow_mut().push(waiting);
     }
 
@@ -485,15 +490,16 @@ impl World {
     fn collect(&self) {
         for sent in self.simulation.take_queued() {
             let record: Value = serde_json::from_str(&sent.body).unwrap();
-            let message = record["remainder"]["messageId"].as_str().expect("a remainder").to_owned();
-            self.put(message, sent.body, Duration::from_secs(sent.delay));
+            let message = record["broadcast"]["messageId"].as_str().map(str::to_owned);
+            self.put(message, sent.body, Duration::from_secs(sent.delay), true);
         }
     }
 
     /// Invokes `publish` with what is in the queue, batch by batch, until there is nothing left to do.
     async fn work(&self, number: usize) {
         let mut rng = generator(self.seed, ("worker", number, self.calm.get()));
-        let broadcaster = self.broadcaster();
+        let delivery_queue = DELIVERY_QUEUE.to_owned();
+        let publisher = Publisher { broadcaster: self.broadcaster(), delivery_queue };
         loop {
             self.collect();
             let mut batch = vec![];
@@ -513,14 +519,23 @@ impl World {
                 continue;
             }
             self.receives.set(self.receives.get() + batch.len() as u64);
-            self.invoke(&broadcaster, batch, &mut rng).await;
+            self.invoke(&publisher, batch, &mut rng).await;
         }
     }
 
-    async fn invoke(&self, broadcaster: &Broadcaster, batch: Vec<Waiting>, rng: &mut Rng) {
+    fn puts_down(&self, waiting: &Waiting) {
+        if let Some(message) = &waiting.message {
+            self.journal.borrow_mut().puts_down(message);
+        }
+    }
+
+    async fn invoke(&self, publisher: &Publisher, batch: Vec<Waiting>, rng: &mut Rng) {
         let deadline = Instant::now() + TIMEOUT;
         let calls = batch.iter().map(|waiting| {
-            publish(broadcaster, Record { id: waiting.id.clone(), body: waiting.body.clone(), deadline })
+            let body = waiting.body.clone();
+            let record =
+                if waiting.is_delivery { fixtures::delivery(body) } else { fixtures::publication(body) };
+            publish(publisher, Record { id: waiting.id.clone(), deadline, ..record })
         });
         let crash = self.crash(rng, deadline);
         let results = match select(Box::pin(join_all(calls)), Box::pin(sleep_until(crash))).await {
@@ -544,7 +559,7 @@ impl World {
                     waiting.visible = again;
                     self.queue.borrow_mut().push(waiting);
                 }
-                Some(Ok(())) => self.journal.borrow_mut().puts_down(&waiting.message),
+                Some(Ok(())) => self.puts_down(&waiting),
                 failed => {
                     waiting.receives += u32::from(self.calm.get());
                     if waiting.receives > MOST_RECEIVES {
@@ -553,7 +568,7 @@ impl World {
                             self.breaks(format!("{} comes again and again: {error:?}", waiting.body));
                         }
                         self.dead_letters.set(self.dead_letters.get() + 1);
-                        self.journal.borrow_mut().puts_down(&waiting.message);
+                        self.puts_down(&waiting);
                         continue;
                     }
                     waiting.visible = again;
