@@ -1,7 +1,10 @@
 //! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use lambda_websocket::event::{Connect, Disconnect, Event, Message};
+use lambda_websocket::{
+    event::{Connect, Disconnect, Event, Message},
+    time::unix_millis,
+};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -51,10 +54,9 @@ pub fn event(json: Value) -> Event {
     Event::parse(request, Instant::now() + Duration::from_secs(29)).expect("an event")
 }
 
-/// Milliseconds since the Unix epoch.
+/// Milliseconds since the Unix epoch, as the functions see it.
 pub fn now_millis() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
+    unix_millis()
 }
 
 /// The event, of a connection with this id that was established ten minutes ago: it is open for sure.
