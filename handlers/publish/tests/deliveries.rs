@@ -268,7 +268,7 @@ async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told
 }
 
 /// The rows that queries of the connection table evaluated, and their number.
-async fn read_in_a_step(shards: usize, members: usize, after: usize) -> (usize, u64, usize) {
+async fn read_in_a_step(shards: usize, members: usize, after: usize) -> (u64, u64, usize) {
     let simulation = Simulation::start();
     connected(&simulation, members, shards);
     let queries = Arc::new(AtomicU64::new(0));

@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use lambda_websocket::{
     event::{Connect, Disconnect, Event, Message},
     runtime::Record,
+    time::unix_millis,
 };
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
@@ -54,10 +55,9 @@ pub fn event(json: Value) -> Event {
     Event::parse(request, Instant::now() + Duration::from_secs(29)).expect("an event")
 }
 
-/// Milliseconds since the Unix epoch.
+/// Milliseconds since the Unix epoch, as the functions see it.
 pub fn now_millis() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
+    unix_millis()
 }
 
 /// The event, of a connection with this id that was established ten minutes ago: it is open for sure.

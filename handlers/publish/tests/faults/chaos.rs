@@ -71,9 +71,9 @@ impl Chaos {
         let mut rng = generator(self.seed, (call, *times));
         let soon = up_to(Duration::from_millis(80), &mut rng);
         let (storms, statuses) = match call {
-            Call::Post(_) => (&self.on_posts, [429_u16, 500, 503].as_slice()),
-            Call::Table(..) => (&self.on_table, [400, 500].as_slice()),
-            Call::Enqueue => (&self.on_queue, [500, 503].as_slice()),
+            Call::Post(_) | Call::Get(_) | Call::Close(_) => (&self.on_posts, [429_u16, 500, 503].as_slice()),
+            Call::Table(..) | Call::History(..) => (&self.on_table, [400, 500].as_slice()),
+            Call::Enqueue | Call::Entry(_) => (&self.on_queue, [500, 503].as_slice()),
         };
         let now = Instant::now();
         let storm = storms.iter().find(|storm| storm.times.contains(&now) && rng.f64() < storm.share);

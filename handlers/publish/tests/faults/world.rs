@@ -188,7 +188,7 @@ impl World {
         self.verdict()?;
 
         // A last message to everyone finds those who are gone and have not been noticed yet, and takes all their rows.
-        self.simulation.grow_older(Duration::from_secs(10 * 60));
+        sleep(Duration::from_secs(10 * 60)).await;
         self.simulation.set_lag(Duration::ZERO);
         let mut found = self.rows();
         found.retain(|(channel, id)| channel == "*" && !self.simulation.is_open(id));
@@ -208,7 +208,7 @@ impl World {
         }
         self.empty_the_queue().await?;
         self.verdict()?;
-        self.simulation.expire(now());
+        self.simulation.expire();
         let mut expected: Vec<_> = clients
             .iter()
             .filter(|client| self.simulation.is_open(&client.id))
