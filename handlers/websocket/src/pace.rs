@@ -204,6 +204,11 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::future::join;
+    use tokio::{task::yield_now, time::timeout};
+
     use super::*;
 
     fn limit(pace: &Pace) -> usize {
@@ -331,5 +336,22 @@ mod tests {
         }
         (0..10_000).for_each(|number| assert_eq!(post(&pace, number, true), None));
         assert_eq!(limit(&pace), 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_limit_grows_one_more_who_waits_goes() {
+        let (pace, clients) = (Pace::new(64), [client(0), client(1), client(2)]);
+        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
+        assert_eq!(limit(&pace), 1);
+        let first = pace.turn_now(&clients[0]).unwrap();
+        let both = join(pace.turn(&clients[1]), pace.turn(&clients[2]));
+        let passes = async {
+            yield_now().await; // They wait.
+            first.passed();
+            drop(first);
+        };
+        let (waited, ()) = join(timeout(Duration::from_secs(1), both), passes).await;
+        assert!(waited.is_ok(), "both go on: one in the place of the first, and one more");
+        assert_eq!(limit(&pace), 2);
     }
 }

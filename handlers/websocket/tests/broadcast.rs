@@ -136,23 +136,6 @@ async fn a_channel_that_one_step_reaches_leaves_nothing_over() {
 }
 
 #[tokio::test]
-async fn near_the_deadline_the_rest_is_handed_over() {
-    let world = World::with(400, 1, usize::MAX).await;
-    for id in ids(400) {
-        world.connections.set(&id, Answer::DeliverAfter(Duration::from_millis(300)));
-    }
-    // 3 s are left for the rest; reading ends halfway to the last post, where little time is left.
-    let report = world.broadcaster.send(&hello(), Instant::now() + Duration::from_secs(4)).await.unwrap();
-    assert!(report.queued && report.delivered < 400 && report.failed == 0, "{report:?}");
-    let mut to_do = world.handed_over().await;
-    while let Some(broadcast) = to_do.pop() {
-        world.send(&broadcast).await.unwrap();
-        to_do.extend(world.handed_over().await);
-    }
-    assert!(world.reached(400).iter().all(|&times| times > 0), "everyone got it");
-}
-
-#[tokio::test]
 async fn who_could_not_be_reached_for_a_reason_that_may_pass_is_tried_again_alone() {
     let world = World::with(6, 1, 100).await;
     world.connections.set("c0001=", Answer::RefuseFirst(500, 3));
