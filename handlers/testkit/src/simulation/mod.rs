@@ -47,7 +47,7 @@ use lambda_websocket::{
     time,
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use self::connections::Delivery;
 use self::{
@@ -142,6 +142,15 @@ impl Simulation {
             calls: 0,
             rows_read: 0,
         })));
+        Self::over(aws)
+    }
+
+    /// The same AWS, as another environment of Lambda reaches it: with clients of its own.
+    pub fn environment(&self) -> Self {
+        Self::over(self.aws.clone())
+    }
+
+    fn over(aws: Aws) -> Self {
         let sdk = aws.sdk_config();
         Self { connections: aws::connections(&sdk), tables: aws::dynamodb(&sdk), queues: aws::sqs(&sdk), aws }
     }
@@ -156,7 +165,7 @@ impl Simulation {
         self.state().lag = lag;
     }
 
-    /// From now on a page of a query is so many rows, those included that the filter leaves out.
+    /// From now on a page of the connection table is so many rows, those included that the filter leaves out.
     pub fn set_rows_in_a_page(&self, rows: usize) {
         self.state().rows_in_a_page = rows;
     }
@@ -432,6 +441,8 @@ impl State {
                 sqs::serve(&target, &call, None, queued, fails)
             }
             Request::Table(operation, call) => {
+                let is_history = call["TableName"] == dynamodb::HISTORY;
+                let rows_in_a_page = if is_history { usize::MAX } else { rows_in_a_page };
                 let (status, answer) = self.table(&call).serve(operation, call, lag, rows_in_a_page);
                 self.rows_read += answer["ScannedCount"].as_u64().unwrap_or_default();
                 (status, answer)
