@@ -47,7 +47,7 @@ use lambda_websocket::{
     time,
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use self::connections::Delivery;
 use self::{
