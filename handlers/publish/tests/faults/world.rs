@@ -207,6 +207,9 @@ impl World {
             self.enqueue(channel, &[], "backend").await;
         }
         self.empty_the_queue().await?;
+        // And one more to everyone finds those whom `publish` closed meanwhile, because they took nothing.
+        self.enqueue(json!({"channel": "*"}), &[], "backend").await;
+        self.empty_the_queue().await?;
         self.verdict()?;
         self.simulation.expire();
         let mut expected: Vec<_> = clients
