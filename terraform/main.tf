@@ -20,7 +20,7 @@ module "websocket" {
     }
     disconnect = {
       package           = "${var.packages}/disconnect/bootstrap.zip"
-      connections       = ["read", "delete"]
+      connections       = ["delete"]
       environment       = local.publishes
       policy_statements = module.publisher.delivery_statements
     }

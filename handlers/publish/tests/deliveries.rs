@@ -123,7 +123,7 @@ async fn who_has_the_message_does_not_hear_it_again_because_one_of_500_is_never_
     assert_eq!((times.len(), times.values().max()), (499, Some(&1)));
 }
 
-/// A channel of two, of whom one takes nothing, and 15 messages a second, while a backend publishes to somebody else.
+/// A channel of two, of whom one takes nothing, and 10 messages a second, while a backend publishes to somebody else.
 #[tokio::test(start_paused = true)]
 async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute() {
     let simulation = Simulation::start();
@@ -131,7 +131,7 @@ async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute()
         simulation.open_to(id, status);
         put(&simulation, channel, 0, id, None);
     }
-    const SECONDS: u64 = 120;
+    const SECONDS: u64 = 80;
     let start = Instant::now();
     let until = start + Duration::from_secs(SECONDS + 60);
     let (publications, deliveries) = (RefCell::new(vec![]), RefCell::new(vec![]));
@@ -156,7 +156,7 @@ async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute()
                 !is_taken
             });
             if batch.is_empty() {
-                sleep(Duration::from_millis(20)).await;
+                sleep(Duration::from_millis(50)).await;
                 continue;
             }
             let deadline = Instant::now() + TIMEOUT;
@@ -175,7 +175,7 @@ async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute()
     let workers =
         [&publications, &publications, &publications, &deliveries, &deliveries].map(|queue| work(queue));
     // Environments of `send`, each with a message a second.
-    let senders = (0..15).map(async |number| {
+    let senders = (0..10).map(async |number| {
         let broadcaster = broadcaster(&simulation, 1, 1_000);
         for second in 0..SECONDS {
             sleep(Duration::from_millis(1_000 + number)).await;
@@ -199,7 +199,7 @@ async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute()
     assert!(simulation.rows().iter().all(|(_, id)| id != "stuck="), "and it is pruned");
     assert!(publications.borrow().is_empty() && deliveries.borrow().is_empty(), "nothing waits");
     let heard = times_heard(&simulation);
-    assert_eq!((heard["live="], heard["other="]), (15 * SECONDS as usize, SECONDS as usize));
+    assert_eq!((heard["live="], heard["other="]), (10 * SECONDS as usize, SECONDS as usize));
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,14 +219,15 @@ async fn what_sqs_does_not_take_arrives_all_the_same_byte_for_byte() {
     }
 }
 
-/// A thousand vanish, and one speaks.
+/// Hundreds vanish, and one speaks.
 #[tokio::test(start_paused = true)]
 async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told() {
+    const GONE: usize = 300;
     for principals in [false, true] {
         let simulation = Simulation::start();
         simulation.open("live=");
         put(&simulation, "lobby", 0, "live=", None);
-        for n in 0..1_000 {
+        for n in 0..GONE {
             let principal = format!("p{n}");
             put(&simulation, "lobby", 0, &format!("gone{n:04}="), principals.then_some(&principal));
         }
@@ -263,7 +264,7 @@ async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told
             .collect();
         told.sort();
         told.dedup();
-        assert_eq!(told.len(), 1_000, "everybody is told of, whoever died");
+        assert_eq!(told.len(), GONE, "everybody is told of, whoever died");
     }
 }
 
@@ -350,8 +351,8 @@ async fn entries_of_a_batch_that_were_not_taken_are_sent_again_alone() {
         }
         _ => Fate::Served(Duration::from_millis(10)),
     });
-    connected(&simulation, 10_000, 1);
-    let broadcaster = broadcaster(&simulation, 1, 20_000);
+    connected(&simulation, 3_000, 1);
+    let broadcaster = broadcaster(&simulation, 1, 5_000);
     let hello = Broadcast::new("m", Channel::everyone(), to_raw_value("hello").unwrap()).unwrap();
     broadcaster.send(&hello, Instant::now() + TIMEOUT).await.unwrap();
     let mut ids = vec![];
@@ -359,23 +360,23 @@ async fn entries_of_a_batch_that_were_not_taken_are_sent_again_alone() {
         let sent: Value = serde_json::from_str(&sent.body).unwrap();
         ids.extend(sent["broadcast"]["to"]["connections"].as_array().unwrap().clone());
     }
-    assert_eq!(ids.len(), 10_000);
+    assert_eq!(ids.len(), 3_000);
     let ids: std::collections::BTreeSet<_> = ids.iter().map(Value::to_string).collect();
-    assert_eq!(ids.len(), 10_000, "each once");
+    assert_eq!(ids.len(), 3_000, "each once");
 }
 
 /// The longest that a queue makes anybody wait, however slow it is.
 #[tokio::test(start_paused = true)]
 async fn an_invocation_ends_in_time_though_the_queue_is_slow() {
-    for ms in [50, 200, 800, 2_000] {
+    for ms in [50, 2_000] {
         let simulation = Simulation::start();
-        connected(&simulation, 20_000, 1);
+        connected(&simulation, 3_000, 1);
         simulation.decide(move |call| match call {
             Call::Post(_) => Fate::Refused(503, Duration::from_millis(10)),
             Call::Enqueue => Fate::Served(Duration::from_millis(ms)),
             _ => Fate::Served(Duration::from_millis(10)),
         });
-        let publisher = publisher(broadcaster(&simulation, 1, HAND_OVER_AFTER));
+        let publisher = publisher(broadcaster(&simulation, 1, 2_500));
         let deadline = Instant::now() + Duration::from_secs(30);
         let body = json!({"channel": "*", "message": "hello"}).to_string();
         let published = publish(&publisher, Record { deadline, ..fixtures::publication(body) }).await;
@@ -431,7 +432,6 @@ async fn a_connection_that_may_not_be_closed_stays_and_is_no_error() {
     assert!(simulation.is_open("a="));
 }
 
-/// A broadcast whose first step was posted is done again only where nothing was handed over.
 #[test]
 fn a_delivery_says_what_is_wrong_with_it() {
     for (body, says) in [

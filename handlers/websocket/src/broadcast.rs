@@ -431,7 +431,7 @@ impl Broadcaster {
         let delay = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
         let again = if is_last_retry {
             report.slow += throttled.len() as u64;
-            if !failed.is_empty() && report == (Report { failed: report.failed, ..Report::default() }) {
+            if !failed.is_empty() && report == Report::default() {
                 return Err(Error::Undelivered { failed: failed.len() });
             }
             // Fewer than before, and they alone: the others have it.

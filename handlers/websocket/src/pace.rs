@@ -6,7 +6,7 @@
 //! there may be too few others to tell.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -51,6 +51,8 @@ struct State {
     passed: u64,
     /// Who was refused to the end, and has taken nothing since. That they are refused again tells nothing of the rate.
     given_up: HashMap<ConnectionId, GivenUp>,
+    /// Who was refused and has taken nothing since. Whatever is posted to them, they are refused for the same reason.
+    refused_clients: HashSet<ConnectionId>,
     /// How often the limit was lowered.
     lowered: u64,
 }
@@ -97,6 +99,7 @@ impl Pace {
             refused: 0.0,
             passed: 0,
             given_up: HashMap::new(),
+            refused_clients: HashSet::new(),
             lowered: 0,
         };
         Self { state: Mutex::new(state), freed: Notify::new(), most }
@@ -149,6 +152,9 @@ impl Turn<'_> {
         if !state.given_up.is_empty() {
             state.given_up.remove(self.to);
         }
+        if !state.refused_clients.is_empty() {
+            state.refused_clients.remove(self.to);
+        }
         let before = state.limit as usize;
         // One more for each round of posts.
         state.limit = (state.limit + 1.0 / state.limit).min(self.pace.most);
@@ -160,9 +166,14 @@ impl Turn<'_> {
     /// The post was answered 429.
     pub(crate) fn refused(&self, first: &mut FirstRefusal) -> Throttle {
         let mut state = self.pace.state();
-        // The second refusal of the same message to the same client is no news of the others.
+        // Another refusal of the same client is no news of the others.
         if first.is_none() && !state.given_up.contains_key(self.to) {
-            state.refused += (1.0 - state.refused) * WEIGHT;
+            if state.refused_clients.len() >= MOST_GIVEN_UP {
+                state.refused_clients.clear();
+            }
+            if state.refused_clients.insert(self.to.clone()) {
+                state.refused += (1.0 - state.refused) * WEIGHT;
+            }
         }
         let passed_before = *first.get_or_insert(state.passed);
         if state.refused < SHARE_OF_SLOW_CLIENTS {
@@ -271,6 +282,15 @@ mod tests {
             }
             assert_eq!(limit(&pace), 128, "{members} members");
         }
+    }
+
+    #[test]
+    fn many_messages_at_once_to_one_client_that_takes_none_are_not_the_rate() {
+        let (pace, stuck) = (Pace::new(64), client(1_000));
+        for message in 0..50 {
+            assert_eq!(pace.turn_now(&stuck).unwrap().refused(&mut None), Throttle::Unclear, "{message}");
+        }
+        assert_eq!(limit(&pace), 64);
     }
 
     #[test]

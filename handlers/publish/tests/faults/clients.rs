@@ -191,7 +191,7 @@ impl World {
     async fn say(&self, client: &Client, rng: &mut Rng) {
         let id = format!("s{}", self.number());
         let to = *rng.choice(["*", CHANNELS[0], CHANNELS[1], "user:ada"]).as_ref().unwrap();
-        let (echo, message) = (rng.bool(), json!({"number": rng.u32(..)}));
+        let (echo, message) = (rng.bool(), json!({"number": rng.u32(..), "text": "\u{ffff}"}));
         let said = frame(&id, Some(to), Some((&client.id, client.principal)), &message);
         let exclude = if echo { vec![] } else { vec![client.id.clone()] };
         self.journal.borrow_mut().says(&id, to.to_owned(), exclude, said);
