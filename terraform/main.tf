@@ -20,9 +20,9 @@ module "websocket" {
     }
     disconnect = {
       package           = "${var.packages}/disconnect/bootstrap.zip"
-      connections       = ["read", "delete"]
+      connections       = ["delete"]
       environment       = local.publishes
-      policy_statements = module.publisher.send_statements
+      policy_statements = module.publisher.delivery_statements
     }
     default = {
       package     = "${var.packages}/default/bootstrap.zip"
@@ -37,7 +37,7 @@ module "websocket" {
       timeout            = 28
       # Whom it has no time for, the publisher reaches.
       environment       = local.publishes
-      policy_statements = module.publisher.send_statements
+      policy_statements = module.publisher.delivery_statements
     }
     subscribe = {
       package            = "${var.packages}/subscribe/bootstrap.zip"
@@ -46,7 +46,7 @@ module "websocket" {
       manage_connections = local.replays
       timeout            = 28 # Who missed much hears it message by message.
       environment        = local.publishes
-      policy_statements  = module.publisher.send_statements
+      policy_statements  = module.publisher.delivery_statements
     }
   }
 
@@ -80,7 +80,7 @@ locals {
   actions = [for key in keys(local.routes) : key if !startswith(key, "$")]
 
   announces = { ANNOUNCE_CHANNELS = join(" ", var.announced_channels) }
-  publishes = merge(local.announces, { PUBLISH_QUEUE_URL = module.publisher.queue_url })
+  publishes = merge(local.announces, { DELIVERY_QUEUE_URL = module.publisher.delivery_queue_url })
 
   # Where there is a history.
   writes  = var.history == null ? [] : ["write"]

@@ -6,11 +6,12 @@ mod request;
 
 use std::{pin::pin, time::Duration};
 
-use futures::{TryStreamExt, future::join_all};
+use futures::TryStreamExt;
 use lambda_websocket::{
     announcement::Announcer,
     channel::Channel,
     cursor::Cursor,
+    departure,
     error::{Error, chain},
     event::Message,
     frame::{ErrorCode, Frame, MAX_BYTES, Replay},
@@ -119,10 +120,7 @@ impl Subscriptions {
 
     async fn remove(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
-        let departures = self.registry.unsubscribe(channel, &connection.id).await?;
-        if let Some(announcer) = &self.announcer {
-            join_all(departures.iter().map(|departure| announcer.left(departure))).await;
-        }
+        departure::unsubscribe(&self.registry, self.announcer.as_ref(), channel, &connection.id).await?;
         tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
         Ok(Reply::frame(&Frame::Unsubscribed { channel, request_id }))
     }

@@ -4,9 +4,8 @@
 //! Off until [`ANNOUNCE_CHANNELS`] says for which channels. An announcement is a broadcast that begins in the queue: the
 //! function that noticed spends no time on it.
 //!
-//! It can come twice, and two of them in either order. A leave is announced once the connection is known to be closed: by
-//! `$disconnect`, which is best effort, or else when a message finds it gone. So announcements keep a list up to date, and
-//! the list itself is [`Registry::list`].
+//! It can come twice, and two of them in either order. How a leave is noticed and told: [`departure`](crate::departure). So
+//! announcements keep a list up to date, and the list itself is [`Registry::list`].
 
 use std::time::Duration;
 
@@ -14,11 +13,12 @@ use aws_config::SdkConfig;
 
 use crate::{
     aws,
-    broadcast::{Broadcast, Remainder},
+    broadcast::Broadcast,
     channel::Channel,
     config,
     connection::{Connection, ConnectionId},
-    error::{Error, chain},
+    delivery::Delivery,
+    error::Error,
     frame::Frame,
     patterns::ChannelPatterns,
     principal::Principal,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The environment variable with [patterns](ChannelPatterns) of the channels whose joins and leaves are announced; unset: none.
 pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
+
+/// How long the queue may take for an announcement that a client waits for.
+const QUEUE_TIME: Duration = Duration::from_secs(3);
 
 /// What it takes to tell channels who joins and leaves.
 #[derive(Clone, Debug)]
@@ -48,9 +51,13 @@ impl Announcer {
     /// When the patterns cannot be read, or there is no queue.
     pub fn from_env(sdk: &SdkConfig, registry: &Registry) -> Result<Option<Self>, lambda_runtime::Error> {
         let Some(patterns) = config::optional(ANNOUNCE_CHANNELS) else { return Ok(None) };
+        let url = config::delivery_queue_url()?;
         Ok(Some(Self {
             registry: registry.clone(),
-            queue: Queue::new(aws::sqs(sdk), config::required(config::PUBLISH_QUEUE_URL)?),
+            queue: Queue::new(
+                aws::sqs(sdk),
+                url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
+            ),
             channels: ChannelPatterns::parse(&patterns)?,
         }))
     }
@@ -101,27 +108,8 @@ impl Announcer {
         Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
-    /// Tells a channel that somebody left it, where no other device of theirs stays.
-    ///
-    /// Where that fails, the log says so and nobody hears of it: the row that told who left is deleted.
-    pub async fn left(&self, departure: &Departure) {
-        if let Err(error) = self.try_left(departure).await {
-            let Departure { channel, connection_id, .. } = departure;
-            tracing::error!(%connection_id, %channel, error = chain(&error), "a leave is not announced");
-        }
-    }
-
-    async fn try_left(&self, departure: &Departure) -> Result<(), Error> {
-        let Departure { channel, connection_id, principal } = departure;
-        let principal = principal.as_ref();
-        if !self.tells(channel) || self.is_there(channel, principal, connection_id).await? {
-            return Ok(());
-        }
-        let frame = Frame::Left { channel, connection_id, principal, at: unix_millis() };
-        self.tell(channel, connection_id, &frame).await
-    }
-
-    fn tells(&self, channel: &Channel) -> bool {
+    /// Whether the channel is told.
+    pub(crate) fn tells(&self, channel: &Channel) -> bool {
         !channel.is_reserved() && self.channels.allows(channel)
     }
 
@@ -137,7 +125,7 @@ impl Announcer {
 
     /// Whether a principal is in a channel by another connection than this one. Where that cannot be found out in time, it
     /// is taken to be: of so many connections another may well be there, and whoever is there must not be told to be gone.
-    async fn is_there(
+    pub(crate) async fn is_there(
         &self,
         channel: &Channel,
         principal: Option<&Principal>,
@@ -158,10 +146,17 @@ impl Announcer {
         }
     }
 
-    async fn tell(&self, channel: &Channel, about: &ConnectionId, frame: &Frame<'_>) -> Result<(), Error> {
-        let remainder = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
+    /// Tells a channel, but not the connection that it is about.
+    pub(crate) async fn tell(
+        &self,
+        channel: &Channel,
+        about: &ConnectionId,
+        frame: &Frame<'_>,
+    ) -> Result<(), Error> {
+        let announcement = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
             .map_err(Error::other)?
             .except([about.clone()]);
-        Ok(self.queue.send(&Remainder { remainder }, Duration::ZERO).await?)
+        let announcement = (Delivery::Broadcast(announcement), Duration::ZERO);
+        Ok(self.queue.send([announcement], Instant::now() + QUEUE_TIME).await?)
     }
 }

@@ -106,6 +106,11 @@ impl Channel {
     pub(crate) fn of_partition(key: &str) -> Option<Self> {
         Self::parse(key.rsplit_once(SHARD)?.0).ok()
     }
+
+    /// The number of the shard whose rows have this hash key.
+    pub(crate) fn shard_of_partition(key: &str) -> Option<u8> {
+        key.rsplit_once(SHARD)?.1.parse().ok()
+    }
 }
 
 fn is_plain(name: &str) -> bool {

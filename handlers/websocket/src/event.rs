@@ -73,6 +73,8 @@ pub struct Disconnect {
     pub status_code: Option<i64>,
     /// The reason that came with the close code.
     pub reason: Option<String>,
+    /// When Lambda ends the invocation.
+    pub deadline: Instant,
 }
 
 /// The event is not one that the function serves.
@@ -175,6 +177,7 @@ impl Event {
                 request_id,
                 status_code: context.disconnect_status_code,
                 reason: context.disconnect_reason.filter(|reason| !reason.is_empty()),
+                deadline,
             })),
             unknown => Err(EventError::UnknownType(unknown.chars().take(TYPE_SHOWN).collect())),
         }

@@ -16,13 +16,15 @@
 //! | [`registry`] | the DynamoDB table of channels and their connections |
 //! | [`presence`] | a member of a channel, as others see it |
 //! | [`cursor`] | a place in the list of a channel's members |
-//! | [`announcement`] | who joins a channel and who leaves it, told to the channel |
+//! | [`announcement`] | who joins a channel, told to the channel |
+//! | [`departure`] | who leaves a channel, or is found gone: out of the table, and told to the channel |
 //! | [`history`] | the DynamoDB table of what was said, for clients that were away |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`broadcast`] | one message to a channel, in as many invocations as it takes |
-//! | [`queue`] | where the rest of it waits |
-//! | [`publication`] | what a backend puts into the queue |
+//! | [`queue`] | the way into the queue where the rest of it waits |
+//! | [`delivery`] | what is in that queue |
+//! | [`publication`] | what a backend puts into the other queue |
 //! | [`frame`] | the JSON that clients receive |
 //! | [`refusal`] | a client's fault, and the frame that tells it |
 //! | [`reply`] | what the handler answers to API Gateway |
@@ -54,6 +56,8 @@ pub mod channel;
 pub mod config;
 pub mod connection;
 pub mod cursor;
+pub mod delivery;
+pub mod departure;
 pub mod error;
 pub mod event;
 pub mod fanout;
@@ -67,6 +71,7 @@ pub mod presence;
 pub mod principal;
 pub mod publication;
 pub mod queue;
+mod reading;
 pub mod refusal;
 pub mod registry;
 pub mod reply;

@@ -21,6 +21,7 @@ use crate::{
     refusal::Refusal,
     reply::Reply,
     telemetry::Metrics,
+    time::unix_millis,
 };
 
 /// Sends logs to standard output, as JSON or text and from the level on that the function's logging
@@ -125,6 +126,12 @@ pub struct Record {
     pub id: String,
     /// The message.
     pub body: String,
+    /// The ARN of the queue that it was in.
+    pub queue: String,
+    /// When it was put into the queue, in milliseconds since the Unix epoch: the same each time it comes.
+    pub sent_at: u64,
+    /// How often it has come, this time included.
+    pub receives: u32,
     /// When Lambda ends the invocation.
     pub deadline: Instant,
 }
@@ -134,10 +141,10 @@ where
     H: AsyncFn(Record) -> Result<(), Error>,
 {
     let served = batch.records.into_iter().map(async |message| {
-        let SqsMessage { message_id, body, attributes, .. } = message;
-        let (id, body) = (message_id.unwrap_or_default(), body.unwrap_or_default());
-        let trace = attributes.get("AWSTraceHeader").map_or("", String::as_str);
-        let error = handler(Record { id: id.clone(), body, deadline }).await.err()?;
+        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let record = record(message, deadline);
+        let id = record.id.clone();
+        let error = handler(record).await.err()?;
         tracing::error!(
             record_id = id,
             trace,
@@ -151,6 +158,19 @@ where
     let mut response = SqsBatchResponse::default();
     failed.for_each(|id| response.add_failure(id));
     response
+}
+
+fn record(message: SqsMessage, deadline: Instant) -> Record {
+    let SqsMessage { message_id, body, attributes, event_source_arn, .. } = message;
+    let number = |name: &str| attributes.get(name)?.parse::<u64>().ok();
+    Record {
+        id: message_id.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        queue: event_source_arn.unwrap_or_default(),
+        sent_at: number("SentTimestamp").unwrap_or_else(unix_millis),
+        receives: number("ApproximateReceiveCount").and_then(|count| count.try_into().ok()).unwrap_or(1),
+        deadline,
+    }
 }
 
 /// The loop itself.
@@ -249,5 +269,20 @@ mod tests {
             serde_json::to_value(response).unwrap(),
             json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "worse"}]})
         );
+    }
+
+    #[test]
+    fn a_record_keeps_the_time_when_it_was_sent_and_tells_its_queue_however_often_it_comes() {
+        let message = json!({
+            "messageId": "1",
+            "body": "hello",
+            "attributes": {"SentTimestamp": "1700000000123", "ApproximateReceiveCount": "3"},
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:news-publish",
+        });
+        let deadline = Instant::now();
+        let record = record(serde_json::from_value(message).unwrap(), deadline);
+        let queue = "arn:aws:sqs:eu-central-1:123456789012:news-publish".to_owned();
+        let (id, body) = ("1".to_owned(), "hello".to_owned());
+        assert_eq!(record, Record { id, body, queue, sent_at: 1_700_000_000_123, receives: 3, deadline });
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,14 +11,17 @@ use std::{
 };
 
 use futures::{
-    StreamExt,
+    TryStreamExt,
     future::{join, join_all},
 };
 use lambda_websocket::{
     announcement::Announcer,
-    broadcast::{Broadcast, Broadcaster},
+    broadcast::{Broadcast, Broadcaster, Handover},
     channel::Channel,
     connection::Connection,
+    delivery::Delivery,
+    departure,
+    error::Error,
     fanout::{Fanout, Policy},
     patterns::ChannelPatterns,
     principal::Principal,
@@ -33,10 +37,16 @@ use testkit::{
 };
 use tokio::time::{Instant, sleep};
 
+/// A connection that hears all that channels are told, and of which nobody is told.
+const WATCHER: &str = "watcher=";
+
 struct World {
+    table: ConnectionTable,
     connections: Connections,
     queue: FakeQueue,
     announcer: Announcer,
+    /// How much of what it heard the test has had.
+    had: Cell<usize>,
 }
 
 impl World {
@@ -48,7 +58,11 @@ impl World {
             queue: queue.queue(),
             channels: ChannelPatterns::parse("lobby room.* * user:*").unwrap(),
         };
-        Self { connections, queue, announcer }
+        let watcher = fixtures::connect(WATCHER).connection;
+        for channel in ["lobby", "room.1", "quiet", "roommates"] {
+            announcer.registry.add(&Channel::parse(channel).unwrap(), &watcher).await.unwrap();
+        }
+        Self { table, connections, queue, announcer, had: Cell::new(0) }
     }
 
     fn registry(&self) -> &Registry {
@@ -66,46 +80,66 @@ impl World {
         self.announcer.subscribe(&Channel::parse(channel).unwrap(), connection, 50).await.unwrap()
     }
 
-    async fn unsubscribe(&self, channel: &str, connection: &Connection) {
+    async fn unsubscribe(&self, channel: &str, connection: &Connection) -> Result<(), Error> {
         let channel = Channel::parse(channel).unwrap();
-        for departure in self.registry().unsubscribe(&channel, &connection.id).await.unwrap() {
-            self.announcer.left(&departure).await;
-        }
+        departure::unsubscribe(self.registry(), Some(&self.announcer), &channel, &connection.id).await
     }
 
-    async fn disconnect(&self, connection: &Connection) {
-        for departure in self.registry().remove(connection).await.unwrap() {
-            self.announcer.left(&departure).await;
-        }
+    async fn disconnect(&self, connection: &Connection) -> Result<(), Error> {
+        departure::disconnect(self.registry(), Some(&self.announcer), connection, in_time()).await
+    }
+
+    async fn is_in_the_lobby(&self, connection: &Connection) -> bool {
+        let lobby = Channel::parse("lobby").unwrap();
+        let members: Vec<_> = self.registry().members(&lobby).try_collect().await.unwrap();
+        members.iter().any(|member| member.id == connection.id)
     }
 
     fn broadcaster(&self) -> Broadcaster {
         Broadcaster {
             registry: self.registry().clone(),
             fanout: Fanout::new(self.connections.client(), Policy::default()),
-            handover: None,
+            handover: Some(Handover { queue: self.queue.queue(), after: 1_000 }),
             announcer: Some(self.announcer.clone()),
             history: None,
         }
     }
 
-    /// Delivers what was announced, and gives the frames, without their times.
+    /// Does what was left to do, and gives the frames that channels were told, without their times.
     async fn announced(&self) -> Vec<Value> {
-        let mut frames = vec![];
-        for sent in self.queue.take() {
-            let broadcast = Broadcast::parse(&sent.body, "", 0).unwrap();
-            let deadline = Instant::now() + Duration::from_secs(60);
-            self.broadcaster().send(&broadcast, deadline).await.unwrap();
-            let mut frame = serde_json::from_str::<Value>(&sent.body).unwrap()["remainder"]["frame"].take();
+        self.deliver_all(1).await;
+        let heard = self.connections.delivered_to(WATCHER);
+        let mut frames: Vec<Value> = heard[self.had.replace(heard.len())..]
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .collect();
+        for frame in &mut frames {
             assert!(frame.as_object_mut().unwrap().remove("at").unwrap().is_u64());
-            frames.push(frame);
         }
         frames
+    }
+
+    /// Does what is in the queue, and what comes of it, as what has come so many times.
+    async fn deliver_all(&self, receives: u32) {
+        loop {
+            let queued = self.queue.take();
+            if queued.is_empty() {
+                break;
+            }
+            for sent in queued {
+                let delivery = Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
+                self.broadcaster().deliver(delivery, receives, in_time()).await.unwrap();
+            }
+        }
     }
 
     fn heard_by(&self, id: &str) -> usize {
         self.connections.delivered_to(id).len()
     }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 fn about(kind: &str, id: &str, principal: &str) -> Value {
@@ -126,11 +160,11 @@ async fn a_user_joins_with_the_first_device_and_leaves_with_the_last() {
     assert_eq!(world.announced().await, [about("joined", "phone=", "ada")]);
     world.subscribe("lobby", &desktop).await;
     assert_eq!(world.subscribe("lobby", &phone).await, Subscription::Kept);
-    world.disconnect(&phone).await;
+    world.disconnect(&phone).await.unwrap();
     assert!(world.announced().await.is_empty(), "she is there all the while");
-    world.unsubscribe("lobby", &desktop).await;
+    world.unsubscribe("lobby", &desktop).await.unwrap();
     assert_eq!(world.announced().await, [about("left", "desktop=", "ada")]);
-    world.disconnect(&desktop).await;
+    world.disconnect(&desktop).await.unwrap();
     assert!(world.announced().await.is_empty());
     assert_eq!(world.heard_by("bob="), 2);
 }
@@ -176,7 +210,7 @@ async fn who_is_found_gone_has_left_all_channels() {
     world.announced().await;
     world.connections.set("a=", Answer::Refuse(410));
     let message = Broadcast::new("m", Channel::everyone(), to_raw_value("hello").unwrap()).unwrap();
-    world.broadcaster().send(&message, Instant::now() + Duration::from_secs(60)).await.unwrap();
+    world.broadcaster().send(&message, in_time()).await.unwrap();
     let mut told: Vec<_> = world
         .announced()
         .await
@@ -206,9 +240,9 @@ async fn a_channel_that_is_not_to_be_told_hears_nothing() {
     let ada = world.connect("a=", Some("ada")).await;
     for channel in ["quiet", "roommates"] {
         world.subscribe(channel, &ada).await;
-        world.unsubscribe(channel, &ada).await;
+        world.unsubscribe(channel, &ada).await.unwrap();
     }
-    world.disconnect(&ada).await;
+    world.disconnect(&ada).await.unwrap();
     assert!(world.announced().await.is_empty(), "nor everyone, nor the user");
 }
 
@@ -224,14 +258,74 @@ async fn who_may_not_subscribe_again_is_not_announced() {
 }
 
 #[tokio::test]
-async fn a_queue_that_takes_nothing_keeps_nobody_from_leaving() {
+async fn where_the_queue_takes_nothing_a_row_stays_and_the_leave_is_told_later() {
+    let mut world = World::start().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    world.announced().await;
+    let queue = std::mem::replace(&mut world.queue, FakeQueue::start().await);
+    queue.refuse();
+    assert!(world.unsubscribe("lobby", &ada).await.is_err() && world.is_in_the_lobby(&ada).await);
+    assert!(world.disconnect(&ada).await.is_err() && world.is_in_the_lobby(&ada).await);
+
+    world.announcer.queue = world.queue.queue();
+    world.connections.set("a=", Answer::Refuse(410));
+    let message =
+        Broadcast::new("m", Channel::parse("lobby").unwrap(), to_raw_value("hello").unwrap()).unwrap();
+    world.broadcaster().send(&message.only([ada.id.clone()]), in_time()).await.unwrap();
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+    assert!(!world.is_in_the_lobby(&ada).await);
+}
+
+#[tokio::test]
+async fn a_leave_is_told_though_the_function_ended_between_the_deletion_and_the_announcement() {
     let world = World::start().await;
     let ada = world.connect("a=", Some("ada")).await;
     world.subscribe("lobby", &ada).await;
-    world.queue.refuse();
-    world.disconnect(&ada).await;
-    let lobby = Channel::parse("lobby").unwrap();
-    assert!(world.registry().members(&lobby).collect::<Vec<_>>().await.is_empty());
+    world.announced().await;
+    world.disconnect(&ada).await.unwrap();
+    world.registry().remove(&ada).await.unwrap();
+    world.deliver_all(2).await;
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+}
+
+#[tokio::test]
+async fn who_is_found_gone_by_many_messages_leaves_once() {
+    let world = World::start().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    world.announced().await;
+    world.connections.set("a=", Answer::Refuse(410));
+    let message =
+        Broadcast::new("m", Channel::parse("lobby").unwrap(), to_raw_value("hello").unwrap()).unwrap();
+    let (message, broadcaster) =
+        (message.except([fixtures::connect(WATCHER).connection.id]), world.broadcaster());
+    join_all((0..5).map(|_| broadcaster.send(&message, in_time()))).await;
+    for _ in 0..2 {
+        // Prunes first, then the leaves that came of them, each at the same time as the others.
+        let queued = world.queue.take().into_iter();
+        let deliveries = queued.map(|sent| Delivery::parse(&sent.body, fixtures::now_millis()).unwrap());
+        join_all(deliveries.map(|delivery| broadcaster.deliver(delivery, 1, in_time()))).await;
+    }
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+}
+
+#[tokio::test]
+async fn who_was_found_gone_before_the_first_minute_was_over_stays_however_late_that_is_handled() {
+    let world = World::start().await;
+    let connected_at = fixtures::now_millis() - 50_000;
+    let opening = Connection { connected_at, ..fixtures::connect("a=").connection };
+    world.registry().register(&opening).await.unwrap();
+    world.subscribe("lobby", &opening).await;
+    world.announced().await;
+    for (found_at, rows) in [(connected_at + 59_000, 2), (connected_at + 61_000, 0)] {
+        let prune = json!({"prune": {"channel": "lobby", "members": ["0.a="], "foundAt": found_at}});
+        let delivery = Delivery::parse(&prune.to_string(), connected_at + 600_000).unwrap();
+        world.broadcaster().deliver(delivery, 1, in_time()).await.unwrap();
+        world.deliver_all(1).await;
+        let ids = world.table.connection_ids().await;
+        assert_eq!(ids.iter().filter(|id| *id == "a=").count(), rows);
+    }
 }
 
 /// An AWS on the test's clock, and who tells its lobby of joins.
@@ -349,9 +443,7 @@ async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_mome
         assert_eq!(simulation.take_queued().len(), joined, "{devices} connections, {there} of them there");
 
         let start = Instant::now();
-        for departure in announcer.registry.unsubscribe(&lobby, &connection.id).await.unwrap() {
-            announcer.left(&departure).await;
-        }
+        departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
         assert!(start.elapsed() < Duration::from_millis(100), "{devices}: {:?}", start.elapsed());
         assert_eq!(simulation.take_queued().len(), left, "{devices} connections, {there} of them there");
     }
@@ -374,8 +466,6 @@ async fn where_it_takes_too_long_to_find_out_a_join_is_told_and_a_leave_is_not()
     let connection = ada("z00=");
     announcer.subscribe(&lobby, &connection, 50).await.unwrap();
     assert_eq!(simulation.take_queued().len(), 1);
-    for departure in announcer.registry.unsubscribe(&lobby, &connection.id).await.unwrap() {
-        announcer.left(&departure).await;
-    }
+    departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
     assert!(simulation.take_queued().is_empty());
 }
