@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use tokio::time::Instant;
 
 use crate::{
     aws,
@@ -23,7 +24,7 @@ use crate::{
     patterns::ChannelPatterns,
     principal::Principal,
     queue::Queue,
-    registry::{Departure, Registry, RegistryError, Subscription},
+    registry::{Registry, RegistryError, Subscription},
     time::unix_millis,
 };
 
@@ -97,10 +98,13 @@ impl Announcer {
             joined().await?;
         }
         let is_new = self.registry.add(channel, connection).await?;
-        // Asked again: the other device may have left meanwhile, and have been told of as the last.
-        if is_new && !is_told && !self.joined_before(channel, principal, id).await? {
-            if let Err(error) = joined().await {
-                // Nobody knows that it is in, so it is not: it has to ask again.
+        if is_new && !is_told {
+            // Asked again: the other device may have left meanwhile, and have been told of as the last.
+            let told = async {
+                if self.joined_before(channel, principal, id).await? { Ok(()) } else { joined().await }
+            };
+            if let Err(error) = told.await {
+                // It may not be known to be in, so it is not: it has to ask again.
                 self.registry.unsubscribe(channel, id).await?;
                 return Err(error);
             }

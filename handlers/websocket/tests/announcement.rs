@@ -375,9 +375,8 @@ async fn a_join_is_told_though_the_queue_or_the_table_failed_at_first() {
 #[tokio::test(start_paused = true)]
 async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed_at_first() {
     let lobby = Channel::parse("lobby").unwrap();
-    let (phone, desktop) = (ada("phone="), ada("desktop="));
     let (simulation, announcer) = simulated();
-    let simulation = Arc::new(simulation);
+    let (phone, desktop) = (ada("phone="), ada("desktop="));
     for connection in [&phone, &desktop] {
         simulation.put(row("user:ada", connection));
     }
@@ -396,9 +395,11 @@ async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed
             _ => Fate::Served(time),
         }
     });
+    let start = Instant::now();
     let leaves = async {
         while !is_written.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(1)).await;
+            assert!(start.elapsed() < Duration::from_secs(29), "no row is written");
         }
         leaver.unsubscribe(&lobby, &phone.id).await.unwrap();
     };
