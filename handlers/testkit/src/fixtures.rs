@@ -1,8 +1,7 @@
 //! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
 
-use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use lambda_websocket::{
-    event::{Connect, Disconnect, Event, Message},
+    event::{Connect, Disconnect, Event, Message, Request},
     runtime::Record,
     time::unix_millis,
 };
@@ -51,7 +50,7 @@ pub fn disconnect(connection_id: &str) -> Disconnect {
 
 /// An event, read as a function reads it.
 pub fn event(json: Value) -> Event {
-    let request: ApiGatewayWebsocketProxyRequest = serde_json::from_value(json).expect("API Gateway's shape");
+    let request: Request = serde_json::from_value(json).expect("API Gateway's shape");
     Event::parse(request, Instant::now() + Duration::from_secs(29)).expect("an event")
 }
 

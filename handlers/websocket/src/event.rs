@@ -4,8 +4,10 @@
 //!
 //! [context]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
 
-use aws_lambda_events::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
-use http::HeaderMap;
+use std::collections::HashMap;
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequestContext;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -16,6 +18,19 @@ use crate::{
     patterns::{ChannelPatterns, InvalidPattern},
     principal::{InvalidPrincipal, Principal},
 };
+
+/// An event as API Gateway sends it, as much of it as is read.
+///
+/// The type of `aws_lambda_events` for it refuses headers whose names or values are none by HTTP's rules. They are the
+/// client's to choose, and must not make a function fail. It holds a token, perhaps: there is no way to print it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    pub(crate) request_context: ApiGatewayWebsocketProxyRequestContext,
+    headers: Option<HashMap<String, String>>,
+    multi_value_headers: Option<HashMap<String, Vec<String>>>,
+    body: Option<String>,
+}
 
 /// An event of a WebSocket API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +151,8 @@ impl Event {
     ///
     /// # Errors
     /// When the event is none of a WebSocket API.
-    pub fn parse(request: ApiGatewayWebsocketProxyRequest, deadline: Instant) -> Result<Self, EventError> {
-        let context = request.request_context;
+    pub fn parse(request: Request, deadline: Instant) -> Result<Self, EventError> {
+        let Request { request_context: context, headers, multi_value_headers, body } = request;
         let request_id = required(context.request_id.as_deref(), "requestId")?;
         let event_type = required(context.event_type.as_deref(), "eventType")?;
         let (principal, channels) = match authorized(&context) {
@@ -160,7 +175,7 @@ impl Event {
                 connection,
                 channels,
                 request_id,
-                subprotocols: subprotocols(&request.headers, &request.multi_value_headers),
+                subprotocols: subprotocols(headers, multi_value_headers),
             })),
             MESSAGE => Ok(Self::Message(Message {
                 connection,
@@ -168,7 +183,7 @@ impl Event {
                 request_id,
                 message_id: required(context.message_id.as_deref(), "messageId")?,
                 received_at: millis(context.request_time_epoch, "requestTimeEpoch")?,
-                body: request.body.unwrap_or_default(),
+                body: body.unwrap_or_default(),
                 deadline,
             })),
             DISCONNECT => Ok(Self::Disconnect(Disconnect {
@@ -203,11 +218,15 @@ fn connection(
 }
 
 /// The sub-protocols that a client offers: in one header, or in several, of which `headers` holds the last alone.
-fn subprotocols(headers: &HeaderMap, multi_value_headers: &HeaderMap) -> Vec<String> {
-    const NAME: &str = "sec-websocket-protocol";
-    let headers = if multi_value_headers.contains_key(NAME) { multi_value_headers } else { headers };
-    let lines = headers.get_all(NAME).iter();
-    lines.filter_map(|line| line.to_str().ok()).flat_map(split_list).collect()
+fn subprotocols(
+    headers: Option<HashMap<String, String>>,
+    multi_value_headers: Option<HashMap<String, Vec<String>>>,
+) -> Vec<String> {
+    let is_offer = |name: &String| name.eq_ignore_ascii_case("sec-websocket-protocol");
+    let lists = multi_value_headers.into_iter().flatten().find(|(name, _)| is_offer(name));
+    let list = headers.into_iter().flatten().find(|(name, _)| is_offer(name));
+    let lists = lists.map(|(_, lists)| lists).or_else(|| Some(vec![list?.1])).unwrap_or_default();
+    lists.iter().flat_map(|list| split_list(list)).collect()
 }
 
 /// What the authorizer said of a connection: whose it is, where it says so, and which channels are open to it. API

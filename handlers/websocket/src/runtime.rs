@@ -2,10 +2,7 @@
 
 use std::{env, time::SystemTime};
 
-use aws_lambda_events::{
-    apigw::ApiGatewayWebsocketProxyRequest,
-    sqs::{SqsBatchResponse, SqsEvent, SqsMessage},
-};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
 use lambda_runtime::{
     Context, Diagnostic, LambdaEvent, service_fn,
@@ -16,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{Error, chain},
-    event::{Event, EventError},
+    event::{Event, EventError, Request},
     frame::ErrorCode,
     refusal::Refusal,
     reply::Reply,
@@ -50,7 +47,7 @@ where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
 {
-    invoked(async |request: ApiGatewayWebsocketProxyRequest, deadline| {
+    invoked(async |request: Request, deadline| {
         let context = &request.request_context;
         let (connection_id, request_id) = (context.connection_id.clone(), context.request_id.clone());
         // The runtime logs it too, but not with the ids that the client hears.
@@ -68,11 +65,7 @@ where
 }
 
 /// Answers one event. What a client, or what an authorizer says of it, brings about is no error of the function.
-async fn serve<E, H>(
-    handler: &H,
-    request: ApiGatewayWebsocketProxyRequest,
-    deadline: Instant,
-) -> Result<Reply, Error>
+async fn serve<E, H>(handler: &H, request: Request, deadline: Instant) -> Result<Reply, Error>
 where
     E: TryFrom<Event, Error = EventError>,
     H: AsyncFn(E) -> Result<Reply, Error>,
@@ -206,7 +199,7 @@ mod tests {
     use crate::event::{Connect, Disconnect, Message};
 
     /// An event as API Gateway sends it, and what the authorizer said of its connection.
-    fn request(event_type: &str, authorizer: &Value) -> ApiGatewayWebsocketProxyRequest {
+    fn request(event_type: &str, authorizer: &Value) -> Request {
         let context = json!({
             "eventType": event_type, "connectionId": "a=", "requestId": "r", "messageId": "m",
             "connectedAt": 1, "requestTimeEpoch": 1, "authorizer": authorizer,
