@@ -2,7 +2,7 @@
 //! the cost model, its targets are those of the Makefile, and what it links to is there.
 //!
 //! Behind each `<!-- … -->` stands what this test finds in the code. After a change, write it there with
-//! `UPDATE_README=1 cargo test --workspace --test readme`.
+//! `UPDATE_README=1 cargo test -p end-to-end --test repository`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -25,7 +25,7 @@ fn the_examples_and_the_tables_are_those_of_the_code() {
         } else {
             assert!(
                 found == expected,
-                "{} lags behind: UPDATE_README=1 cargo test --workspace --test readme",
+                "{} lags behind: UPDATE_README=1 cargo test -p end-to-end --test repository",
                 path.display()
             );
         }

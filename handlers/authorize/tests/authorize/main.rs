@@ -1,0 +1,4 @@
+//! The authorizer: its decisions, and its logs.
+
+mod authorize;
+mod logs;

@@ -1,0 +1,5 @@
+//! The function behind the queue, and the messages that it takes.
+
+mod publish;
+mod scale;
+mod schema;
