@@ -22,6 +22,12 @@ variable "packages" {
   default     = "../target/lambda"
 }
 
+variable "packages_bucket" {
+  description = "The name of an S3 bucket that the packages are put into, for the functions to be made from: side by side then, and not one after another; null needs none."
+  type        = string
+  default     = null
+}
+
 variable "subprotocols" {
   description = "The WebSocket sub-protocols that clients may ask for."
   type        = list(string)

@@ -73,8 +73,8 @@ async fn a_client_stays_through_every_change() -> Result<()> {
 
 /// Applies, and gives what that changed. There is nothing more to do then.
 async fn changed(stack: &Stack) -> Result<Vec<(String, String)>> {
-    let changes = stack.actions().await?.into_iter().map(|(address, action)| (action, address)).collect();
-    stack.apply(|_, _| ()).await?;
+    let changes = stack.apply_and_tell().await?;
+    let changes = changes.into_iter().map(|(address, action)| (action, address)).collect();
     let left = stack.actions().await?;
     ensure!(left.is_empty(), "a second plan has something to do: {left:?}");
     Ok(changes)
