@@ -3,7 +3,7 @@
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use end_to_end::{Client, harness::trial};
+use end_to_end::{Client, harness::Sequence};
 use fantoccini::{ClientBuilder, Locator, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use libtest_mimic::Trial;
@@ -30,11 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn trials() -> Vec<Trial> {
     let site: Shared = Arc::default();
+    let sequence = Sequence::default();
     macro_rules! on {
         ($site:ident, $($test:ident),* $(,)?) => {
             vec![$({
                 let site = Arc::clone(&$site);
-                trial(concat!("browser::", stringify!($test)), move || async move {
+                sequence.trial(concat!("browser::", stringify!($test)), move || async move {
                     let site = site.get_or_try_init(|| Site::start("terraform")).await?;
                     Browser::run(async |browser| $test(site, browser).await).await
                 })
@@ -50,7 +51,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         the_server_restarts_and_the_pages_come_back,
         everything_is_accessible_on_desktop_and_phone_in_light_and_dark,
     );
-    trials.push(trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so));
+    trials.push(
+        sequence.trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so),
+    );
     let is_missing = std::process::Command::new(DRIVER).arg("--version").output().is_err();
     let is_ignored = is_missing && std::env::var_os("REQUIRE_BROWSER").is_none();
     if is_ignored {
