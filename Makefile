@@ -52,9 +52,7 @@ RATE ?= 5
 DURATION ?= 10
 .PHONY: load
 load: $(VENV)/.smoke ## Load the running `make dev`, and tell how long messages took. CLIENTS=20, RATE=5 messages/s, DURATION=10 s.
-	@url="$${URL:-$$(sed -n 's/^ *"websocket_url": "\(.*\)",*$$/\1/p' .local/outputs.json 2>/dev/null)}"; \
-	test -n "$$url" || { echo "error: nothing is running here. Start it elsewhere: make dev" >&2; exit 1; }; \
-	$(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
+	@$(VENV)/bin/python scripts/load.py "$$(scripts/local-url)" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
 
 .PHONY: venv
 venv: $(VENV)/.dev
@@ -162,26 +160,16 @@ $(LOGS):
 
 .PHONY: build
 build: needs-rust $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --arm64 --output-format zip $(FUNCTIONS:%=--bin %)
-	@$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/lambda/%/bootstrap.zip)
-	@for name in $(FUNCTIONS); do \
-		printf '%9d bytes  %s\n' "$$(wc -c < target/lambda/$$name/bootstrap.zip)" "target/lambda/$$name/bootstrap.zip"; \
-	done
+	@$(BUILD) arm64 target/lambda $(FUNCTIONS)
 
 # Names, and not paths, are what a release has: dist/NAME-arm64.zip, dist/NAME-x86_64.zip, dist/SHA256SUMS.
 .PHONY: release-packages
 release-packages: needs-rust $(VENV)/.build ## Build each function's packages for both architectures into dist/, with their SHA-256 sums.
 	@rm -rf dist
 	@mkdir dist
-	@for architecture in arm64 x86-64; do \
-		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$$architecture --output-format zip \
-			--lambda-dir target/release-packages/$$architecture $(FUNCTIONS:%=--bin %) || exit 1; \
-		$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/release-packages/$$architecture/%/bootstrap.zip) || exit 1; \
-		for name in $(FUNCTIONS); do \
-			cp target/release-packages/$$architecture/$$name/bootstrap.zip dist/$$name-$${architecture/-/_}.zip || exit 1; \
-		done; \
-	done
-	@cd dist && sha256sum -- *.zip | tee SHA256SUMS
+	@$(BUILD) arm64 target/release-packages/arm64 $(FUNCTIONS)
+	@$(BUILD) x86-64 target/release-packages/x86-64 $(FUNCTIONS)
+	@scripts/collect $(FUNCTIONS)
 
 .PHONY: release-notes
 release-notes: ## Print what the changelog says of VERSION.
@@ -199,8 +187,11 @@ check-packages: | $(LOGS) ## Prove that each package is small, for arm64, and bo
 
 .PHONY: bench
 bench: $(PEERS)/.done ## Measure the functions against their peers, in REPEAT=5 rounds, and write bench/RESULTS.md.
-	cargo build --release --bin connect --bin send --bin floor-hello --bin floor-posts --bin bench
+	cargo build --release --package connect --package send
+	cargo build --release --package bench
 	target/release/bench --repeat $(REPEAT)
+BUILD := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/build
+
 
 # The peers in other languages, bundled and compiled as they would be for Lambda, and the runtimes that run them.
 $(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisites
@@ -241,18 +232,14 @@ comment: ## Show the plan on the pull request PULL_REQUEST (with GitHub's `gh`).
 
 .PHONY: apply
 apply: ## Apply the plan, and none but the one with this digest where there is a DIGEST=….
-	@test -f terraform/$(STAGE).tfplan || { echo "error: there is no plan of $(STAGE). Make one: make plan STAGE=$(STAGE)" >&2; exit 1; }
-	@test -z "$${DIGEST+set}" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
-		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
+	@scripts/is-planned $(STAGE)
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
 
 # Its standard output is the value alone, for $$(make output OUTPUT=…). What was deployed from another checkout takes an init.
 .PHONY: output
 output: ## Print the output OUTPUT=… of what is deployed, or all of them. STAGE=dev|prod, STATE_BUCKET=….
 	@test -s '.local/terraform/$(STAGE)/terraform.tfstate' || $(MAKE) --no-print-directory init >&2
-	@# Terraform would print a warning to standard output, and succeed.
-	@test "$$($(DEPLOY) output -json)" != '{}' || { echo "error: nothing is deployed as stage $(STAGE). Deploy it: make deploy STAGE=$(STAGE)" >&2; exit 1; }
-	@$(DEPLOY) output $(if $(OUTPUT),-raw '$(OUTPUT)')
+	@$(STAGE_DATA) scripts/output $(STAGE) $(OUTPUT)
 
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.
