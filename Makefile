@@ -17,6 +17,8 @@ export TF_PLUGIN_DIR
 # Otherwise providers are downloaded once, for all stacks and tests of this checkout.
 export TF_PLUGIN_CACHE_DIR ?= $(if $(TF_PLUGIN_DIR),,$(CURDIR)/.local/providers)
 export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := true
+# Terraform and its provider take a fifth less processor time when they collect their garbage less often.
+export GOGC ?= 400
 
 FUNCTIONS := authorize connect disconnect default publish send subscribe
 VENV := .local/venv
@@ -42,9 +44,14 @@ help: ## List the targets.
 # --- on this machine ---------------------------------------------------------------------------------
 
 .PHONY: dev
-dev: prerequisites venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
-	@cargo build --bins # not quiet: the first time it takes minutes
-	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port '$(PORT)')
+dev: prerequisites ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
+	@$(MAKE) --no-print-directory --jobs 2 venv local-cloud
+	@cargo run --quiet --package local-cloud -- $(if $(PORT),--port '$(PORT)')
+
+# The local cloud then builds the functions, and no more than it deploys. Not quiet: the first time it takes minutes.
+.PHONY: local-cloud
+local-cloud: needs-rust
+	@env -u MAKEFLAGS cargo build --package local-cloud # with as many jobs as it likes
 
 # RATE is of all clients together, in messages a second, and DURATION in seconds.
 CLIENTS ?= 20
@@ -74,15 +81,43 @@ $(NEEDS): needs-%:
 
 # --- tests -------------------------------------------------------------------------------------------
 
+# How long each step takes is noted in $(LOGS)/times.
+TIMED := scripts/timed $(LOGS)/times
+TALLY = $(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/client.log
+
 .PHONY: test
-test: lint test-terraform test-client test-rust ## Check format, lints, documentation and Terraform; run every test; count them.
-	@$(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/client.log $(LOGS)/rust.log
+test: check-once test-side-by-side ## Check format, lints, documentation and Terraform; run every test; count them; say where the time went.
+	@$(PYTHON) scripts/times.py $(LOGS)/times
+	@$(TALLY) $(LOGS)/rust.log $(LOGS)/end-to-end.log
+
+# A tenth of the cases of the fault simulation: `make test` plays them all.
+.PHONY: check
+check: ## Do all of `make test` that needs no emulator, in minutes.
+	@$(MAKE) --no-print-directory check-once
+	@CASES=300 $(MAKE) --no-print-directory test-rust
+	@$(PYTHON) scripts/times.py $(LOGS)/times
+	@$(TALLY) $(LOGS)/rust.log
+
+.PHONY: check-once
+check-once: | $(LOGS)
+	@rm -f $(LOGS)/times
+	@$(MAKE) --no-print-directory lint test-terraform test-client
+
+# The end-to-end tests mostly wait: the others take what they leave.
+.PHONY: test-side-by-side
+test-side-by-side: check-once
+	@$(TIMED) "compile the tests" cargo test --workspace --no-run --quiet
+	@$(MAKE) --no-print-directory --jobs 2 test-rust test-end-to-end
+
+.PHONY: times
+times: ## Write into docs/testing.md where the time of the last `make test` went.
+	@$(PYTHON) scripts/times.py $(LOGS)/times docs/testing.md
 
 .PHONY: lint
-lint: prerequisites ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.
+lint: prerequisites | $(LOGS) ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --document-private-items
+	$(TIMED) clippy cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(TIMED) "cargo doc" cargo doc --workspace --no-deps --quiet --document-private-items
 	$(TERRAFORM) fmt -check -recursive -diff
 
 .PHONY: scan
@@ -118,8 +153,12 @@ $(DENY): | needs-rust
 	cargo install --quiet --locked --root .local/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test-rust
-test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
-	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
+test-rust: prerequisites | $(LOGS) ## Run the Rust tests that need no emulator.
+	$(TIMED) "unit and integration tests" nice env -u MAKEFLAGS cargo test --workspace --quiet 2>&1 | tee $(LOGS)/rust.log
+
+.PHONY: test-end-to-end
+test-end-to-end: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the end-to-end tests, those in a browser where there is one.
+	$(TIMED) "end-to-end tests" env -u MAKEFLAGS cargo test --workspace --test end_to_end 2>&1 | tee $(LOGS)/end-to-end.log
 
 # GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.
 .PHONY: test-browser
@@ -143,20 +182,24 @@ $(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
 .PHONY: test-terraform
 test-terraform: needs-terraform | $(LOGS) ## Validate every module and stack, and run the modules' tests.
 	@rm -f $(LOGS)/terraform-*.log
-	@for folder in $(MODULES) $(STACKS); do \
-		echo "terraform: $$folder"; \
-		export TF_DATA_DIR="$(CURDIR)/.local/validate/$$folder"; mkdir -p "$$TF_DATA_DIR"; \
-		$(TERRAFORM) -chdir=$$folder $(TF_INIT) -backend=false >"$$TF_DATA_DIR/init.log" || { cat "$$TF_DATA_DIR/init.log"; exit 1; }; \
-		$(TERRAFORM) -chdir=$$folder validate || exit 1; \
-		if ls $$folder/tests/*.tftest.hcl >/dev/null 2>&1; then \
-			$(TERRAFORM) -chdir=$$folder test -no-color 2>&1 | tee $(LOGS)/terraform-$$(basename $$folder).log || exit 1; \
-		fi; \
-	done
+	@$(TIMED) "Terraform: validate, and the modules' tests" $(MAKE) --no-print-directory validations
+
+# The first one alone: it downloads the providers.
+VALIDATIONS := $(patsubst %,validate-%,$(MODULES) $(STACKS))
+.PHONY: validations $(VALIDATIONS)
+validations:
+	@$(MAKE) --no-print-directory $(firstword $(VALIDATIONS))
+	@$(MAKE) --no-print-directory --jobs $$(getconf _NPROCESSORS_ONLN) $(wordlist 2,99,$(VALIDATIONS))
+
+$(VALIDATIONS): validate-%:
+	@scripts/validate $* $(LOGS)/terraform-$(subst /,-,$*).log
 
 $(LOGS):
 	@mkdir -p $@
 
 # --- packages ----------------------------------------------------------------------------------------
+
+BUILD := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/build
 
 .PHONY: build
 build: needs-rust $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
@@ -190,8 +233,6 @@ bench: $(PEERS)/.done ## Measure the functions against their peers, in REPEAT=5 
 	cargo build --release --package connect --package send
 	cargo build --release --package bench
 	target/release/bench --repeat $(REPEAT)
-BUILD := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/build
-
 
 # The peers in other languages, bundled and compiled as they would be for Lambda, and the runtimes that run them.
 $(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisites

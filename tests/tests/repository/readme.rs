@@ -131,7 +131,7 @@ fn fill(text: &str) -> String {
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
             "costs" => bench::cost::table(),
-            "end" | "needs" => {
+            "end" | "needs" | "times" => {
                 filled.push_str(&rest[..end + 4]);
                 rest = &rest[end + 4..];
                 continue;
