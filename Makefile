@@ -59,7 +59,7 @@ RATE ?= 5
 DURATION ?= 10
 .PHONY: load
 load: $(VENV)/.smoke ## Load the running `make dev`, and tell how long messages took. CLIENTS=20, RATE=5 messages/s, DURATION=10 s.
-	@$(VENV)/bin/python scripts/load.py "$$(scripts/local-url)" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
+	@url="$$(scripts/local-url)" && $(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
 
 .PHONY: venv
 venv: $(VENV)/.dev
