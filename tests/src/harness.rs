@@ -72,8 +72,8 @@ pub fn run(
                 scope.spawn(move || libtest_mimic::run(&arguments, trials).has_failed())
             })
             .collect();
-        // All of them are waited for.
-        running.into_iter().fold(false, |failed, group| group.join().unwrap_or(true) || failed)
+        // The scope waits for those that this does not.
+        running.into_iter().any(|group| group.join().unwrap_or(true))
     });
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
