@@ -155,9 +155,11 @@ async fn run(
     let prepare = async {
         let emulator = emulator.insert(Emulator::start(&options, show).await?);
         let stack = stack(folder, &emulator.endpoint);
+        if !files.applied.exists() {
+            emulator.make_bucket(repository, BUCKET).await?;
+        }
         if is_new {
             fs::write(&files.applying, "")?;
-            emulator.make_bucket(repository, BUCKET).await?;
             stack.init().await?;
             stack.apply_only(&SLOW).await?;
         }

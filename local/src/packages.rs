@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufReader, Cursor},
+    io::{BufReader, Cursor, IsTerminal},
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -27,16 +27,13 @@ pub const ALL: [&str; 8] =
 /// When the build fails; the compiler has said why on standard error.
 pub async fn build(repository: &Path, functions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let packages = functions.iter().flat_map(|name| ["--package", *name, "--bin", *name]);
+    // The first time it takes minutes: somebody who waits sees how far it is.
+    let quiet = (!std::io::stderr().is_terminal()).then_some("--quiet");
     let output = cargo()
+        .args(["build", "--message-format", "json-render-diagnostics"])
+        .args(quiet)
         // With the workspace-hack, the dependencies have the features that everything else here gives them.
-        .args([
-            "build",
-            "--quiet",
-            "--message-format",
-            "json-render-diagnostics",
-            "--package",
-            "workspace-hack",
-        ])
+        .args(["--package", "workspace-hack"])
         .args(packages)
         .current_dir(repository)
         .stderr(Stdio::inherit())
