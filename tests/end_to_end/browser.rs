@@ -1,4 +1,4 @@
-//! The web client in examples/chat, in a real browser.
+//! The page in examples/chat, in a real browser.
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
@@ -79,7 +79,7 @@ impl Site {
 
     async fn of(cloud: Cloud) -> Result<Self> {
         cloud.stack.apply(|_, _| ()).await?;
-        let port = page::serve(&repository().join("examples/chat"), 0).await?;
+        let port = page::serve(&repository(), 0).await?;
         let url = format!("http://127.0.0.1:{port}/?url={}", cloud.output("websocket_url").await?);
         Ok(Self { cloud, url })
     }
@@ -484,7 +484,7 @@ impl Page {
         let name = format!("{}{state}", look.name);
         let width = self.run("return [document.documentElement.scrollWidth, innerWidth]", &[]).await?;
         ensure!(width[0].as_u64() <= width[1].as_u64(), "{name}: wider than the screen: {width}");
-        let axe = repository().join("examples/chat/node_modules/axe-core/axe.min.js");
+        let axe = repository().join("clients/js/node_modules/axe-core/axe.min.js");
         let axe =
             std::fs::read_to_string(&axe).context("axe-core is not installed: run `make client-tools`")?;
         self.run(&axe, &[]).await?;
