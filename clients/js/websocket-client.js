@@ -627,9 +627,15 @@ function parsed(data) {
   }
 }
 
-/** API Gateway's own errors have no type. @param {any} frame */
-function isError(frame) {
-  return frame.type === "error" || (frame.type === undefined && typeof frame.message === "string");
+/**
+ * API Gateway's own errors have no type, but the ids of the connection and the request. A push of somebody's backend may
+ * have a text as its `message`, too.
+ *
+ * @param {any} frame
+ */
+function isError({ type, message, connectionId, requestId }) {
+  if (type !== undefined) return type === "error";
+  return [message, connectionId, requestId].every((field) => typeof field === "string");
 }
 
 /** @param {any} frame */

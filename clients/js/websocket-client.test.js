@@ -150,6 +150,17 @@ test("an error of the server's settles the promise, in its words", async () => {
   assert.deepEqual(errors(), []);
 });
 
+test("a push without a type is no error, though its message is a text", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const sent = client.send("*", "hello");
+  const pushes = [{ message: "Your order is on its way." }, { message: "hi", connectionId: "c2" }, { message: "hi", requestId: "r9" }];
+  last().push(...pushes, { type: "ack", id: "m1" });
+  assert.equal((await sent).id, "m1");
+  last().push(...pushes);
+  assert.deepEqual(events, [...pushes, ...pushes].map((push) => ["frame", push]));
+});
+
 test("one request is under way at a time, so that each answer finds its own", async () => {
   Socket.server = () => {};
   const client = await connect();
