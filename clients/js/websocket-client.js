@@ -44,7 +44,7 @@ const QUEUE = 100;
  * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have
  * four times as many, but in several frames, and nobody can tell a browser where to split.
  */
-const LARGEST_FRAME = 32_768;
+export const LARGEST_FRAME = 32_768;
 const SEEN = 10_000;
 /** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
 const REPLAYS = 5;
@@ -89,6 +89,11 @@ export class RequestError extends Error {
     this.code = code;
     this.request = request;
   }
+}
+
+/** The bytes of a request as it is sent. {@link LARGEST_FRAME} is the limit. @param {{ [field: string]: any }} frame */
+export function sizeOf(frame) {
+  return new TextEncoder().encode(JSON.stringify(frame)).length;
 }
 
 /** A connection that is kept: it comes back, takes up its subscriptions, and sends what waited. */
@@ -209,7 +214,7 @@ export class WebSocketClient extends EventTarget {
    */
   async request(frame, isAnswer) {
     if (this.#isClosed()) throw new RequestError("closed", "The client is closed.", frame);
-    const size = new TextEncoder().encode(JSON.stringify(frame)).length;
+    const size = sizeOf(frame);
     if (size > LARGEST_FRAME) {
       throw new RequestError("message_too_large", `It has ${size} bytes; at most ${LARGEST_FRAME} can be sent.`, frame);
     }
