@@ -1,17 +1,39 @@
-import { WebSocketClient } from "./websocket-client.js";
+import { LARGEST_FRAME, WebSocketClient, sizeOf } from "./websocket-client.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERYONE = "*";
+/** The room of messages to this connection alone: they have no channel. */
+const ONLY_YOU = "";
+const SERVER = "Server";
+const CHANNEL = /^[\w.:/-]{1,128}$/;
 const STATES = { connecting: "Connecting …", open: "Connected", waiting: "Not connected", refused: "Refused", closed: "Not connected" };
+
+/** What errors mean for people, by code. */
+const EXPLAINED = {
+  busy: "The server is busy. Try again in a moment.",
+  closed: "The connection was closed.",
+  forbidden: "You may not use this channel.",
+  gateway: "Something went wrong on the server. Try again in a moment.",
+  invalid_request: "The server does not accept this.",
+  message_too_large: "The message is too long.",
+  queue_full: "Too many messages are waiting for a connection.",
+  throttled: "The server has too much to do. Try again in a moment.",
+  too_many_subscriptions: "You are in as many channels as the server allows. Leave one first.",
+  unanswered: "The connection was lost before the server answered. The message may have arrived.",
+  unknown_action: "The server does not offer this.",
+};
+/** Errors that the same message meets again. */
+const FINAL = ["forbidden", "invalid_json", "invalid_request", "message_too_large", "unknown_action"];
 
 /** @type {WebSocketClient | undefined} */
 let client;
-const rooms = new Map();    // Channels, with what the page shows of each.
-const names = new Map();    // Connection ids, with the name that was last heard from them.
-const pending = new Map();  // Lines of our own messages that did not come back yet, by their key.
-const shown = new Map();    // Message ids and keys, with their lines.
-let self;                   // Our connection id: known when we hear ourselves.
-let current = EVERYONE;
+const rooms = new Map();    // What the page shows of each channel.
+const names = new Map();    // The name that each connection last gave itself.
+const lines = new Map();    // The line of each message, by the server's id.
+const copies = new Set();   // Clients' messages by content and key: one that was sent again has another id.
+const own = new Map();      // Our own messages, by key.
+let self;                   // Our connection id, once an ack and a message have the same id.
+let current;
 
 // --- the connection --------------------------------------------------------------------------------
 
@@ -22,7 +44,7 @@ function connect(url, token) {
   client = new WebSocketClient({ url, protocols: token ? ["bearer", token] : [] });
   client.on("state", showState);
   client.on("message", hear);
-  client.on("error", ({ message }) => note(current, message, "error"));
+  client.on("error", (error) => note(current, explain(error), "error"));
   client.on("gap", ({ channel, since }) => note(channel, `What was said since ${clock(since)}, while you were away, may be missing.`));
   client.on("joined", (presence) => announce(presence, "joined"));
   client.on("left", (presence) => announce(presence, "left"));
@@ -30,8 +52,35 @@ function connect(url, token) {
   for (const channel of rooms.keys()) enter(channel);
 }
 
+/** Enters a channel. One that the page showed before it was loaded anew comes with what was said since it was joined. */
 async function enter(channel) {
-  await client.subscribe(channel).catch(({ message }) => note(channel, message, "error"));
+  const room = rooms.get(channel);
+  if (channel === ONLY_YOU) return;
+  try {
+    if (room.isNew) await client.subscribe(channel);
+    else if (!(await replay(channel, room.joinedAt))) {
+      note(channel, "Messages from before may be missing.", "", room.joinedAt);
+    }
+    room.isNew = false;
+  } catch (error) {
+    if (error.code !== "closed") note(channel, explain(error), "error");
+  }
+}
+
+/** Enters a channel with its history, and says whether all of it came. */
+async function replay(channel, since) {
+  try {
+    return (await client.subscribe(channel, { since })).complete;
+  } catch (error) {
+    if (error.code === "closed") throw error;
+    await client.subscribe(channel); // A server without a history may not know the field.
+    return false;
+  }
+}
+
+function explain(error) {
+  console.warn(error); // With the request's id.
+  return EXPLAINED[error.code] ?? error.message;
 }
 
 function showState({ name, retryAt }) {
@@ -67,11 +116,11 @@ $("door").onsubmit = (submit) => {
 
 // --- channels --------------------------------------------------------------------------------------
 
-function addRoom(channel) {
-  const name = channel === EVERYONE ? "Everyone" : channel;
+function addRoom(channel, { joinedAt = Date.now(), readAt = 0, isNew = true } = {}) {
+  const name = { [EVERYONE]: "Everyone", [ONLY_YOU]: "Only you" }[channel] ?? channel;
   const log = element("div", { className: "log", role: "log", ariaLabel: `Messages in ${name}`, tabIndex: 0, hidden: true });
-  const lines = element("ol");
-  log.append(lines, element("p", { className: "empty", textContent: "Nothing was said yet." }));
+  const list = element("ol");
+  log.append(list, element("p", { className: "empty", textContent: "Nothing was said yet." }));
   log.onscroll = () => { if (isAtEnd(log)) $("below").hidden = true; };
   $("logs").prepend(log);
 
@@ -86,7 +135,7 @@ function addRoom(channel) {
     item.append(leave);
   }
   $("channels").append(item);
-  rooms.set(channel, { name, log, lines, item, go, unread });
+  rooms.set(channel, { name, log, list, item, go, unread, joinedAt, readAt, isNew, latest: readAt, draft: "" });
   remember();
 }
 
@@ -98,29 +147,44 @@ function removeRoom(channel) {
   remember();
   if (current === channel) show(EVERYONE);
   $("text").focus();
-  client.unsubscribe(channel).catch(({ message }) => note(current, message, "error"));
+  if (channel !== ONLY_YOU) client?.unsubscribe(channel).catch((error) => note(current, explain(error), "error"));
 }
 
 function remember() {
-  localStorage.setItem("channels", JSON.stringify([...rooms.keys()]));
+  store("rooms", [...rooms].filter(([channel]) => channel !== ONLY_YOU)
+    .map(([channel, { joinedAt, readAt }]) => ({ channel, joinedAt, readAt })));
 }
 
 function show(channel) {
+  if (rooms.has(current)) rooms.get(current).draft = $("text").value;
   current = channel;
   for (const [each, { go, log }] of rooms) {
     if (each === channel) go.setAttribute("aria-current", "true");
     else go.removeAttribute("aria-current");
     log.hidden = each !== channel;
   }
-  const { name, log, go } = rooms.get(channel);
+  const { name, log, item, draft } = rooms.get(channel);
+  $("text").value = draft;
+  $("text").disabled = $("send").disabled = channel === ONLY_YOU;
+  showProblem("");
   countUnread(channel, 0);
+  read(channel);
   log.scrollTop = log.scrollHeight;
   $("below").hidden = true;
-  go.scrollIntoView({ block: "nearest", inline: "nearest" });
-  $("text").placeholder = channel === EVERYONE ? "Say something to everyone" : `Say something in ${name}`;
-  $("people-title").textContent = channel === EVERYONE ? "Who is connected" : `Who is in ${name}`;
+  item.scrollIntoView({ block: "nearest", inline: "nearest" });
+  $("text").placeholder = channel === EVERYONE ? "Say something to everyone"
+    : channel === ONLY_YOU ? "Only the server writes here" : `Say something in ${name}`;
+  $("people-title").textContent = channel === EVERYONE ? "Who is connected"
+    : channel === ONLY_YOU ? "Nobody else is here" : `Who is in ${name}`;
   document.title = `${name} – Chat`;
   listPeople();
+}
+
+/** All that the channel shows was read. */
+function read(channel) {
+  const room = rooms.get(channel);
+  room.readAt = room.latest;
+  remember();
 }
 
 function countUnread(channel, count) {
@@ -135,17 +199,21 @@ $("join").onsubmit = async (submit) => {
   const channel = $("channel").value.trim();
   if (!channel || !client) return;
   $("join-error").textContent = "";
+  if (channel !== EVERYONE && !CHANNEL.test(channel)) {
+    $("join-error").textContent = "A channel's name has letters, digits and . : / _ - only, and no spaces.";
+    return;
+  }
   try {
     if (!rooms.has(channel)) {
       await client.subscribe(channel);
-      addRoom(channel);
+      if (!rooms.has(channel)) addRoom(channel, { isNew: false });
     }
     $("channel").value = "";
     show(channel);
     showJoin(false);
     $("text").focus();
-  } catch ({ message }) {
-    $("join-error").textContent = message;
+  } catch (error) {
+    $("join-error").textContent = explain(error);
   }
 };
 
@@ -182,93 +250,139 @@ addEventListener("keydown", (key) => {
 
 function say(channel, text, key = crypto.randomUUID()) {
   const message = { name: $("name").value.trim(), text, key };
-  const line = addLine(channel, { from: message.name, text, sentAt: Date.now(), kind: "own pending", key });
-  pending.set(key, line);
+  const line = addLine(channel, { from: message.name || "You", text, sentAt: Date.now(), kind: "own pending", sender: "self" });
   const status = line.querySelector(".status");
+  const mine = { channel, text, line, status, heard: [] };
+  own.set(key, mine);
   status.textContent = client?.state.name === "open" ? "" : "Will be sent once there is a connection.";
   rooms.get(channel).log.scrollTop = rooms.get(channel).log.scrollHeight;
-  client.send(channel, message).then(({ failed }) => {
-    line.classList.remove("pending");
-    status.textContent = failed ? `${failed} did not get it.` : "";
+  client.send(channel, message).then(({ id, failed }) => {
+    arrived(mine);
+    if (failed) status.textContent = `${failed} did not get it.`;
+    mine.id = id;
+    lines.set(id, line);
+    const heard = mine.heard.find((frame) => frame.id === id);
+    if (heard) confirm(mine, heard);
   }, (error) => {
-    if (!pending.has(key)) return; // It came back, so it was sent: only the answer is missing.
+    if (mine.heard.length > 0) return; // It was said, so it was sent: only the answer is missing.
+    const { log } = rooms.get(channel) ?? {};
+    const wasAtEnd = log && isAtEnd(log);
     line.classList.replace("pending", "failed");
-    const again = element("button", { type: "button", textContent: "Send again" });
-    // Under the same key: what seemed lost may come yet.
-    again.onclick = () => { line.remove(); say(channel, text, key); $("text").focus(); };
-    status.replaceChildren(`Not sent: ${error.message} `, again);
+    status.textContent = `Not sent. ${explain(error)} `;
+    if (!FINAL.includes(error.code)) {
+      const again = element("button", { type: "button", textContent: "Send again" });
+      // Under the same key: what seemed lost may come yet.
+      again.onclick = () => { line.remove(); say(channel, text, key); $("text").focus(); };
+      status.append(again);
+    }
+    if (wasAtEnd) log.scrollTop = log.scrollHeight;
   });
 }
 
-function hear({ id, channel, from, principal, message, sentAt }) {
-  const { name, text, key } = Object(message);
-  const who = String(principal ?? name ?? "Server");
-  if (from && names.get(from) !== who) {
-    names.set(from, who);
-    listPeople();
-  }
-  const line = pending.get(key);
-  if (line) {
-    pending.delete(key);
-    self = from;
-    if (line.matches(".pending, .failed")) line.querySelector(".status").textContent = "";
-    line.classList.remove("pending", "failed");
-    line.querySelector(".from").textContent = who;
-    return place(line, { id, sentAt });
-  }
-  // A message whose answer was lost is sent twice, as two messages: the key tells that they are one.
-  if (shown.has(id) || (key && shown.has(key))) return;
-  const room = rooms.has(channel) ? channel : current;
-  const said = typeof text === "string" ? text : JSON.stringify(message);
-  const kind = from !== undefined && from === self ? "own" : "";
-  const added = addLine(room, { from: who, text: said, sentAt, kind, id, key });
-  added.title = from ? `Connection ${from}` : "";
-  if (room !== current) countUnread(room, Number(rooms.get(room).unread.dataset.count ?? 0) + 1);
+/** Others have our message. */
+function arrived({ line, status }) {
+  if (line.matches(".pending, .failed")) status.textContent = "";
+  line.classList.remove("pending", "failed");
 }
 
-function note(channel, text, kind = "") {
-  addLine(rooms.has(channel) ? channel : current, { from: "", text, sentAt: Date.now(), kind: `note ${kind}` });
+/** Takes over what the server says of our message: only the ack's id tells that it is ours, as others can copy a key. */
+function confirm({ channel, line }, { id, from, principal, message, sentAt }) {
+  self = from;
+  const who = nameOf({ connectionId: from, principal, name: message.name });
+  line.querySelector(".from").textContent = who;
+  rename(from, who);
+  copies.add(copyOf({ channel, principal, message }));
+  advance(channel, sentAt);
+  place(line, { id, sentAt });
+}
+
+function hear(frame) {
+  const { id, channel = ONLY_YOU, from, principal, message, sentAt } = frame;
+  const { name, text, key } = Object(message);
+  const mine = from === undefined ? undefined : own.get(key);
+  if (mine?.channel === channel && mine.text === text) {
+    if (mine.id === id) return confirm(mine, frame);
+    mine.heard.push(frame);
+    return arrived(mine);
+  }
+  if (lines.has(id)) return;
+  if (from !== undefined && key !== undefined) {
+    // The same message again, whose answer was lost. What differs in anything that one sees is another.
+    const copy = copyOf(frame);
+    if (copies.has(copy)) return;
+    copies.add(copy);
+  }
+  // To a user or a connection, and not to the channel on view.
+  if (!rooms.has(channel) && (channel === ONLY_YOU || channel.startsWith("user:"))) addRoom(channel, { isNew: false });
+  if (!rooms.has(channel)) return; // One that was just left.
+  const who = nameOf({ connectionId: from, principal, name });
+  if (from !== undefined) rename(from, who);
+  const said = [message, text].find((each) => typeof each === "string") ?? JSON.stringify(message);
+  const kind = from === undefined ? "server" : from === self ? "own" : "";
+  const sender = from === undefined ? "server" : from === self ? "self" : principal ? `principal ${principal}` : `connection ${from}`;
+  const added = addLine(channel, { from: who, text: said, sentAt, kind, sender, id });
+  added.title = from === undefined ? "" : `Connection ${from}`;
+  const room = rooms.get(channel);
+  if (channel !== current && sentAt > room.readAt) countUnread(channel, Number(room.unread.dataset.count ?? 0) + 1);
+  advance(channel, sentAt);
+}
+
+function copyOf({ channel, principal, message: { name, text, key } }) {
+  return JSON.stringify([channel, principal, name, text, key]);
+}
+
+/** The channel was heard until then. */
+function advance(channel, sentAt) {
+  const room = rooms.get(channel);
+  if (!room || sentAt <= room.latest) return;
+  room.latest = sentAt;
+  if (channel === current) read(channel);
+}
+
+function note(channel, text, kind = "", sentAt = Date.now()) {
+  addLine(rooms.has(channel) ? channel : current, { from: "", text, sentAt, kind: `note ${kind}`, sender: "" });
 }
 
 function announce({ channel, connectionId, principal, at }, what) {
   if (connectionId === self) return;
-  if (rooms.has(channel)) addLine(channel, { from: "", text: `${nameOf({ connectionId, principal })} ${what}.`, sentAt: at, kind: "note" });
+  note(channel, `${nameOf({ connectionId, principal })} ${what}.`, "", at);
   listPeople();
 }
 
-function addLine(channel, { from, text, sentAt, kind, id, key }) {
+function addLine(channel, { from, text, sentAt, kind, sender, id }) {
   const line = element("li", { className: kind });
-  line.append(element("span", { className: "from", textContent: from }), element("span", { className: "text", textContent: text }),
+  line.dataset.sender = sender;
+  line.append(element("span", { className: "from", textContent: from }), element("span", { className: "text", textContent: text, dir: "auto" }),
     element("time"), element("span", { className: "status" }));
-  if (key) shown.set(key, line);
-  place(line, { id, sentAt }, rooms.get(channel).lines);
+  place(line, { id, sentAt }, rooms.get(channel).list);
   return line;
 }
 
 /** Puts a line where its time says: what was missed comes after what is new. */
-function place(line, { id = "", sentAt }, lines = line.parentElement) {
-  const log = lines.parentElement;
+function place(line, { id = "", sentAt }, list = line.parentElement) {
+  if (!list) return; // The channel was left.
+  const log = list.parentElement;
   const wasAtEnd = isAtEnd(log);
-  if (id) shown.set(id, line);
+  if (id) lines.set(id, line);
   line.dataset.at = String(sentAt).padStart(15, "0") + id;
   const time = line.querySelector("time");
   time.dateTime = new Date(sentAt).toISOString();
   time.title = new Date(sentAt).toLocaleString();
   time.textContent = clock(sentAt);
-  const before = [...lines.children].findLast((other) => other !== line && other.dataset.at <= line.dataset.at);
+  const before = [...list.children].findLast((other) => other !== line && other.dataset.at <= line.dataset.at);
+  const after = line.nextElementSibling;
   if (before) before.after(line);
-  else lines.prepend(line);
-  group(line);
-  if (line.nextElementSibling) group(line.nextElementSibling);
+  else list.prepend(line);
+  for (const each of [line, line.nextElementSibling, after]) if (each) group(each);
   if (log.hidden) return;
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
-  else if (line === lines.lastElementChild) $("below").hidden = false;
+  else if (line === list.lastElementChild) $("below").hidden = false;
 }
 
 /** Who says several things in a row is named once. */
 function group(line) {
-  const from = (each) => each?.querySelector(".from")?.textContent;
-  line.classList.toggle("more", from(line) !== "" && from(line) === from(line.previousElementSibling));
+  const who = (each) => each && `${each.dataset.sender} ${each.querySelector(".from").textContent}`;
+  line.classList.toggle("more", line.dataset.sender !== "" && who(line) === who(line.previousElementSibling));
 }
 
 function isAtEnd(log) {
@@ -286,9 +400,20 @@ $("composer").onsubmit = (submit) => {
   const text = $("text").value.trim();
   if (!text) return;
   if (!client) return $("url").focus();
+  // Before the draft is gone: the server would close the connection for it.
+  const message = { name: $("name").value.trim(), text, key: crypto.randomUUID() };
+  const surplus = sizeOf({ action: "send", channel: current, message }) - LARGEST_FRAME;
+  if (surplus > 0) return showProblem(`The message is too long. Shorten it by about ${surplus.toLocaleString("en")} characters.`);
   say(current, text);
   $("text").value = "";
 };
+
+function showProblem(text) {
+  $("problem").textContent = text;
+  $("text").ariaInvalid = text ? "true" : "false";
+}
+
+$("text").oninput = () => showProblem("");
 
 $("text").onkeydown = (key) => {
   if (key.key !== "Enter" || key.shiftKey || key.isComposing) return;
@@ -302,34 +427,53 @@ let listing;
 function listPeople() {
   clearTimeout(listing);
   listing = setTimeout(async () => {
-    if (client?.state.name !== "open") return;
     const channel = current;
-    const { members, next } = await client.list(channel).catch(({ message }) => {
-      note(channel, message, "error");
-      return { members: [], next: undefined };
-    });
-    if (channel === current) showPeople(members, next);
+    if (channel === ONLY_YOU) return showPeople([]);
+    if (client?.state.name !== "open") return;
+    try {
+      const { members, next } = await client.list(channel);
+      if (channel === current) showPeople(members, next && "And others.");
+    } catch (error) {
+      if (channel === current) showPeople([], explain(error));
+    }
   }, 200);
 }
 
-function showPeople(members, next) {
+function showPeople(members, more = "") {
   const byName = (a, b) => nameOf(a).localeCompare(nameOf(b));
   $("people").replaceChildren(...members.sort(byName).map((member) => {
     const { connectionId, connectedAt } = member;
     const item = element("li", { title: `Connection ${connectionId}` });
     const who = nameOf(member) + (connectionId === self ? " (you)" : "");
-    item.append(element("span", { className: "who", textContent: who }), element("span", { className: "since", textContent: `since ${clock(connectedAt)}` }));
+    const since = element("span", { className: "since", textContent: clock(connectedAt) });
+    since.prepend(element("span", { className: "away", textContent: "since " }));
+    item.append(element("span", { className: "who", textContent: who }), since);
     return item;
   }));
-  $("people-more").hidden = next === undefined;
-  $("show-people").textContent = `People (${members.length}${next === undefined ? "" : "+"})`;
+  $("people-more").textContent = more;
+  $("show-people").textContent = `People (${members.length}${more ? "+" : ""})`;
 }
 
-function nameOf({ connectionId, principal }) {
-  return principal ?? names.get(connectionId) ?? `Guest ${connectionId.slice(0, 4)}`;
+/**
+ * What a connection is called: by the authorizer, or by itself. Without a connection, it is the server. A client that calls
+ * itself so is told apart.
+ */
+function nameOf({ connectionId, principal, name }) {
+  if (connectionId === undefined) return SERVER;
+  if (principal !== undefined) return principal;
+  const guest = `Guest ${connectionId.slice(0, 4)}`;
+  const given = typeof name === "string" ? name.replace(/\p{C}/gu, "").trim().slice(0, 40) : "";
+  if (given.normalize("NFKC").toLowerCase() === SERVER.toLowerCase()) return `${guest} (“${given}”)`;
+  return given || (names.get(connectionId) ?? guest);
 }
 
-$("name").onchange = () => localStorage.setItem("name", $("name").value.trim());
+function rename(connectionId, name) {
+  if (names.get(connectionId) === name) return;
+  names.set(connectionId, name);
+  listPeople();
+}
+
+$("name").onchange = () => store("name", $("name").value.trim());
 
 // --- the start -------------------------------------------------------------------------------------
 
@@ -341,8 +485,27 @@ function clock(time) {
   return new Date(time).toLocaleTimeString([], { timeStyle: "short" });
 }
 
-$("name").value = localStorage.getItem("name") || `guest-${Math.random().toString(36).slice(2, 6)}`;
-for (const channel of new Set([EVERYONE, ...JSON.parse(localStorage.getItem("channels") ?? "[]")])) addRoom(channel);
+/** What was stored under a name. Nothing is where the browser stores nothing, or something else was stored. */
+function stored(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
+function store(name, value) {
+  try {
+    localStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // Then a reload begins anew.
+  }
+}
+
+$("name").value = stored("name") || `guest-${Math.random().toString(36).slice(2, 6)}`;
+const before = new Map([stored("rooms")].flat().filter(Boolean).map(({ channel, ...room }) => [channel, { ...room, isNew: false }]));
+addRoom(EVERYONE, before.get(EVERYONE));
+for (const [channel, room] of before) if (CHANNEL.test(channel)) addRoom(channel, room);
 show(EVERYONE);
 const url = new URLSearchParams(location.search).get("url");
 const token = new URLSearchParams(location.hash.slice(1)).get("token");

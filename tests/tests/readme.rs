@@ -110,7 +110,8 @@ fn readmes() -> Vec<PathBuf> {
         let entries = fs::read_dir(repository().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };
-    let folders = ["modules", "examples", "clients"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
+    let folders =
+        ["modules", "examples", "clients"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
     let texts = ["", "docs", "bench"].into_iter().flat_map(list);
     let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     texts.chain(folders.filter(|path| path.exists())).collect()
