@@ -324,7 +324,7 @@ export class WebSocketClient extends EventTarget {
         return false;
       }
       this.#subscriptions.delete(channel);
-      this.#emit("error", error);
+      this.#emit("error", new RequestError(error.code, error.message, { action: "subscribe", channel }));
       return true;
     }
   }

@@ -825,6 +825,8 @@ test("a channel that is closed to it by then is told, and not entered any more",
   Socket.server = (socket) => socket.push(refused("forbidden"));
   await pass(1 * SECOND);
   assert.deepEqual([errors(), client.state.name], [["forbidden"], "open"]);
+  const [, { request }] = events.find(([type]) => type === "error");
+  assert.deepEqual(request, { action: "subscribe", channel: "lobby" }, "it tells which channel");
   last().drop();
   await pass(2 * SECOND);
   assert.deepEqual(last().said, []);

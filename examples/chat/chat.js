@@ -44,7 +44,7 @@ function connect(url, token) {
   client = new WebSocketClient({ url, protocols: token ? ["bearer", token] : [] });
   client.on("state", showState);
   client.on("message", hear);
-  client.on("error", (error) => note(current, explain(error), "error"));
+  client.on("error", (error) => note(error.request?.channel, explain(error), "error"));
   client.on("gap", ({ channel, since }) => note(channel, `What was said since ${clock(since)}, while you were away, may be missing.`));
   client.on("joined", (presence) => announce(presence, "joined"));
   client.on("left", (presence) => announce(presence, "left"));
@@ -345,7 +345,7 @@ function note(channel, text, kind = "", sentAt = Date.now()) {
 
 function announce({ channel, connectionId, principal, at }, what) {
   if (connectionId === self) return;
-  note(channel, `${nameOf({ connectionId, principal })} ${what}.`, "", at);
+  if (rooms.has(channel)) note(channel, `${nameOf({ connectionId, principal })} ${what}.`, "", at);
   listPeople();
 }
 
@@ -460,7 +460,7 @@ function showPeople(members, more = "") {
  */
 function nameOf({ connectionId, principal, name }) {
   if (connectionId === undefined) return SERVER;
-  if (principal !== undefined) return principal;
+  if (principal) return principal;
   const guest = `Guest ${connectionId.slice(0, 4)}`;
   const given = typeof name === "string" ? name.replace(/\p{C}/gu, "").trim().slice(0, 40) : "";
   if (given.normalize("NFKC").toLowerCase() === SERVER.toLowerCase()) return `${guest} (“${given}”)`;
