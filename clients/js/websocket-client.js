@@ -26,19 +26,19 @@ const TRIES = 2;
 /** How long a request waits that the server had no time for, before it is sent again: longer each time. */
 const AGAIN_MS = { least: 500, most: 15_000 };
 /**
- * For how long a request is sent again on the same connection, by the code of the error. `throttled` and `busy` say that
- * nothing was done.
+ * For how long a request is sent again on the same connection, by the code of the error. `throttled` and
+ * `too_many_requests` say that nothing was done.
  *
  * @type {Patience}
  */
-const PATIENCE_MS = { throttled: 60_000, busy: 60_000 };
+const PATIENCE_MS = { throttled: 60_000, too_many_requests: 60_000 };
 /**
  * The same while subscriptions are restored, after a restart perhaps with all other clients. To subscribe twice does no
  * harm, so a fault is no reason either to give up the connection, and with it the subscriptions that are restored.
  *
  * @type {Patience}
  */
-const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, busy: 60_000, gateway: 10_000 };
+const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
 const QUEUE = 100;
 /**
  * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have

@@ -848,7 +848,7 @@ test("a fault of the server's that stays while it comes back is a reason to conn
 
 for (const [what, answer, patience] of [
   ["throttled", throttled, 280],
-  ["busy", refused("busy"), 40],
+  ["busy with a replay", refused("too_many_requests"), 40],
   ["at fault", fault, 4],
 ]) {
   test(`a server that is ${what} for a while is asked again on the same connection, later and later`, async () => {

@@ -10,7 +10,6 @@ const STATES = { connecting: "Connecting …", open: "Connected", waiting: "Not 
 
 /** What errors mean for people, by code. */
 const EXPLAINED = {
-  busy: "The server is busy. Try again in a moment.",
   closed: "The connection was closed.",
   forbidden: "You may not use this channel.",
   gateway: "Something went wrong on the server. Try again in a moment.",
@@ -18,6 +17,7 @@ const EXPLAINED = {
   message_too_large: "The message is too long.",
   queue_full: "Too many messages are waiting for a connection.",
   throttled: "The server has too much to do. Try again in a moment.",
+  too_many_requests: "The server is still busy with your last request. Try again in a moment.",
   too_many_subscriptions: "You are in as many channels as the server allows. Leave one first.",
   unanswered: "The connection was lost before the server answered. The message may have arrived.",
   unknown_action: "The server does not offer this.",
