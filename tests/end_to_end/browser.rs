@@ -313,6 +313,7 @@ async fn everything_is_accessible_on_desktop_and_phone_in_light_and_dark(
         page.sees(LOG, "without a reload").await?;
         page.says("Just opened it on the train: it lost the network in the tunnel, and was back by itself.")
             .await?;
+        page.sees(".own:not(.pending)", "Just opened").await?;
         say(&mut chloe, "*", "Chloé", "Same here. What does it cost us?").await?;
         page.sees(LOG, "What does it cost us?").await?;
         page.says("Four dollars a month, for all of us.").await?;
