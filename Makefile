@@ -26,7 +26,7 @@ WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
-CLIENT := examples/chat
+CLIENT := clients/js
 STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir='$(TF_PLUGIN_DIR)')

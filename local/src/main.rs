@@ -174,7 +174,7 @@ async fn run(
     fs::remove_file(&files.applying)?;
     let websocket_url =
         outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();
-    let page = page::serve(&repository.join("examples/chat"), last.page.unwrap_or(0)).await?;
+    let page = page::serve(repository, last.page.unwrap_or(0)).await?;
     let page_url = format!("http://127.0.0.1:{page}/?url={websocket_url}");
     Ports { emulator: Some(emulator.port), page: Some(page) }.write(&files.ports)?;
     write_outputs(outputs, &page_url, &files.outputs)?;

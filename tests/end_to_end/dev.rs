@@ -169,7 +169,8 @@ async fn outputs(folder: &Path) -> Result<Value> {
     bail!("no outputs.json within five minutes")
 }
 
-async fn get(url: &str) -> Result<String> {
+/// The answer to a GET, with its head.
+pub(crate) async fn get(url: &str) -> Result<String> {
     let rest = url.strip_prefix("http://").context("an HTTP URL")?;
     let (host, path) = rest.split_once('/').context("a path")?;
     let mut stream = TcpStream::connect(host).await?;

@@ -2,4 +2,5 @@
 
 mod readme;
 mod refusals;
+mod smoke;
 mod workflows;

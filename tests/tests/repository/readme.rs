@@ -104,13 +104,14 @@ fn what_is_linked_to_is_there() {
     assert!(links > 10, "{links}");
 }
 
-/// The checkout's own texts, the documentation, and the READMEs of the modules and examples.
+/// The checkout's own texts, the documentation, and the READMEs of the modules, examples and clients.
 fn readmes() -> Vec<PathBuf> {
     let list = |folder: &str| {
         let entries = fs::read_dir(repository().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };
-    let folders = ["modules", "examples"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
+    let folders =
+        ["modules", "examples", "clients"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
     let texts = ["", "docs", "bench"].into_iter().flat_map(list);
     let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     texts.chain(folders.filter(|path| path.exists())).collect()
