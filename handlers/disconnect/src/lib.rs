@@ -2,7 +2,8 @@
 
 use futures::future::join_all;
 use lambda_websocket::{
-    announcement::Announcer, error::Error, event::Disconnect, registry::Registry, reply::Reply, telemetry,
+    announcement::Announcer, error::Error, event::Disconnect, log::visible, registry::Registry, reply::Reply,
+    telemetry,
 };
 
 /// What it takes to forget a connection.
@@ -23,6 +24,7 @@ pub struct Farewell {
 pub async fn disconnect(farewell: &Farewell, event: Disconnect) -> Result<Reply, Error> {
     let Disconnect { connection, request_id, status_code, reason, .. } = event;
     let departures = farewell.registry.remove(&connection).await?;
+    let reason = reason.as_deref().map(visible);
     tracing::info!(connection_id = %connection.id, request_id, status_code, reason, "disconnected");
     telemetry::count(telemetry::CONNECTIONS_CLOSED, 1);
     if let Some(announcer) = &farewell.announcer {

@@ -21,6 +21,7 @@ use crate::{
     connection::{Connection, ConnectionId},
     error::{Error, chain},
     frame::Frame,
+    log::visible,
     patterns::ChannelPatterns,
     principal::Principal,
     queue::Queue,
@@ -89,7 +90,8 @@ impl Announcer {
     pub async fn left(&self, departure: &Departure) {
         if let Err(error) = self.try_left(departure).await {
             let Departure { channel, connection_id, .. } = departure;
-            tracing::error!(%connection_id, %channel, error = chain(&error), "a leave is not announced");
+            let channel = visible(channel.as_str());
+            tracing::error!(%connection_id, channel, error = chain(&error), "a leave is not announced");
         }
     }
 

@@ -1,4 +1,5 @@
 //! `make smoke` tells what is wrong from what is not: scripts/smoke.py against a server that this test plays.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Output;
 
