@@ -27,8 +27,6 @@ locals {
     { for key, alias in aws_lambda_alias.warm : key => alias.invoke_arn },
     { for key, parts in local.arn_parts : key => "arn:${parts[1]}:apigateway:${parts[3]}:lambda:path/2015-03-31/functions/${join(":", parts)}/invocations" },
   )
-  # What a route or the authorizer invokes, in terms of what was put in: no attribute of a resource is in it.
-  integration_targets = { for key, f in var.functions : key => try("${local.lambda_names[key]}:${coalesce(local.qualifiers[key], "$LATEST")}", f.arn) }
 }
 
 locals {

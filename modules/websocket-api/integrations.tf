@@ -7,6 +7,9 @@ resource "aws_apigatewayv2_integration" "function" {
   integration_method = "POST"
   integration_uri    = local.invoke_arns[each.key]
 
+  # Another function, or an alias of it, is allowed before it is invoked.
+  depends_on = [aws_lambda_permission.route]
+
   # A route that points at it would keep the old one from going.
   lifecycle {
     create_before_destroy = true
@@ -44,7 +47,7 @@ locals {
   # The key of the one template that there is. In an expression, its dollar sign is escaped.
   template_key = "$default"
 
-  # Where a route leads that has no function. The deployment's hash reads it too.
+  # Where a route leads that has no function.
   route_integrations = { for key, i in merge(
     { for key, r in local.routes : key => { type = "MOCK", template = jsonencode({ statusCode = 200 }) } if r.mock != null },
     { for key, r in local.routes : key => {
@@ -107,6 +110,8 @@ resource "aws_apigatewayv2_integration" "route" {
   template_selection_expression = each.value.template == null ? null : "\\${local.template_key}"
   request_templates             = each.value.template == null ? null : { (local.template_key) = each.value.template }
   passthrough_behavior          = each.value.type == "AWS" ? "NEVER" : null
+
+  depends_on = [aws_iam_role_policy.route]
 
   lifecycle {
     create_before_destroy = true
