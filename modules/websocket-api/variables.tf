@@ -633,32 +633,33 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes.
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes, and with null it is not made.
 
-    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `integration_errors`: answers 4xx or 5xx of functions and other integrations.
-    - `client_errors`: requests that API Gateway refused itself.
-    - `execution_errors`: integrations that could not be called.
-    - `integration_latency_ms`: the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
-    - `function_errors`: failures of any one function that is made here.
-    - `function_throttles`: refusals of any one function that is made here, for want of concurrency.
-    - `table_throttles`: reads or writes that the connection table, its index or the history refused.
+    - `actions` (none): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `integration_errors` (5): answers 4xx or 5xx of functions and other integrations.
+    - `client_errors` (100): requests that API Gateway refused itself.
+    - `execution_errors` (5): integrations that could not be called.
+    - `integration_latency_ms` (5000): the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
+    - `function_errors` (1): failures of any one function that is made here.
+    - `function_throttles` (1): refusals of any one function that is made here, for want of concurrency.
+    - `table_throttles` (10): reads or writes that the connection table, its index or the history refused.
   EOT
-  type = object({
-    actions                = optional(list(string), [])
-    integration_errors     = optional(number, 5)
-    client_errors          = optional(number, 100)
-    execution_errors       = optional(number, 5)
-    integration_latency_ms = optional(number, 5000)
-    function_errors        = optional(number, 1)
-    function_throttles     = optional(number, 1)
-    table_throttles        = optional(number, 10)
-  })
-  default = null
+  type        = any # In an object's type, null would be the default.
+  default     = null
 
   validation {
-    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
-    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+    condition     = var.alarms == null ? true : can(keys(var.alarms)) ? length(setsubtract(keys(var.alarms), concat(["actions"], keys(local.alarm_defaults)))) == 0 : false
+    error_message = "alarms takes actions, ${join(", ", keys(local.alarm_defaults))}."
+  }
+
+  validation {
+    condition     = try(var.alarms.actions, null) == null ? true : can([for action in var.alarms.actions : regex("^arn:", action)])
+    error_message = "alarms.actions is a list of ARNs."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(local.alarm_defaults) : try(var.alarms[name], null) == null ? true : try(tonumber(var.alarms[name]) > 0, false)])
+    error_message = "The thresholds of alarms are numbers greater than 0: at 0 an alarm would never end. With null, it is not made."
   }
 }
 
