@@ -105,8 +105,13 @@ output "log_groups" {
   }
 }
 
+output "domain_name" {
+  description = "The domain's name, once it is there: for other APIs that share it (`domain.existing`); null without a domain."
+  value       = one(aws_apigatewayv2_api_mapping.this[*].domain_name)
+}
+
 output "domain_target" {
-  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain."
+  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain that is made here."
   value       = local.domain_target
 }
 

@@ -19,6 +19,11 @@ variable "description" {
   description = "What the API is for, as the console shows it."
   type        = string
   default     = null
+
+  validation {
+    condition     = length(coalesce(var.description, "-")) <= 1024
+    error_message = "description has 1,024 characters at most."
+  }
 }
 
 variable "stage" {
@@ -38,6 +43,11 @@ variable "stage_variables" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name, value in var.stage_variables : can(regex("^[A-Za-z0-9_]+$", name)) && can(regex("^[A-Za-z0-9._~:/?#&=,-]+$", value))])
+    error_message = "The names of stage_variables take letters, digits and underscores, the values letters, digits and any of -._~:/?#&=, and none is empty."
+  }
 }
 
 variable "ip_address_type" {
@@ -59,7 +69,7 @@ variable "route_selection_expression" {
   nullable    = false
 
   validation {
-    condition     = strcontains(var.route_selection_expression, "request.body.")
+    condition     = can(regex("^\\$request\\.body\\.[A-Za-z0-9_.-]+$", var.route_selection_expression))
     error_message = "route_selection_expression names a field of the message: $request.body.NAME."
   }
 }
@@ -377,6 +387,16 @@ variable "routes" {
   }
 
   validation {
+    condition     = alltrue([for r in values(var.routes) : floor(coalesce(r.throttling_burst_limit, 1)) == coalesce(r.throttling_burst_limit, 1)])
+    error_message = "A route's throttling_burst_limit is a whole number."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.operation_name == null ? true : length(r.operation_name) >= 1 && length(r.operation_name) <= 64])
+    error_message = "A route's operation_name has 1 to 64 characters."
+  }
+
+  validation {
     condition     = alltrue([for r in values(var.routes) : r.request_model == null ? true : can(keys(jsondecode(r.request_model)))])
     error_message = "A route's request_model is a JSON schema, as text: jsonencode({ type = \"object\", … })."
   }
@@ -467,6 +487,11 @@ variable "throttling" {
     condition     = var.throttling.rate_limit > 0 && var.throttling.burst_limit > 0
     error_message = "throttling limits are greater than 0: with 0 every request is answered 429."
   }
+
+  validation {
+    condition     = floor(var.throttling.burst_limit) == var.throttling.burst_limit
+    error_message = "throttling.burst_limit is a whole number."
+  }
 }
 
 variable "connection_table" {
@@ -536,6 +561,7 @@ variable "domain" {
     A domain name of your own for the API; null leaves it at the one that AWS gives.
 
     - `name`: the domain name, such as `ws.example.com`. It serves WebSocket APIs alone.
+    - `existing`: whether another module or stack makes the domain. Then only the mapping is made here, so that several APIs share a domain, each under a `mapping_key` of its own. Take the `name` from the output `domain_name` of the module that makes it.
     - `certificate`: `arn` of a certificate for it, in the API's Region. Without it one is made, and validated in `hosted_zone`.
     - `hosted_zone`: `id` of the Route 53 zone where the domain's records are made. Without it you make them: see the output `domain_target`.
     - `mapping_key`: the path below the domain; without it the API is at the root.
@@ -543,6 +569,7 @@ variable "domain" {
   EOT
   type = object({
     name                         = string
+    existing                     = optional(bool, false)
     certificate                  = optional(object({ arn = string }))
     hosted_zone                  = optional(object({ id = string }))
     mapping_key                  = optional(string)
@@ -556,13 +583,23 @@ variable "domain" {
   }
 
   validation {
-    condition     = var.domain == null ? true : var.domain.certificate != null || var.domain.hosted_zone != null
-    error_message = "A domain takes a certificate, or a hosted_zone in which one can be validated, or both."
+    condition     = var.domain == null ? true : var.domain.existing || var.domain.certificate != null || var.domain.hosted_zone != null
+    error_message = "A domain takes a certificate, or a hosted_zone in which one can be validated, or both; an existing one neither."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : !var.domain.existing || var.domain.certificate == null && var.domain.hosted_zone == null
+    error_message = "An existing domain has its certificate and its records: leave certificate and hosted_zone out."
   }
 
   validation {
     condition     = try(var.domain.mapping_key, null) == null ? true : can(regex("^[A-Za-z0-9$_.+!*'()-]+(/[A-Za-z0-9$_.+!*'()-]+)*$", var.domain.mapping_key))
     error_message = "domain.mapping_key takes letters, digits and any of $-_.+!*'(), in parts with a slash between them and none at the ends."
+  }
+
+  validation {
+    condition     = length(try(coalesce(var.domain.mapping_key), "")) <= 300
+    error_message = "domain.mapping_key has 300 characters at most."
   }
 }
 
