@@ -88,12 +88,14 @@ variable "api_key_selection_expression" {
 
 variable "functions" {
   description = <<-EOT
-    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`)
-    or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
+    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`,
+    `zip`) or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
 
-    - `package`: the path of a zip. Its content is what is deployed: a new zip at the same path is a new version.
+    - `package`: the path of a zip that is there before Terraform runs. Its content is what is deployed: a new zip at the same path is a new version.
+    - `zip`: a zip that another resource makes: its `path`, and its `hash`, SHA-256 in Base64, by which a new version is seen.
     - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` where the bucket has versions. Another key or version is what is deployed anew; another content under the same key is not seen.
     - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
+    - `stage_permission`: whether one permission lets all routes of the stage invoke the function, in place of one for each route. It is so by itself where the routes of this API alone would fill the function's policy, which has 20,480 bytes. Ask for it where several APIs share the function.
     - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
     - `history`: what it does with the `history` of channels: `read` what was sent, `write` what is sent.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
@@ -115,8 +117,10 @@ variable "functions" {
   EOT
   type = map(object({
     package                 = optional(string)
+    zip                     = optional(object({ path = string, hash = string }))
     s3                      = optional(object({ bucket = string, key = string, version = optional(string) }))
     arn                     = optional(string)
+    stage_permission        = optional(bool, false)
     connections             = optional(set(string), [])
     history                 = optional(set(string), [])
     manage_connections      = optional(set(string), [])
@@ -145,8 +149,8 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : length([for way in [f.package, f.s3, f.arn] : way if way != null]) == 1])
-    error_message = "Each function takes one of package, the path of a zip to make it from, s3, a zip in a bucket, and arn, an existing function; not several, not none."
+    condition     = alltrue([for f in values(var.functions) : length([for way in [f.package, f.zip, f.s3, f.arn] : way if way != null]) == 1])
+    error_message = "Each function takes one of package, the path of a zip to make it from, zip, one that another resource makes, s3, a zip in a bucket, and arn, an existing function; not several, not none."
   }
 
   validation {
@@ -155,7 +159,7 @@ variable "functions" {
   }
 
   validation {
-    condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.s3 != null || alltrue([
+    condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.zip != null || f.s3 != null || alltrue([
       length(f.connections) + length(f.history) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
       f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
