@@ -237,7 +237,7 @@ variable "alarms" {
   description = <<-EOT
     CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes, and with null it is not made.
 
-    - `actions` (none): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
     - `dead_letters` (1): how many messages are in the dead-letter queue.
     - `oldest_message_seconds` (300): for how long the oldest message has been waiting.
   EOT

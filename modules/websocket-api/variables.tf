@@ -676,7 +676,7 @@ variable "alarms" {
   description = <<-EOT
     CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes, and with null it is not made.
 
-    - `actions` (none): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
     - `integration_errors` (5): answers 4xx or 5xx of functions and other integrations.
     - `client_errors` (100): requests that API Gateway refused itself.
     - `execution_errors` (5): integrations that could not be called.

@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("upgrade::a_client_stays_through_every_change", a_client_stays_through_every_change),
         trial("upgrade::a_route_that_is_taken_away_is_gone", a_route_that_is_taken_away_is_gone),
         trial("upgrade::connect_is_guarded_at_every_moment", connect_is_guarded_at_every_moment),
+        trial("upgrade::a_live_api_is_imported", a_live_api_is_imported),
     ]
 }
 
@@ -172,6 +173,46 @@ async fn connect_is_guarded_at_every_moment() -> Result<()> {
     Client::connect(&open).await?.close().await?;
 
     stack.with("routes", &routes.to_string()).destroy().await?;
+    cloud.stop().await;
+    Ok(())
+}
+
+async fn a_live_api_is_imported() -> Result<()> {
+    let cloud = Cloud::start("imported", "tests/stacks/imported").await?;
+    let make = async |operation: &str, id: &str, parameters: Value| -> Result<String> {
+        let made = cloud.aws("apigatewayv2", operation, &parameters).await?;
+        Ok(made[id].as_str().unwrap_or_default().to_owned())
+    };
+    let expression = "$request.body.action";
+    let api = make(
+        "create_api",
+        "ApiId",
+        json!({ "Name": "live", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": expression }),
+    )
+    .await?;
+    let integration =
+        make("create_integration", "IntegrationId", json!({ "ApiId": api, "IntegrationType": "MOCK" }))
+            .await?;
+    let target = format!("integrations/{integration}");
+    let route =
+        make("create_route", "RouteId", json!({ "ApiId": api, "RouteKey": "$default", "Target": target }))
+            .await?;
+    let deployment = make("create_deployment", "DeploymentId", json!({ "ApiId": api })).await?;
+    make(
+        "CreateStage",
+        "StageName",
+        json!({ "ApiId": api, "StageName": "live", "DeploymentId": deployment }),
+    )
+    .await?;
+
+    // The first apply is enough: clients stay, and are served what the module says.
+    let ids = json!({ "id": api, "route": route, "integration": integration });
+    let stack = cloud.stack.clone().with("api", &ids.to_string());
+    changed(&stack).await?;
+    let mut client = Client::connect(&cloud.output("websocket_url").await?).await?;
+    answers(&mut client, "anything", "module", "").await?;
+    client.close().await?;
+    stack.destroy().await?;
     cloud.stop().await;
     Ok(())
 }
