@@ -40,10 +40,7 @@ const WEBSOCKET_API: Module = Module {
             r#"route_selection_expression = "$request.header.request.body.action""#,
             "route_selection_expression names a field of the message",
         ),
-        (
-            r#"description = join("", [for n in range(1025) : "x"])"#,
-            "description has 1,024 characters at most",
-        ),
+        (r#"description = format("%01025d", 0)"#, "description has 1,024 characters at most"),
         (r#"stage_variables = { a-b = "c" }"#, "The names of stage_variables take letters"),
         (r#"stage_variables = { a = "b c" }"#, "The names of stage_variables take letters"),
         ("throttling = { burst_limit = 1.5 }", "throttling.burst_limit is a whole number"),
@@ -272,7 +269,7 @@ const WEBSOCKET_API: Module = Module {
             "domain.mapping_key takes letters",
         ),
         (
-            r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = join("", [for n in range(301) : "x"]) }"#,
+            r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = format("%0301d", 0) }"#,
             "domain.mapping_key has 300 characters at most",
         ),
         (
