@@ -35,6 +35,7 @@ module "websocket" {
   history          = { kms_key = aws_kms_key.this }
   domain           = { name = "ws.example.com", hosted_zone = aws_route53_zone.this, certificate = aws_acm_certificate.this }
   logging          = { kms_key = aws_kms_key.this }
+  alarms           = { actions = [aws_sqs_queue.events.arn], client_errors = null }
 }
 
 output "stage" {
