@@ -235,22 +235,28 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes.
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes, and with null it is not made.
 
-    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `dead_letters`: how many messages are in the dead-letter queue.
-    - `oldest_message_seconds`: for how long the oldest message has been waiting.
+    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `dead_letters` (1): how many messages are in the dead-letter queue.
+    - `oldest_message_seconds` (300): for how long the oldest message has been waiting.
   EOT
-  type = object({
-    actions                = optional(list(string), [])
-    dead_letters           = optional(number, 1)
-    oldest_message_seconds = optional(number, 300)
-  })
-  default = null
+  type        = any # In an object's type, null would be the default.
+  default     = null
 
   validation {
-    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
-    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+    condition     = var.alarms == null ? true : can(keys(var.alarms)) ? length(setsubtract(keys(var.alarms), concat(["actions"], keys(local.alarm_defaults)))) == 0 : false
+    error_message = "alarms takes actions, ${join(", ", keys(local.alarm_defaults))}."
+  }
+
+  validation {
+    condition     = try(var.alarms.actions, null) == null ? true : can([for action in var.alarms.actions : regex("^arn:", action)])
+    error_message = "alarms.actions is a list of ARNs."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(local.alarm_defaults) : try(var.alarms[name], null) == null ? true : try(tonumber(var.alarms[name]) > 0, false)])
+    error_message = "The thresholds of alarms are numbers greater than 0: at 0 an alarm would never end. With null, it is not made."
   }
 }
 

@@ -399,3 +399,14 @@ run "the_api_and_the_publisher_name_each_other" {
     error_message = "both are planned: ${jsonencode(output.functions)}"
   }
 }
+
+run "an_alarm_whose_threshold_is_null_is_not_made" {
+  variables {
+    alarms = { dead_letters = null, actions = ["arn:aws:sns:eu-central-1:123456789012:ops"] }
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["oldest-message"] && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 300 && aws_cloudwatch_metric_alarm.this["oldest-message"].alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:ops"])
+    error_message = jsonencode(aws_cloudwatch_metric_alarm.this)
+  }
+}

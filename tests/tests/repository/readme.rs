@@ -173,6 +173,18 @@ fn of_field<'a>(description: &'a str, field: &str) -> &'a str {
     line.unwrap_or_else(|| panic!("no line {start:?} in {description:?}"))
 }
 
+/// The fields of an input of type `any`, by the lines of its description: - `name` (default): what it is.
+fn untyped_fields<'a>(type_: &str, description: &'a str) -> Vec<(&'a str, &'a str, &'a str)> {
+    let lines = description.lines().filter(|_| type_ == "any");
+    lines
+        .filter_map(|line| {
+            let (name, rest) = line.trim_start().strip_prefix("- `")?.split_once("` (")?;
+            let (default, what) = rest.split_once("): ")?;
+            Some((name, default, what))
+        })
+        .collect()
+}
+
 /// A description's first paragraph, on one line.
 fn summary(description: &str) -> String {
     let first = description.trim_start().split("\n\n").next().unwrap();
@@ -190,6 +202,9 @@ fn inputs(module: &Path) -> String {
         let short = short(&line(type_));
         let description = description(&block);
         writeln!(table, "| `{name}` | {} | `{short}` | {default} |", summary(&description)).unwrap();
+        for (field, default, what) in untyped_fields(&short, &description) {
+            writeln!(table, "| `{name}.{field}` | {what} | `any` | `{default}` |").unwrap();
+        }
         for (field, type_, default) in fields {
             let (path, what) = (path(type_is_map(&block), &field), of_field(&description, &field));
             writeln!(table, "| `{name}{path}` | {what} | `{type_}` | {default} |").unwrap();

@@ -37,6 +37,14 @@ const WEBSOCKET_API: Module = Module {
             "route_selection_expression names a field of the message",
         ),
         (
+            r#"route_selection_expression = "$request.header.request.body.action""#,
+            "route_selection_expression names a field of the message",
+        ),
+        (r#"description = format("%01025d", 0)"#, "description has 1,024 characters at most"),
+        (r#"stage_variables = { a-b = "c" }"#, "The names of stage_variables take letters"),
+        (r#"stage_variables = { a = "b c" }"#, "The names of stage_variables take letters"),
+        ("throttling = { burst_limit = 1.5 }", "throttling.burst_limit is a whole number"),
+        (
             "throttling = { rate_limit = 0 }",
             "throttling limits are greater than 0: with 0 every request is answered 429",
         ),
@@ -181,6 +189,14 @@ const WEBSOCKET_API: Module = Module {
             "A route's throttling limits are greater than 0",
         ),
         (
+            r#"routes = { a = { function = "f", throttling_burst_limit = 1.5 } }"#,
+            "A route's throttling_burst_limit is a whole number",
+        ),
+        (
+            r#"routes = { a = { function = "f", operation_name = "" } }"#,
+            "A route's operation_name has 1 to 64 characters",
+        ),
+        (
             r#"routes = { a = { function = "f", throttling_burst_limit = 0 } }"#,
             "A route's throttling limits are greater",
         ),
@@ -252,6 +268,14 @@ const WEBSOCKET_API: Module = Module {
             r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = "/chat" }"#,
             "domain.mapping_key takes letters",
         ),
+        (
+            r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = format("%0301d", 0) }"#,
+            "domain.mapping_key has 300 characters at most",
+        ),
+        (
+            r#"domain = { name = "ws.example.com", existing = true, hosted_zone = { id = "Z1" } }"#,
+            "An existing domain has its certificate and its records",
+        ),
         // Logs and alarms
         (
             "logging = { retention_days = 2 }",
@@ -275,7 +299,10 @@ const WEBSOCKET_API: Module = Module {
             r#"logging = { access_log_format = { a = "$context.requestId" } }"#,
             "logging.access_log_format is for access_logs",
         ),
-        ("alarms = { function_errors = 0 }", "The thresholds of alarms are greater than 0"),
+        ("alarms = { function_errors = 0 }", "The thresholds of alarms are numbers greater than 0"),
+        (r#"alarms = { function_errors = "few" }"#, "The thresholds of alarms are numbers greater than 0"),
+        ("alarms = { functions_errors = 1 }", "alarms takes actions, client_errors, execution_errors"),
+        (r#"alarms = { actions = "ops" }"#, "alarms.actions is a list of ARNs"),
     ],
 };
 
@@ -321,7 +348,9 @@ const PUBLISHER: Module = Module {
             r#"logging = { function_level = "LOUD" }"#,
             "logging.function_level is TRACE, DEBUG, INFO, WARN or ERROR",
         ),
-        ("alarms = { dead_letters = 0 }", "The thresholds of alarms are greater than 0"),
+        ("alarms = { dead_letters = 0 }", "The thresholds of alarms are numbers greater than 0"),
+        ("alarms = { dead_letter = 1 }", "alarms takes actions, dead_letters, oldest_message_seconds"),
+        (r#"alarms = { actions = ["ops"] }"#, "alarms.actions is a list of ARNs"),
     ],
 };
 
