@@ -11,6 +11,9 @@ module "websocket" {
   dashboard  = var.dashboard
   history    = var.history
   tags       = var.tags
+  roles      = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 
   functions = {
     connect = {
@@ -63,6 +66,9 @@ module "publisher" {
   logging     = { retention_days = var.log_retention_days }
   alarms      = var.alarms
   tags        = var.tags
+  roles       = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 }
 
 locals {

@@ -73,10 +73,15 @@ locals {
   )
 }
 
+locals {
+  # Roles, and the dashboard, are of the account: another Region's are called otherwise.
+  global_suffix = join("", [for suffix in var.global_name_suffix[*] : "-${suffix}"])
+}
+
 resource "aws_iam_role" "function" {
   for_each = local.made_functions
 
-  name                 = "${var.name}-${each.key}"
+  name                 = "${var.name}-${each.key}${local.global_suffix}"
   path                 = var.roles.path
   permissions_boundary = var.roles.permissions_boundary
   tags                 = var.tags

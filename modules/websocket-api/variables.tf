@@ -6,12 +6,28 @@ variable "create" {
 }
 
 variable "name" {
-  description = "The name of the API, and the first part of the names of all that belongs to it. Roles and dashboards are of the account: it is unique there, over Regions and stages."
+  description = "The name of the API, and the first part of the names of all that belongs to it. It is unique in the account and Region; over Regions too, unless each has a `global_name_suffix`."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,39}$", var.name))
     error_message = "name takes 1 to 40 letters, digits and hyphens, and starts with a letter: it becomes part of the names of functions, roles and a table."
+  }
+}
+
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions: those of roles and of the dashboard. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : can(regex("^[A-Za-z0-9-]{1,32}$", var.global_name_suffix))
+    error_message = "global_name_suffix takes 1 to 32 letters, digits and hyphens, such as eu-west-1."
+  }
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : alltrue([for key in concat(keys(local.made_functions), values(local.labels)) : length("${var.name}-${key}-${var.global_name_suffix}") <= 64])
+    error_message = "With this global_name_suffix, these would be longer than the 64 characters that a role's name has at most: ${join(", ", [for key in concat(keys(local.made_functions), values(local.labels)) : "${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}" if length("${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}") > 64])}. Shorten it, name or the function's name."
   }
 }
 

@@ -29,6 +29,11 @@ const WEBSOCKET_API: Module = Module {
         // The API
         (r#"name = "my chat""#, "name takes 1 to 40 letters"),
         (r#"name = "a123456789b123456789c123456789d123456789e""#, "name takes 1 to 40 letters"),
+        (r#"global_name_suffix = "eu west 1""#, "global_name_suffix takes 1 to 32 letters"),
+        (
+            "name = \"a123456789b123456789c123456789d123456789\"\nfunctions = { abcdefghijklmno = { @ZIP } }\nroutes = { \"$connect\" = { function = \"abcdefghijklmno\" } }\nglobal_name_suffix = \"eu-west-1\"",
+            "With this global_name_suffix, these would be longer than the 64 characters that a role's name has at most: a123456789b123456789c123456789d123456789-abcdefghijklmno-eu-west-1. Shorten",
+        ),
         (r#"stage = "$default""#, "stage takes 1 to 128 letters"),
         (r#"ip_address_type = "ipv6""#, r#"ip_address_type is "ipv4" or "dualstack""#),
         (r#"api_key_selection_expression = "$request.body.key""#, "api_key_selection_expression is"),
@@ -297,6 +302,11 @@ const PUBLISHER: Module = Module {
     ],
     refused: &[
         (r#"name = "my updates""#, "name takes 1 to 40 letters"),
+        (r#"global_name_suffix = "eu west 1""#, "global_name_suffix takes 1 to 32 letters"),
+        (
+            "name = \"a123456789b123456789c123456789d123456789\"\nglobal_name_suffix = \"ap-southeast-2-z\"",
+            "With this global_name_suffix, a123456789b123456789c123456789d123456789-publish-ap-southeast-2-z would be longer than the 64",
+        ),
         (
             r#"websocket = { table_name = null, shards = 1, management_endpoint = "https://example.com", policies = {} }"#,
             "The websocket has no connection table",

@@ -399,3 +399,16 @@ run "the_api_and_the_publisher_name_each_other" {
     error_message = "both are planned: ${jsonencode(output.functions)}"
   }
 }
+
+run "in_another_region_the_role_is_called_otherwise" {
+  command = plan
+
+  variables {
+    global_name_suffix = "eu-west-1"
+  }
+
+  assert {
+    condition     = aws_iam_role.this[0].name == "updates-publish-eu-west-1" && aws_lambda_function.this[0].function_name == "updates-publish"
+    error_message = "a role is of the account, a function of its Region: ${aws_iam_role.this[0].name}, ${aws_lambda_function.this[0].function_name}"
+  }
+}
