@@ -8,7 +8,10 @@ use local_cloud::stack::Stack;
 use crate::cloud::Cloud;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("upgrade::a_client_stays_through_every_change", a_client_stays_through_every_change)]
+    vec![
+        trial("upgrade::a_client_stays_through_every_change", a_client_stays_through_every_change),
+        trial("upgrade::the_role_for_logs_stays_as_it_is", the_role_for_logs_stays_as_it_is),
+    ]
 }
 
 const DEPLOYMENT: &str = "module.websocket.aws_apigatewayv2_deployment.this[0]";
@@ -66,6 +69,19 @@ async fn a_client_stays_through_every_change() -> Result<()> {
     Client::connect(url.trim_end_matches("?token=x")).await?.close().await?;
 
     client.close().await?;
+    stack.destroy().await?;
+    cloud.stop().await;
+    Ok(())
+}
+
+/// Data that is read only at apply, since something before it changes, replaces nothing.
+async fn the_role_for_logs_stays_as_it_is() -> Result<()> {
+    let cloud = Cloud::start("upgrade-after", "tests/stacks/after").await?;
+    let stack = cloud.stack.clone();
+    stack.apply(|_, _| ()).await?;
+    let stack = stack.with("before", "second");
+    let changes = changed(&stack).await?;
+    ensure!(changes == [("update", "terraform_data.before")].map(owned), "{changes:?}");
     stack.destroy().await?;
     cloud.stop().await;
     Ok(())
