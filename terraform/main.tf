@@ -10,7 +10,7 @@ module "websocket" {
   alarms     = var.alarms
   dashboard  = var.dashboard
   history    = var.history
-  tags       = var.tags
+  tags       = local.tags
   roles      = { permissions_boundary = var.permissions_boundary }
 
   global_name_suffix = var.global_name_suffix
@@ -65,13 +65,16 @@ module "publisher" {
   environment = local.announces
   logging     = { retention_days = var.log_retention_days }
   alarms      = var.alarms
-  tags        = var.tags
+  tags        = local.tags
   roles       = { permissions_boundary = var.permissions_boundary }
 
   global_name_suffix = var.global_name_suffix
 }
 
 locals {
+  # By its tag, the roles that deploy tell the API of one stage from that of another.
+  tags = merge(var.tags, { stack = "${var.name}-${var.stage}" })
+
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }
