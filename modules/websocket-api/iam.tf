@@ -51,6 +51,7 @@ locals {
         [for grant in local.table_key_grants : grant if length(f.connections) > 0],
         [for grant in local.history_key_grants : grant if length(f.history) > 0],
       )),
+      [for key in f.environment_key[*] : { Effect = "Allow", Action = ["kms:Decrypt"], Resource = [key.arn] }],
       [for destination in f.failure_destination[*] : {
         Effect   = "Allow"
         Action   = [local.failure_actions[split(":", destination.arn)[2]]]

@@ -110,6 +110,7 @@ variable "functions" {
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
     - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES` where `history` does, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
+    - `environment_key`: `arn` of a key of yours that encrypts the environment; the function may decrypt with it. Without it the key is Lambda's own.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
     - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
@@ -133,6 +134,7 @@ variable "functions" {
     memory_size             = optional(number, 256)
     timeout                 = optional(number, 10)
     environment             = optional(map(string), {})
+    environment_key         = optional(object({ arn = string }))
     layers                  = optional(list(string), [])
     reserved_concurrency    = optional(number, -1)
     provisioned_concurrency = optional(number, 0)
@@ -164,7 +166,7 @@ variable "functions" {
     condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.s3 != null || alltrue([
       length(f.connections) + length(f.history) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
-      f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
+      f.log_level == null, f.log_retention_days == null, f.failure_destination == null, f.environment_key == null,
     ])])
     error_message = "A function given by arn keeps its own role and configuration: leave all else out, and use the outputs policies, table_name and management_endpoint in its own stack."
   }
@@ -591,6 +593,7 @@ variable "logging" {
     - `kms_key`: `arn` of a key of yours that encrypts every log group; its policy has to let CloudWatch Logs use it.
     - `function_level`: the least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
     - `access_logs`: whether API Gateway logs a line for each connect, message and disconnect.
+    - `access_log_destination`: `arn` of a log group of yours that takes those lines, or of a Firehose stream whose name begins with `amazon-apigateway-`. Without it a log group is made.
     - `access_log_format`: the fields of that line, by name, from `$context`.
     - `execution_level`: what API Gateway logs of its own doing: OFF, ERROR or INFO.
     - `data_trace`: whether execution logs hold the messages themselves. They may be private: for debugging alone.
@@ -598,15 +601,16 @@ variable "logging" {
     - `account_role`: the output `role` of `account-logging`, where that is in the same stack: API Gateway's logs wait for it.
   EOT
   type = object({
-    retention_days    = optional(number, 30)
-    kms_key           = optional(object({ arn = string }))
-    function_level    = optional(string, "INFO")
-    access_logs       = optional(bool, false)
-    access_log_format = optional(map(string))
-    execution_level   = optional(string, "OFF")
-    data_trace        = optional(bool, false)
-    detailed_metrics  = optional(bool, false)
-    account_role      = optional(object({ arn = string }))
+    retention_days         = optional(number, 30)
+    kms_key                = optional(object({ arn = string }))
+    function_level         = optional(string, "INFO")
+    access_logs            = optional(bool, false)
+    access_log_destination = optional(object({ arn = string }))
+    access_log_format      = optional(map(string))
+    execution_level        = optional(string, "OFF")
+    data_trace             = optional(bool, false)
+    detailed_metrics       = optional(bool, false)
+    account_role           = optional(object({ arn = string }))
   })
   default  = {}
   nullable = false
@@ -639,6 +643,16 @@ variable "logging" {
   validation {
     condition     = var.logging.access_log_format == null ? true : length(setintersection(values(var.logging.access_log_format), ["$context.requestId", "$context.extendedRequestId"])) > 0
     error_message = "logging.access_log_format has a field with $context.requestId or $context.extendedRequestId: API Gateway asks for one."
+  }
+
+  validation {
+    condition     = var.logging.access_log_destination == null || var.logging.access_logs
+    error_message = "logging.access_log_destination is for access_logs: switch them on."
+  }
+
+  validation {
+    condition     = var.logging.access_log_destination == null ? true : can(regex("^arn:[^:]+:(logs:[^:]+:[0-9]{12}:log-group:[^:]+|firehose:[^:]+:[0-9]{12}:deliverystream/amazon-apigateway-.+)(:\\*)?$", var.logging.access_log_destination.arn))
+    error_message = "logging.access_log_destination is the arn of a log group, or of a Firehose stream whose name begins with amazon-apigateway-: API Gateway takes no other."
   }
 
   validation {

@@ -280,6 +280,15 @@ const WEBSOCKET_API: Module = Module {
             r#"logging = { access_log_format = { a = "$context.requestId" } }"#,
             "logging.access_log_format is for access_logs",
         ),
+        (
+            r#"logging = { access_log_destination = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:all" } }"#,
+            "logging.access_log_destination is for access_logs",
+        ),
+        (
+            r#"logging = { access_logs = true, access_log_destination = { arn = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/mine" } }"#,
+            "logging.access_log_destination is the arn of a log group, or of a Firehose stream",
+        ),
+        ("functions = { f = { @ARN, environment_key = { arn = \"k\" } } }", "A function given by arn keeps"),
         ("alarms = { function_errors = 0 }", "The thresholds of alarms are greater than 0"),
     ],
 };
@@ -353,6 +362,7 @@ const GITHUB_DEPLOY_ROLE: Module = Module {
         ("jobs = []", "jobs holds at least one of environment:NAME"),
         (r#"jobs = ["ref:refs/heads/*"]"#, "jobs holds at least one of environment:NAME"),
         (r#"jobs = ["pull_request"]"#, "A pull_request plans and does not deploy"),
+        (r#"required_boundary = "bounds""#, "required_boundary is the ARN of a policy"),
         (r#"names = "*""#, "names takes 1 to 40 letters, digits and hyphens"),
         (
             r#"state = { bucket = { arn = "arn:aws:s3:::state" }, keys = [] }"#,

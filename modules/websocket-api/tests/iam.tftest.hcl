@@ -236,3 +236,23 @@ run "in_another_region_the_names_of_an_account_end_otherwise" {
     error_message = "what a Region has of its own is called as ever"
   }
 }
+
+run "a_function_decrypts_its_environment" {
+  variables {
+    functions = { none = { package = "tests/package.zip", environment = { A = "b" }, environment_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["none"].kms_key_arn == "arn:aws:kms:eu-central-1:123456789012:key/k"
+    error_message = "the environment has another key"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["none"].policy).Statement[1] == {
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = ["arn:aws:kms:eu-central-1:123456789012:key/k"]
+    }
+    error_message = aws_iam_role_policy.function["none"].policy
+  }
+}
