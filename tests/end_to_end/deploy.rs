@@ -271,7 +271,10 @@ async fn as_the_roles_of_github_actions() -> Result<()> {
         let renamed = checkout
             .aws("apigatewayv2", "update_api", &json!({"ApiId": api.trim(), "Description": "mine"}))
             .await;
-        ensure!(if allowed { renamed.is_ok() } else { refused(renamed) }, "who changes the API of dev is {role}");
+        ensure!(
+            if allowed { renamed.is_ok() } else { refused(renamed) },
+            "who changes the API of dev is {role}"
+        );
         let untagged = json!({"ResourceArn": tags, "TagKeys": ["stack"]});
         ensure!(refused(checkout.aws("apigatewayv2", "untag_resource", &untagged).await), "{role} untags it");
     }
