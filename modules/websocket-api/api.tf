@@ -68,10 +68,10 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 
   dynamic "access_log_settings" {
-    for_each = aws_cloudwatch_log_group.access
+    for_each = local.access_log_destinations
 
     content {
-      destination_arn = access_log_settings.value.arn
+      destination_arn = access_log_settings.value
       format          = jsonencode(local.access_log_format)
     }
   }

@@ -65,6 +65,7 @@ resource "aws_lambda_function" "this" {
   timeout                        = each.value.timeout
   layers                         = each.value.layers
   reserved_concurrent_executions = each.value.reserved_concurrency
+  kms_key_arn                    = one(each.value.environment_key[*].arn)
   publish                        = each.value.provisioned_concurrency > 0
   tags                           = var.tags
 

@@ -100,7 +100,7 @@ locals {
     template = try(i.template, null)
     headers  = { for name, value in try(i.headers, {}) : "integration.request.header.${name}" => value }
     reply    = local.replies[key]
-    role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}" : null
+    role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}${local.global_suffix}" : null
   } }
 
   # SQS's own words. Every value is encoded: what a client says stays a value.

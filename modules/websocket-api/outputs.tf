@@ -98,7 +98,7 @@ output "functions" {
 }
 
 output "log_groups" {
-  description = "The names of API Gateway's log groups: `access` and `execution`, null where that is off."
+  description = "The names of API Gateway's log groups that are made here: `access` and `execution`, null where that is off or goes elsewhere."
   value = {
     access    = one(aws_cloudwatch_log_group.access[*].name)
     execution = one(aws_cloudwatch_log_group.execution[*].name)

@@ -6,12 +6,28 @@ variable "create" {
 }
 
 variable "name" {
-  description = "The name of the API, and the first part of the names of all that belongs to it. Roles and dashboards are of the account: it is unique there, over Regions and stages."
+  description = "The name of the API, and the first part of the names of all that belongs to it. It is unique in the account and Region; over Regions too, unless each has a `global_name_suffix`."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,39}$", var.name))
     error_message = "name takes 1 to 40 letters, digits and hyphens, and starts with a letter: it becomes part of the names of functions, roles and a table."
+  }
+}
+
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions: those of roles and of the dashboard. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : can(regex("^[A-Za-z0-9-]{1,32}$", var.global_name_suffix))
+    error_message = "global_name_suffix takes 1 to 32 letters, digits and hyphens, such as eu-west-1."
+  }
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : alltrue([for key in concat(keys(local.made_functions), values(local.labels)) : length("${var.name}-${key}-${var.global_name_suffix}") <= 64])
+    error_message = "With this global_name_suffix, these would be longer than the 64 characters that a role's name has at most: ${join(", ", [for key in concat(keys(local.made_functions), values(local.labels)) : "${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}" if length("${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}") > 64])}. Shorten it, name or the function's name."
   }
 }
 
@@ -106,6 +122,7 @@ variable "functions" {
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
     - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES` where `history` does, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
+    - `environment_key`: `arn` of a key of yours that encrypts the environment; the function may decrypt with it. Without it the key is Lambda's own.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
     - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
@@ -131,6 +148,7 @@ variable "functions" {
     memory_size             = optional(number, 256)
     timeout                 = optional(number, 10)
     environment             = optional(map(string), {})
+    environment_key         = optional(object({ arn = string }))
     layers                  = optional(list(string), [])
     reserved_concurrency    = optional(number, -1)
     provisioned_concurrency = optional(number, 0)
@@ -162,7 +180,7 @@ variable "functions" {
     condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.zip != null || f.s3 != null || alltrue([
       length(f.connections) + length(f.history) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
-      f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
+      f.log_level == null, f.log_retention_days == null, f.failure_destination == null, f.environment_key == null,
     ])])
     error_message = "A function given by arn keeps its own role and configuration: leave all else out, and use the outputs policies, table_name and management_endpoint in its own stack."
   }
@@ -616,6 +634,7 @@ variable "logging" {
     - `kms_key`: `arn` of a key of yours that encrypts every log group; its policy has to let CloudWatch Logs use it.
     - `function_level`: the least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
     - `access_logs`: whether API Gateway logs a line for each connect, message and disconnect.
+    - `access_log_destination`: `arn` of a log group of yours that takes those lines, or of a Firehose stream whose name begins with `amazon-apigateway-`. Without it a log group is made.
     - `access_log_format`: the fields of that line, by name, from `$context`.
     - `execution_level`: what API Gateway logs of its own doing: OFF, ERROR or INFO.
     - `data_trace`: whether execution logs hold the messages themselves. They may be private: for debugging alone.
@@ -623,15 +642,16 @@ variable "logging" {
     - `account_role`: the output `role` of `account-logging`, where that is in the same stack: API Gateway's logs wait for it.
   EOT
   type = object({
-    retention_days    = optional(number, 30)
-    kms_key           = optional(object({ arn = string }))
-    function_level    = optional(string, "INFO")
-    access_logs       = optional(bool, false)
-    access_log_format = optional(map(string))
-    execution_level   = optional(string, "OFF")
-    data_trace        = optional(bool, false)
-    detailed_metrics  = optional(bool, false)
-    account_role      = optional(object({ arn = string }))
+    retention_days         = optional(number, 30)
+    kms_key                = optional(object({ arn = string }))
+    function_level         = optional(string, "INFO")
+    access_logs            = optional(bool, false)
+    access_log_destination = optional(object({ arn = string }))
+    access_log_format      = optional(map(string))
+    execution_level        = optional(string, "OFF")
+    data_trace             = optional(bool, false)
+    detailed_metrics       = optional(bool, false)
+    account_role           = optional(object({ arn = string }))
   })
   default  = {}
   nullable = false
@@ -664,6 +684,16 @@ variable "logging" {
   validation {
     condition     = var.logging.access_log_format == null ? true : length(setintersection(values(var.logging.access_log_format), ["$context.requestId", "$context.extendedRequestId"])) > 0
     error_message = "logging.access_log_format has a field with $context.requestId or $context.extendedRequestId: API Gateway asks for one."
+  }
+
+  validation {
+    condition     = var.logging.access_log_destination == null || var.logging.access_logs
+    error_message = "logging.access_log_destination is for access_logs: switch them on."
+  }
+
+  validation {
+    condition     = var.logging.access_log_destination == null ? true : can(regex("^arn:[^:]+:(logs:[^:]+:[0-9]{12}:log-group:[^:]+|firehose:[^:]+:[0-9]{12}:deliverystream/amazon-apigateway-.+)(:\\*)?$", var.logging.access_log_destination.arn))
+    error_message = "logging.access_log_destination is the arn of a log group, or of a Firehose stream whose name begins with amazon-apigateway-: API Gateway takes no other."
   }
 
   validation {

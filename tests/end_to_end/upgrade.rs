@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("upgrade::a_route_that_is_taken_away_is_gone", a_route_that_is_taken_away_is_gone),
         trial("upgrade::connect_is_guarded_at_every_moment", connect_is_guarded_at_every_moment),
         trial("upgrade::a_live_api_is_imported", a_live_api_is_imported),
+        trial("upgrade::the_role_for_logs_stays_as_it_is", the_role_for_logs_stays_as_it_is),
     ]
 }
 
@@ -131,6 +132,19 @@ async fn a_route_that_is_taken_away_is_gone() -> Result<()> {
     let mut another = Client::connect(&url).await?;
     answers(&mut another, "anything", "last", "").await?;
 
+    stack.destroy().await?;
+    cloud.stop().await;
+    Ok(())
+}
+
+/// Data that is read only at apply, since something before it changes, replaces nothing.
+async fn the_role_for_logs_stays_as_it_is() -> Result<()> {
+    let cloud = Cloud::start("upgrade-after", "tests/stacks/after").await?;
+    let stack = cloud.stack.clone();
+    stack.apply(|_, _| ()).await?;
+    let stack = stack.with("before", "second");
+    let changes = changed(&stack).await?;
+    ensure!(changes == [("update", "terraform_data.before")].map(owned), "{changes:?}");
     stack.destroy().await?;
     cloud.stop().await;
     Ok(())
