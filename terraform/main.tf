@@ -25,9 +25,9 @@ module "websocket" {
     disconnect = {
       package           = local.code["disconnect"].package
       s3                = local.code["disconnect"].s3
-      connections       = ["read", "delete"]
+      connections       = ["delete"]
       environment       = local.publishes
-      policy_statements = module.publisher.send_statements
+      policy_statements = module.publisher.delivery_statements
     }
     default = {
       package     = local.code["default"].package
@@ -44,7 +44,7 @@ module "websocket" {
       timeout            = 28
       # Whom it has no time for, the publisher reaches.
       environment       = local.publishes
-      policy_statements = module.publisher.send_statements
+      policy_statements = module.publisher.delivery_statements
     }
     subscribe = {
       package            = local.code["subscribe"].package
@@ -54,7 +54,7 @@ module "websocket" {
       manage_connections = local.replays
       timeout            = 28 # Who missed much hears it message by message.
       environment        = local.publishes
-      policy_statements  = module.publisher.send_statements
+      policy_statements  = module.publisher.delivery_statements
     }
   }
 
@@ -113,7 +113,7 @@ locals {
   actions = [for key in keys(local.routes) : key if !startswith(key, "$")]
 
   announces = { ANNOUNCE_CHANNELS = join(" ", var.announced_channels) }
-  publishes = merge(local.announces, { PUBLISH_QUEUE_URL = module.publisher.queue_url })
+  publishes = merge(local.announces, { DELIVERY_QUEUE_URL = module.publisher.delivery_queue_url })
 
   # Where there is a history.
   writes  = var.history == null ? [] : ["write"]

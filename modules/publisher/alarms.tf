@@ -19,6 +19,12 @@ locals {
       threshold = thresholds.oldest_message_seconds
       about     = "Messages wait to be published: the function fails, or more comes than maximum_concurrency lets it handle."
     }
+    oldest-delivery = {
+      metric    = "ApproximateAgeOfOldestMessage"
+      queue     = aws_sqs_queue.deliveries[0].name
+      threshold = thresholds.oldest_message_seconds
+      about     = "The rest of broadcasts, retries or announcements wait: the function fails, or more comes than maximum_concurrency lets it handle."
+    }
   }]...)
 }
 

@@ -21,7 +21,8 @@ resource "aws_lambda_function" "this" {
         CONNECTION_TABLE                         = var.websocket.table_name
         CONNECTION_SHARDS                        = tostring(var.websocket.shards)
         AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = var.websocket.management_endpoint
-        PUBLISH_QUEUE_URL                        = aws_sqs_queue.this[0].url # Where the rest of a large broadcast goes.
+        DELIVERY_QUEUE_URL                       = aws_sqs_queue.deliveries[0].url # Where the rest of a large broadcast goes.
+        DELIVERY_QUEUE_ARN                       = aws_sqs_queue.deliveries[0].arn # By which it knows what comes from there.
       },
       { for namespace in var.websocket.metrics_namespace[*] : "METRICS_NAMESPACE" => namespace },
       merge([for history in var.websocket.history[*] : { HISTORY_TABLE = history.table_name, HISTORY_SECONDS = tostring(history.seconds) }]...),
@@ -81,6 +82,26 @@ resource "aws_lambda_event_source_mapping" "this" {
   tags                               = var.tags
 
   scaling_config {
-    maximum_concurrency = var.maximum_concurrency
+    maximum_concurrency = var.maximum_concurrency - local.delivery_concurrency
   }
+}
+
+# What is left over comes by a mapping of its own: a new publication does not wait behind retries of others.
+resource "aws_lambda_event_source_mapping" "deliveries" {
+  count = var.create ? 1 : 0
+
+  event_source_arn        = aws_sqs_queue.deliveries[0].arn
+  function_name           = aws_lambda_function.this[0].arn
+  batch_size              = min(var.batch_size, 10) # More would wait for a batching window.
+  function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
+
+  scaling_config {
+    maximum_concurrency = local.delivery_concurrency
+  }
+}
+
+locals {
+  # Half of it for each, and of an odd number the greater part for publications: a broadcast goes on step by step.
+  delivery_concurrency = floor(var.maximum_concurrency / 2)
 }

@@ -10,7 +10,10 @@ locals {
   # In no word of them is the API: it may know them before it is made.
   send_statements = concat([for queue in aws_sqs_queue.this : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
 
-  send_grants = [for s in local.send_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
+  delivery_statements = concat([for queue in aws_sqs_queue.deliveries : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
+
+  send_grants     = [for s in local.send_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
+  delivery_grants = [for s in local.delivery_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
 }
 
 resource "aws_iam_role" "this" {
@@ -37,18 +40,18 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       [
         { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"] },
-        { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = [aws_sqs_queue.this[0].arn] },
+        { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] },
       ],
-      local.send_grants,
+      local.delivery_grants,
       # AWS knows no narrower resource for these two.
       var.tracing ? [{ Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }] : [],
     )
   })
 }
 
-# Who is there, whom to forget, and to post: as the API's own functions may.
+# Who is there, whom to forget, to post, and to close the connection of a client that takes nothing: as the API's own functions may.
 resource "aws_iam_role_policy" "connections" {
-  for_each = toset(var.create ? ["read", "delete", "POST"] : [])
+  for_each = toset(var.create ? ["read", "delete", "POST", "DELETE"] : [])
 
   name   = each.key
   role   = aws_iam_role.this[0].id

@@ -1,5 +1,5 @@
 output "queue_url" {
-  description = "The queue's URL: what is sent there is published. For the function `send`, as `PUBLISH_QUEUE_URL`."
+  description = "The queue's URL: what is sent there is published."
   value       = one(aws_sqs_queue.this[*].url)
 }
 
@@ -18,13 +18,23 @@ output "send_statements" {
   value       = local.send_statements
 }
 
+output "delivery_queue_url" {
+  description = "The URL of the queue with what functions leave to the publisher: for `send`, `subscribe` and `disconnect`, as `DELIVERY_QUEUE_URL`."
+  value       = one(aws_sqs_queue.deliveries[*].url)
+}
+
+output "delivery_statements" {
+  description = "What it takes to leave something there, as `policy_statements` takes it: for these functions, and nobody else."
+  value       = local.delivery_statements
+}
+
 output "dead_letter_queue_url" {
-  description = "The URL of the queue with what could not be published."
+  description = "The URL of the queue with what could not be published or delivered."
   value       = one(aws_sqs_queue.dead_letters[*].url)
 }
 
 output "dead_letter_queue_arn" {
-  description = "The ARN of that queue: to move its messages back once the cause is gone."
+  description = "The ARN of that queue: to move its messages back, each to the queue that it was in, once the cause is gone."
   value       = one(aws_sqs_queue.dead_letters[*].arn)
 }
 

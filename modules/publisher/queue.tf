@@ -1,4 +1,6 @@
-# What is to be published waits in the queue; what cannot be, in the dead-letter queue, for a person to look at.
+# What is to be published waits in a queue that others write to; what a function leaves to the next invocation, in another one
+# that only this project's functions write to, so that nobody forges it and nothing new waits behind it. What cannot be done
+# goes from both to the dead-letter queue, for a person to look at.
 
 locals {
   function_name = "${var.name}-publish"
@@ -15,6 +17,18 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds  = var.queue.retention_seconds
   max_message_size           = local.max_message_size
   visibility_timeout_seconds = 6 * var.timeout # As Lambda asks: a batch that is throttled is tried again meanwhile.
+  sqs_managed_sse_enabled    = var.queue.kms_key == null ? true : null
+  kms_master_key_id          = local.queue_key
+  tags                       = var.tags
+}
+
+resource "aws_sqs_queue" "deliveries" {
+  count = var.create ? 1 : 0
+
+  name                       = "${local.function_name}-deliveries"
+  message_retention_seconds  = var.queue.retention_seconds
+  max_message_size           = local.max_message_size
+  visibility_timeout_seconds = 6 * var.timeout
   sqs_managed_sse_enabled    = var.queue.kms_key == null ? true : null
   kms_master_key_id          = local.queue_key
   tags                       = var.tags
@@ -40,12 +54,19 @@ resource "aws_sqs_queue_redrive_policy" "this" {
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
 }
 
-# No other queue leaves its dead letters here.
+resource "aws_sqs_queue_redrive_policy" "deliveries" {
+  count = var.create ? 1 : 0
+
+  queue_url      = aws_sqs_queue.deliveries[0].id
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
+}
+
+# No other queue leaves its dead letters here. SQS knows of each from which queue it came.
 resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   count = var.create ? 1 : 0
 
   queue_url            = aws_sqs_queue.dead_letters[0].id
-  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this[0].arn] })
+  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] })
 }
 
 # Functions and people send by policies of their own. AWS services have none: the queue lets in those that are named.
@@ -63,6 +84,14 @@ resource "aws_sqs_queue_policy" "this" {
       Condition = { ArnEquals = { "aws:SourceArn" = sender.arn } }
     }])
   })
+}
+
+# No service sends here, whatever `senders` says.
+resource "aws_sqs_queue_policy" "deliveries" {
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.deliveries[0].id
+  policy    = jsonencode({ Version = "2012-10-17", Statement = [merge(local.only_encrypted, { Resource = aws_sqs_queue.deliveries[0].arn })] })
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {

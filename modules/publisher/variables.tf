@@ -38,7 +38,7 @@ variable "websocket" {
     - `table_name`: the connection table.
     - `shards`: over how many partitions a channel is spread.
     - `management_endpoint`: where messages are posted to connections.
-    - `policies`: policy documents by intent, of which the function gets `read`, `delete` and `POST`.
+    - `policies`: policy documents by intent, of which the function gets `read`, `delete`, `POST` and `DELETE`.
     - `metrics_namespace`: where the API's functions count, and this one too; null where they do not.
     - `history`: where messages are kept for who is away; null where they are not.
   EOT
@@ -160,25 +160,25 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "How many batches are handled at the same time, at most. It is what governs the rate of posts, which all APIs of an account and Region share."
+  description = "How many batches are handled at the same time, at most: half of them of what is published, the other half of what is left over from before. It is what governs the rate of posts, which all APIs of an account and Region share."
   type        = number
   default     = 5
   nullable    = false
 
   validation {
-    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "maximum_concurrency is 2 to 1000: Lambda takes no other."
+    condition     = var.maximum_concurrency >= 4 && var.maximum_concurrency <= 2000
+    error_message = "maximum_concurrency is 4 to 2000: each of the two queues has half of it, and Lambda takes 2 to 1000 for one."
   }
 }
 
 variable "queue" {
   description = <<-EOT
-    The queue, and the one beside it for dead letters.
+    The queue, the one with what is left over, and the one beside them for dead letters.
 
     - `max_receive_count`: how often a message is tried before it becomes a dead letter.
     - `retention_seconds`: how long a message waits at most. One that waited for so long is lost.
     - `dead_letter_retention_seconds`: how long a dead letter is kept, counted from when the message was sent.
-    - `kms_key`: `arn` of a key of yours that encrypts both; without it the key is SQS's own. Where `senders` are named, its policy has to let their services use it.
+    - `kms_key`: `arn` of a key of yours that encrypts all three; without it the key is SQS's own. Where `senders` are named, its policy has to let their services use it.
   EOT
   type = object({
     max_receive_count             = optional(number, 5)
@@ -255,7 +255,7 @@ variable "alarms" {
 
     - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
     - `dead_letters` (1): how many messages are in the dead-letter queue.
-    - `oldest_message_seconds` (300): for how long the oldest message has been waiting.
+    - `oldest_message_seconds` (300): for how long the oldest message has been waiting, in either queue.
   EOT
   type        = any # In an object's type, null would be the default.
   default     = null

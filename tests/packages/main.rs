@@ -167,7 +167,8 @@ fn command(program: &Path, api: &RuntimeApi, table: &ConnectionTable, connection
         .env("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .env("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", &connections.endpoint)
         .env("CONNECTION_TABLE", ConnectionTable::NAME)
-        .env("PUBLISH_QUEUE_URL", "http://127.0.0.1:9/queue") // Nothing is left over for it.
+        .env("DELIVERY_QUEUE_URL", "http://127.0.0.1:9/queue") // Nothing is left over for it.
+        .env("DELIVERY_QUEUE_ARN", "arn:aws:sqs:eu-central-1:123456789012:queue")
         .env("SUBPROTOCOLS", "chat.v2")
         .env("ACTIONS", "send")
         .env("ISSUER", "me")

@@ -1,8 +1,9 @@
 //! The function of `$default`: tells a client what was wrong with its message.
 //!
-//! API Gateway sends here what is not JSON, and what names no action that has a route.
+//! API Gateway sends here what is not JSON, and what names no action that has a route. Whether it can read what only
+//! some parsers read is its own affair: such a message is refused here as [elsewhere](json).
 
-use lambda_websocket::{event::Message, frame::ErrorCode, refusal::Refusal, reply::Reply};
+use lambda_websocket::{event::Message, frame::ErrorCode, json, refusal::Refusal, reply::Reply};
 use serde_json::Value;
 
 /// The environment variable with the names of the actions that have a route, separated by commas.
@@ -36,10 +37,11 @@ pub fn refuse(expected: &Expected, event: &Message) -> Reply {
 }
 
 fn diagnose(body: &str, field: &str) -> (ErrorCode, String) {
-    let Ok(json) = serde_json::from_str::<Value>(body) else {
-        return (ErrorCode::InvalidJson, "The message is not JSON.".to_owned());
-    };
-    match json.get(field) {
+    if let Err(error) = json::check(body) {
+        return (ErrorCode::InvalidJson, error.to_string());
+    }
+    let message: Value = serde_json::from_str(body).unwrap_or_default();
+    match message.get(field) {
         Some(Value::String(action)) => {
             let shown: String = action.chars().take(SHOWN).collect();
             (ErrorCode::UnknownAction, format!("There is no {field} {shown:?}."))

@@ -39,6 +39,21 @@ fn text_that_is_no_json_is_said_to_be_none() {
 }
 
 #[test]
+fn json_that_not_every_parser_reads_is_said_to_be_so() {
+    let deep = format!("{}1{}", "[".repeat(64), "]".repeat(64));
+    for (value, says) in [
+        (r#""\ud800""#, "The message holds half of a surrogate pair "),
+        ("1e999", "The number 1e999 is too large: "),
+        (r#"{"a":1,"a":2}"#, r#"The name "a" comes twice in one object. "#),
+        (&deep, "The message is nested more than 64 levels deep. "),
+    ] {
+        let (code, message) = answer(&format!(r#"{{"action":"shout","message":{value}}}"#));
+        assert_eq!(code, "invalid_json", "{value}");
+        assert!(message.starts_with(says) && message.contains("one of: ping, send."), "{message}");
+    }
+}
+
+#[test]
 fn json_without_an_action_is_said_to_lack_one() {
     for body in ["{}", "[]", "42", "null", r#""send""#] {
         let (code, message) = answer(body);

@@ -1,10 +1,14 @@
 //! The function of `$disconnect`: forgets a connection.
 
-use futures::future::join_all;
+use std::time::Duration;
+
 use lambda_websocket::{
-    announcement::Announcer, error::Error, event::Disconnect, log::visible, registry::Registry, reply::Reply,
+    announcement::Announcer, departure, error::Error, event::Disconnect, log::visible, registry::Registry, reply::Reply,
     telemetry,
 };
+
+/// The part of an invocation's time that is left for the answer.
+const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
 /// What it takes to forget a connection.
 #[derive(Clone, Debug)]
@@ -15,20 +19,19 @@ pub struct Farewell {
     pub announcer: Option<Announcer>,
 }
 
-/// Deletes every row of the connection. The event can come twice, and late: to forget again is no error.
-/// A subscription that was made a moment before may be left: see [`lambda_websocket::registry`].
+/// Deletes every row of the connection, or leaves that to the function `publish` where the channel is told of it. The event
+/// can come twice, and late: to forget again is no error. A subscription that was made a moment before may be left: see
+/// [`lambda_websocket::registry`].
 ///
 /// # Errors
-/// When a row could not be deleted. It is left to the table's TTL, and to the first broadcast that finds
-/// the connection gone.
+/// When a row could not be deleted, or the queue did not take that it is to be. It is left to the table's TTL, and to the
+/// first broadcast that finds the connection gone.
 pub async fn disconnect(farewell: &Farewell, event: Disconnect) -> Result<Reply, Error> {
-    let Disconnect { connection, request_id, status_code, reason, .. } = event;
-    let departures = farewell.registry.remove(&connection).await?;
+    let Disconnect { connection, request_id, status_code, reason, deadline, .. } = event;
+    let Farewell { registry, announcer } = farewell;
+    departure::disconnect(registry, announcer.as_ref(), &connection, deadline - FOR_THE_ANSWER).await?;
     let reason = reason.as_deref().map(visible);
     tracing::info!(connection_id = %connection.id, request_id, status_code, reason, "disconnected");
     telemetry::count(telemetry::CONNECTIONS_CLOSED, 1);
-    if let Some(announcer) = &farewell.announcer {
-        join_all(departures.iter().map(|departure| announcer.left(departure))).await;
-    }
     Ok(Reply::empty())
 }

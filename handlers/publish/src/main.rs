@@ -1,12 +1,13 @@
-//! The program behind the queue.
+//! The program behind the queues.
 
 use lambda_websocket::{broadcast::Broadcaster, config, runtime};
-use publish::{HAND_OVER_AFTER, publish};
+use publish::{HAND_OVER_AFTER, Publisher, publish};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
-    config::required(config::PUBLISH_QUEUE_URL)?; // Without it, whom it has no time for would never hear.
     let broadcaster = Broadcaster::from_env(HAND_OVER_AFTER).await?;
-    runtime::run_queue(async |record| publish(&broadcaster, record).await).await
+    config::required(config::DELIVERY_QUEUE_URL)?; // Without it, whom it has no time for would never hear.
+    let publisher = Publisher { broadcaster, delivery_queue: config::required(config::DELIVERY_QUEUE_ARN)? };
+    runtime::run_queue(async |record| publish(&publisher, record).await).await
 }

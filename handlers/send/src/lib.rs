@@ -26,7 +26,7 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 /// the message by then. When the history did not take it; then nobody has it.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
     let sender = &event.connection;
-    let Request { channel, message, echo, .. } = match Request::parse(&event) {
+    let Request { channel, message, echo } = match Request::parse(&event) {
         Ok(request) => request,
         Err(refusal) => return Ok(refusal.reply(&event)),
     };

@@ -4,14 +4,15 @@ mod max;
 mod replay;
 mod request;
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
-use futures::{TryStreamExt, future::join_all};
+use futures::TryStreamExt;
 use lambda_websocket::{
     announcement::Announcer,
     channel::Channel,
     cursor::Cursor,
-    error::Error,
+    departure,
+    error::{Error, chain},
     event::Message,
     frame::{ErrorCode, Frame, MAX_BYTES, Replay},
     presence::Presence,
@@ -20,12 +21,16 @@ use lambda_websocket::{
     reply::Reply,
 };
 use request::{Limit, Request};
+use tokio::time::{Instant, timeout_at};
 
 pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
 pub use replay::Replayer;
 
 /// The most that a frame of members needs beside them, in bytes: above all the channel, and a cursor.
 const ENVELOPE: usize = 1024;
+
+/// The part of an invocation's time that is left for the reply alone.
+const FOR_THE_REPLY: Duration = Duration::from_millis(300);
 
 /// What it takes to tell and change who is in a channel.
 #[derive(Clone, Debug)]
@@ -60,6 +65,38 @@ pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<
 
 impl Subscriptions {
     async fn add(&self, channel: &Channel, since: Option<u64>, event: &Message) -> Result<Reply, Error> {
+        let Some((since, replayer)) = since.zip(self.replayer.as_ref()) else {
+            let replay = since.map(|_| Replay { replayed: 0, complete: false });
+            return self.enter(channel, event, async || Ok(replay)).await;
+        };
+        // One at a time: a request of some bytes brings hundreds of messages.
+        let Message { connection, request_id, deadline, .. } = event;
+        let seconds = deadline.saturating_duration_since(Instant::now()).as_secs() + 1;
+        if !self.registry.begin_replay(&connection.id, request_id, seconds).await? {
+            let sentence = "Another replay to this connection is under way: ask again when it has ended.";
+            return Ok(Refusal::new(ErrorCode::TooManyRequests, sentence).reply(event));
+        }
+        // Behind the subscription: what is sent from now on reaches the client by itself.
+        let replay = async || replayer.replay(channel, since, event).await.map(Some);
+        let reply = self.enter(channel, event, replay).await;
+        let end = timeout_at(*deadline - FOR_THE_REPLY, self.registry.end_replay(&connection.id, request_id));
+        match end.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(connection_id = %connection.id, request_id, error = chain(&error), "a replay's row stays");
+            }
+            Err(_) => tracing::warn!(connection_id = %connection.id, request_id, "a replay's row stays"),
+        }
+        reply
+    }
+
+    /// Puts the client's connection into a channel, and then replays.
+    async fn enter(
+        &self,
+        channel: &Channel,
+        event: &Message,
+        replay: impl AsyncFnOnce() -> Result<Option<Replay>, Error>,
+    ) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
         let MaxSubscriptions(max) = self.max;
         let subscription = match &self.announcer {
@@ -68,12 +105,7 @@ impl Subscriptions {
         };
         match subscription {
             Subscription::Made | Subscription::Kept => {
-                let replay = match (since, &self.replayer) {
-                    (None, _) => None,
-                    (Some(_), None) => Some(Replay { replayed: 0, complete: false }),
-                    // Behind the subscription: what is sent from now on reaches the client by itself.
-                    (Some(since), Some(replayer)) => Some(replayer.replay(channel, since, event).await?),
-                };
+                let replay = replay().await?;
                 let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
                 tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
                 Ok(Reply::frame(&Frame::Subscribed { channel, request_id, replay }))
@@ -88,10 +120,7 @@ impl Subscriptions {
 
     async fn remove(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
         let Message { connection, request_id, .. } = event;
-        let departures = self.registry.unsubscribe(channel, &connection.id).await?;
-        if let Some(announcer) = &self.announcer {
-            join_all(departures.iter().map(|departure| announcer.left(departure))).await;
-        }
+        departure::unsubscribe(&self.registry, self.announcer.as_ref(), channel, &connection.id).await?;
         tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
         Ok(Reply::frame(&Frame::Unsubscribed { channel, request_id }))
     }

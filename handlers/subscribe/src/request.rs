@@ -1,7 +1,7 @@
 //! What a client sends: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or another of the three actions.
 
 use lambda_websocket::{
-    channel::Channel, cursor::Cursor, event::Message, frame::ErrorCode, refusal::Refusal,
+    channel::Channel, cursor::Cursor, event::Message, fields::Fields, frame::ErrorCode, refusal::Refusal,
 };
 use serde::Deserialize;
 
@@ -9,8 +9,7 @@ use serde::Deserialize;
 const USAGE: &str = r#"{"action": "subscribe", "channel": name, "since": the sentAt of the last message seen}, {"action": "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
 
 /// A request about who is in a channel. A field that is not known is refused.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug)]
 pub(crate) enum Request {
     /// To be put into the channel.
     Subscribe {
@@ -29,7 +28,6 @@ pub(crate) enum Request {
         /// The channel.
         channel: Channel,
         /// How many of them, at most.
-        #[serde(default)]
         limit: Limit,
         /// Where the page begins; left out, with the first.
         after: Option<Cursor>,
@@ -41,14 +39,8 @@ pub(crate) enum Request {
 #[serde(try_from = "u64")]
 pub(crate) struct Limit(pub(crate) u16);
 
-/// The number is not a limit.
-#[derive(Debug, thiserror::Error)]
-#[error("the limit is 1 to {}, not {found}", Limit::MAX)]
-pub(crate) struct InvalidLimit {
-    found: u64,
-}
-
 impl Limit {
+    const EXPECTED: &str = "a whole number from 1 to 1000";
     const MAX: u16 = 1_000;
 }
 
@@ -58,13 +50,18 @@ impl Default for Limit {
     }
 }
 
+/// The number is not a limit.
+#[derive(Debug, thiserror::Error)]
+#[error("a limit is {}", Limit::EXPECTED)]
+pub(crate) struct InvalidLimit;
+
 impl TryFrom<u64> for Limit {
     type Error = InvalidLimit;
 
     fn try_from(number: u64) -> Result<Self, InvalidLimit> {
         match u16::try_from(number) {
             Ok(limit @ 1..=Self::MAX) => Ok(Self(limit)),
-            _ => Err(InvalidLimit { found: number }),
+            _ => Err(InvalidLimit),
         }
     }
 }
@@ -72,8 +69,7 @@ impl TryFrom<u64> for Limit {
 impl Request {
     /// Reads a request about a channel that the client may use in that way.
     pub(crate) fn parse(event: &Message) -> Result<Self, Refusal> {
-        let request =
-            serde_json::from_str(&event.body).map_err(|error| Refusal::unreadable(&error, USAGE))?;
+        let request = Self::read(&event.body)?;
         let (Self::Subscribe { channel, .. } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
             &request;
         let mut own = Channel::of_connect(event.connection.principal.as_ref());
@@ -90,4 +86,33 @@ impl Request {
         }
         Ok(request)
     }
+
+    fn read(body: &str) -> Result<Self, Refusal> {
+        let mut fields = Fields::parse(body, USAGE)?;
+        let action: Action = fields.required("action", r#""subscribe", "unsubscribe" or "list""#)?;
+        let channel = fields.required("channel", Channel::EXPECTED)?;
+        let request = match action {
+            Action::Subscribe => {
+                let expected = "the sentAt of a message, or 0";
+                Self::Subscribe { channel, since: fields.optional("since", expected)?.flatten() }
+            }
+            Action::Unsubscribe => Self::Unsubscribe { channel },
+            Action::List => Self::List {
+                channel,
+                limit: fields.optional("limit", Limit::EXPECTED)?.unwrap_or_default(),
+                after: fields.optional("after", r#"the text that came as "next""#)?.flatten(),
+            },
+        };
+        fields.end()?;
+        Ok(request)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Action {
+    Subscribe,
+    Unsubscribe,
+    List,
 }

@@ -58,7 +58,9 @@ impl Connections {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::default();
-        let router = Router::new().route("/@connections/{id}", post(answer)).with_state(Arc::clone(&state));
+        let router = Router::new()
+            .route("/@connections/{id}", post(answer).delete(close))
+            .with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") });
         Self { endpoint, state }
     }
@@ -130,6 +132,12 @@ async fn answer(State(state): State<Arc<Mutex<Fake>>>, Path(id): Path<String>, b
         return StatusCode::OK.into_response();
     }
     refusal(status)
+}
+
+/// Closes the connection.
+async fn close(State(state): State<Arc<Mutex<Fake>>>, Path(id): Path<String>) -> StatusCode {
+    state.lock().unwrap().answers.insert(id, Answer::Refuse(410));
+    StatusCode::NO_CONTENT
 }
 
 /// The error as AWS sends it: its name in a header, its sentence in the body.

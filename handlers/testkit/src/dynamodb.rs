@@ -18,7 +18,7 @@ use lambda_websocket::{
 use tokio::net::TcpListener;
 
 /// The name of the history's table.
-const HISTORY: &str = "history";
+pub(crate) const HISTORY: &str = "history";
 
 /// A row of the table.
 pub type Row = HashMap<String, AttributeValue>;

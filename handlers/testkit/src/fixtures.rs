@@ -1,7 +1,11 @@
 //! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use lambda_websocket::event::{Connect, Disconnect, Event, Message};
+use lambda_websocket::{
+    event::{Connect, Disconnect, Event, Message},
+    runtime::Record,
+    time::unix_millis,
+};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -51,10 +55,9 @@ pub fn event(json: Value) -> Event {
     Event::parse(request, Instant::now() + Duration::from_secs(29)).expect("an event")
 }
 
-/// Milliseconds since the Unix epoch.
+/// Milliseconds since the Unix epoch, as the functions see it.
 pub fn now_millis() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since.expect("a clock past 1970").as_millis()).expect("a clock before the year 500 million")
+    unix_millis()
 }
 
 /// The event, of a connection with this id that was established ten minutes ago: it is open for sure.
@@ -66,4 +69,20 @@ fn live(mut event: Value, connection_id: &str) -> Value {
 
 fn parse(text: &str) -> Value {
     serde_json::from_str(text).expect("a fixture is JSON")
+}
+
+/// The ARN of the queue that functions leave deliveries in.
+pub const DELIVERY_QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:publish-deliveries";
+
+/// A record of the queue of publications, which has come for the first time.
+pub fn publication(body: impl Into<String>) -> Record {
+    let queue = "arn:aws:sqs:eu-central-1:123456789012:publish".to_owned();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let (id, body, sent_at) = ("sqs-id".to_owned(), body.into(), now_millis());
+    Record { id, body, queue, sent_at, receives: 1, deadline }
+}
+
+/// A record of the queue of deliveries, which has come for the first time.
+pub fn delivery(body: impl Into<String>) -> Record {
+    Record { queue: DELIVERY_QUEUE.to_owned(), ..publication(body) }
 }

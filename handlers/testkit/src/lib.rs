@@ -3,8 +3,9 @@
 //! - [`fixtures`]: events as API Gateway sends them.
 //! - [`dynamodb`]: the connection table and the history, in a DynamoDB engine in memory.
 //! - [`connections`]: `@connections`, which answers each connection as the test says.
-//! - [`queue`]: a queue of SQS.
-//! - [`simulation`]: all three in memory and on the test's clock, where anything can go wrong at any moment.
+//! - [`queue`]: queues of SQS.
+//! - [`sqs`]: what SQS takes.
+//! - [`simulation`]: all of it in memory and on the test's clock, where anything can go wrong at any moment.
 //! - [`hostile`]: texts of somebody who means no good.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
 //! - [`issuer`]: who hands out the keys of tokens, or does not.
@@ -19,6 +20,7 @@ pub mod issuer;
 pub mod queue;
 pub mod runtime_api;
 pub mod simulation;
+pub mod sqs;
 pub mod tokens;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

@@ -1,4 +1,4 @@
-//! A queue of SQS, which keeps what is put into it until the test takes it out.
+//! Queues of SQS, which keep what is put into them until the test takes it out.
 
 use std::{
     mem,
@@ -17,10 +17,13 @@ use lambda_websocket::queue::Queue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// A fake of one queue on loopback.
+use crate::sqs;
+pub use crate::sqs::Sent;
+
+/// A fake of SQS on loopback, with a queue of every name.
 #[derive(Clone, Debug)]
 pub struct FakeQueue {
-    /// What functions know as the queue's URL.
+    /// What functions know as the URL of the queue `publish`.
     pub url: String,
     endpoint: String,
     state: Arc<Mutex<Fake>>,
@@ -30,17 +33,8 @@ pub struct FakeQueue {
 struct Fake {
     messages: Vec<Sent>,
     refuses: bool,
-}
-
-/// A message that was put into the queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The message.
-    pub body: String,
-    /// For how long nobody gets it, in seconds.
-    pub delay: u64,
-    /// The trace that it belongs to, as SQS hands it on.
-    pub trace: Option<String>,
+    /// What the body of a batch's entry holds that alone is not taken.
+    fails: Option<String>,
 }
 
 impl FakeQueue {
@@ -64,6 +58,11 @@ impl FakeQueue {
         self.state.lock().unwrap().refuses = true;
     }
 
+    /// From now on an entry of a batch fails whose body holds this text, and the others are taken.
+    pub fn fail_entries_with(&self, text: &str) {
+        self.state.lock().unwrap().fails = Some(text.to_owned());
+    }
+
     /// Takes out all that is in it, in the order in which it came.
     pub fn take(&self) -> Vec<Sent> {
         mem::take(&mut self.state.lock().unwrap().messages)
@@ -71,17 +70,16 @@ impl FakeQueue {
 }
 
 async fn send(State(state): State<Arc<Mutex<Fake>>>, headers: HeaderMap, body: Bytes) -> Response {
-    assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessage");
     let call: Value = serde_json::from_slice(&body).expect("JSON");
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().expect("a header's text"));
     let mut fake = state.lock().unwrap();
     if fake.refuses {
         let error = json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no such queue"});
         return (StatusCode::BAD_REQUEST, Json(error)).into_response();
     }
-    fake.messages.push(Sent {
-        body: call["MessageBody"].as_str().expect("a body").to_owned(),
-        delay: call["DelaySeconds"].as_u64().unwrap_or_default(),
-        trace: headers.get("x-amzn-trace-id").map(|id| id.to_str().expect("a header's text").to_owned()),
-    });
-    Json(json!({"MessageId": fake.messages.len().to_string(), "MD5OfMessageBody": ""})).into_response()
+    let Fake { messages, fails, .. } = &mut *fake;
+    let target = header("x-amz-target").expect("a target");
+    let fails = |body: &str| fails.as_ref().is_some_and(|text| body.contains(text));
+    let (status, answer) = sqs::serve(target, &call, header("x-amzn-trace-id"), messages, fails);
+    (StatusCode::from_u16(status).expect("a status"), Json(answer)).into_response()
 }

@@ -4,33 +4,34 @@
 //! Off until [`ANNOUNCE_CHANNELS`] says for which channels. An announcement is a broadcast that begins in the queue: the
 //! function that noticed spends no time on it.
 //!
-//! It can come twice, and two of them in either order. A leave is announced once the connection is known to be closed: by
-//! `$disconnect`, which is best effort, or else when a message finds it gone. So announcements keep a list up to date, and
-//! the list itself is [`Registry::list`].
+//! It can come twice, and two of them in either order. How a leave is noticed and told: [`departure`](crate::departure). So
+//! announcements keep a list up to date, and the list itself is [`Registry::list`].
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use futures::TryStreamExt;
 
 use crate::{
     aws,
-    broadcast::{Broadcast, Remainder},
+    broadcast::Broadcast,
     channel::Channel,
     config,
     connection::{Connection, ConnectionId},
-    error::{Error, chain},
+    delivery::Delivery,
+    error::Error,
     frame::Frame,
-    log::visible,
     patterns::ChannelPatterns,
     principal::Principal,
     queue::Queue,
-    registry::{Departure, Registry, Subscription},
+    registry::{Departure, Registry, RegistryError, Subscription},
     time::unix_millis,
 };
 
 /// The environment variable with [patterns](ChannelPatterns) of the channels whose joins and leaves are announced; unset: none.
 pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
+
+/// How long the queue may take for an announcement that a client waits for.
+const QUEUE_TIME: Duration = Duration::from_secs(3);
 
 /// What it takes to tell channels who joins and leaves.
 #[derive(Clone, Debug)]
@@ -50,14 +51,22 @@ impl Announcer {
     /// When the patterns cannot be read, or there is no queue.
     pub fn from_env(sdk: &SdkConfig, registry: &Registry) -> Result<Option<Self>, lambda_runtime::Error> {
         let Some(patterns) = config::optional(ANNOUNCE_CHANNELS) else { return Ok(None) };
+        let url = config::delivery_queue_url()?;
         Ok(Some(Self {
             registry: registry.clone(),
-            queue: Queue::new(aws::sqs(sdk), config::required(config::PUBLISH_QUEUE_URL)?),
+            queue: Queue::new(
+                aws::sqs(sdk),
+                url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
+            ),
             channels: ChannelPatterns::parse(&patterns)?,
         }))
     }
 
     /// Puts a connection into a channel as [`Registry::subscribe`] does, and tells the channel if somebody new is there.
+    ///
+    /// The announcement goes into the queue first. So who is in the channel is announced, and where the queue takes
+    /// nothing, the client is not in, and is announced when it asks again. Asked again within a moment, of which the
+    /// index knows nothing yet, or where the row is not written, an announcement comes twice.
     ///
     /// # Errors
     /// When the table cannot be read or written, or the queue does not take the announcement.
@@ -67,70 +76,87 @@ impl Announcer {
         connection: &Connection,
         most: usize,
     ) -> Result<Subscription, Error> {
-        let Connection { id, principal, .. } = connection;
-        let principal = principal.as_ref();
         if !self.tells(channel) {
             return Ok(self.registry.subscribe(channel, connection, most).await?);
         }
-        // Asked before and after: of two devices that join together at least one is the first, and one that joins while
-        // the other leaves is not taken for the second.
-        let was_there = self.is_there(channel, principal, id).await?;
-        let subscription = self.registry.subscribe(channel, connection, most).await?;
-        if subscription == Subscription::Made && !(was_there && self.is_there(channel, principal, id).await?)
-        {
-            let frame = Frame::Joined { channel, connection_id: id, principal, at: unix_millis() };
-            self.tell(channel, id, &frame).await?;
-        }
-        Ok(subscription)
-    }
-
-    /// Tells a channel that somebody left it, where no other device of theirs stays.
-    ///
-    /// Where that fails, the log says so and nobody hears of it: the row that told who left is deleted.
-    pub async fn left(&self, departure: &Departure) {
-        if let Err(error) = self.try_left(departure).await {
-            let Departure { channel, connection_id, .. } = departure;
-            let channel = visible(channel.as_str());
-            tracing::error!(%connection_id, channel, error = chain(&error), "a leave is not announced");
-        }
-    }
-
-    async fn try_left(&self, departure: &Departure) -> Result<(), Error> {
-        let Departure { channel, connection_id, principal } = departure;
+        let Connection { id, principal, .. } = connection;
         let principal = principal.as_ref();
-        if !self.tells(channel) || self.is_there(channel, principal, connection_id).await? {
-            return Ok(());
+        let joined = async || {
+            let frame = Frame::Joined { channel, connection_id: id, principal, at: unix_millis() };
+            self.tell(channel, id, &frame).await
+        };
+
+        let is_in = match self.registry.expected_subscription(channel, id, most).await? {
+            Subscription::TooMany => return Ok(Subscription::TooMany),
+            // The index may still show a row that was deleted just now.
+            Subscription::Kept => self.registry.is_member(channel, id).await?,
+            Subscription::Made => false,
+        };
+        let is_told = !is_in && !self.joined_before(channel, principal, id).await?;
+        if is_told {
+            joined().await?;
         }
-        let frame = Frame::Left { channel, connection_id, principal, at: unix_millis() };
-        self.tell(channel, connection_id, &frame).await
+        let is_new = self.registry.add(channel, connection).await?;
+        // Asked again: the other device may have left meanwhile, and have been told of as the last.
+        if is_new && !is_told && !self.joined_before(channel, principal, id).await? {
+            if let Err(error) = joined().await {
+                // Nobody knows that it is in, so it is not: it has to ask again.
+                self.registry.unsubscribe(channel, id).await?;
+                return Err(error);
+            }
+        }
+        Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
-    fn tells(&self, channel: &Channel) -> bool {
+    /// Whether the channel is told.
+    pub(crate) fn tells(&self, channel: &Channel) -> bool {
         !channel.is_reserved() && self.channels.allows(channel)
     }
 
-    /// Whether a principal is in a channel by another connection than this one.
-    async fn is_there(
+    /// Whether a join need not be told. Where that cannot be found out in time, it is: twice is better than never.
+    async fn joined_before(
         &self,
         channel: &Channel,
         principal: Option<&Principal>,
         but: &ConnectionId,
     ) -> Result<bool, Error> {
-        let Some(principal) = principal else { return Ok(false) };
-        let devices = Channel::user(principal);
-        let mut devices = pin!(self.registry.members(&devices));
-        while let Some(device) = devices.try_next().await? {
-            if device.id != *but && self.registry.is_member(channel, &device.id).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(false))
     }
 
-    async fn tell(&self, channel: &Channel, about: &ConnectionId, frame: &Frame<'_>) -> Result<(), Error> {
-        let remainder = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
+    /// Whether a principal is in a channel by another connection than this one. Where that cannot be found out in time, it
+    /// is taken to be: of so many connections another may well be there, and whoever is there must not be told to be gone.
+    pub(crate) async fn is_there(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<bool, Error> {
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(true))
+    }
+
+    async fn elsewhere(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<Option<bool>, RegistryError> {
+        match principal {
+            Some(principal) => self.registry.is_there(channel, principal, but).await,
+            None => Ok(Some(false)),
+        }
+    }
+
+    /// Tells a channel, but not the connection that it is about.
+    pub(crate) async fn tell(
+        &self,
+        channel: &Channel,
+        about: &ConnectionId,
+        frame: &Frame<'_>,
+    ) -> Result<(), Error> {
+        let announcement = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
             .map_err(Error::other)?
             .except([about.clone()]);
-        Ok(self.queue.send(&Remainder { remainder }, Duration::ZERO).await?)
+        let announcement = (Delivery::Broadcast(announcement), Duration::ZERO);
+        Ok(self.queue.send([announcement], Instant::now() + QUEUE_TIME).await?)
     }
 }

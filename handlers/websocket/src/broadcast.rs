@@ -1,26 +1,27 @@
 //! One message to all who are in a channel, however many they are.
 //!
-//! What one invocation has no time for is handed over: the rest of the message's way goes into a [`Queue`] as a
-//! [`Broadcast`] of its own, which begins where this one stopped, and another invocation goes on from there. So is
-//! what failed for a reason that may pass. Delivery is at least once: where an invocation ends in the middle, the
-//! queue hands its part out again.
+//! What one invocation has no time for is handed over: a continuation goes into a [`Queue`], a [`Broadcast`] of its own
+//! with a cursor that begins where this one stopped, and another invocation goes on from there. So is what failed for a
+//! reason that may pass, and whom it found gone, to be [pruned](crate::departure). Delivery is at least once: where an
+//! invocation ends in the middle, the queue hands its part out again.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
+    mem,
     pin::pin,
     time::Duration,
 };
 
 use futures::{
-    Stream, StreamExt, TryStreamExt,
-    channel::mpsc::{self, UnboundedSender},
-    future::{join, ready},
+    SinkExt, Stream, StreamExt,
+    channel::mpsc,
+    future::{Either, join, pending, ready, select},
     stream,
 };
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     announcement::Announcer,
@@ -28,14 +29,17 @@ use crate::{
     channel::Channel,
     config,
     connection::ConnectionId,
+    delivery::{Delivery, MAX_CONNECTIONS},
+    departure::{self, Prune},
     error::{Error, chain},
     fanout::{Fanout, Outcome, Policy},
     frame::MAX_BYTES,
     history::History,
     queue::Queue,
-    registry::{Member, Place, Registry, RegistryError},
-    shards::Shards,
+    reading::{Page, read_on},
+    registry::{Member, Place, Registry},
     telemetry,
+    time::unix_millis,
 };
 
 /// The part of an invocation's time that is left for what follows the posts: to hand over, to forget, to answer.
@@ -51,86 +55,36 @@ const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// How often these are posted to again: over a minute.
-const MOST_RETRIES: u8 = 5;
-
-/// How many connections are handed over at once: with the longest message they fit into one of SQS.
-const CONNECTIONS_AT_ONCE: usize = 500;
+pub(crate) const MAX_RETRIES: u8 = 5;
 
 /// The most connections that can be left out.
 pub(crate) const MAX_EXCLUDED: usize = 1_000;
 
 /// A message on its way to a channel, as far as it has yet to go.
-///
-/// Whoever may send to the queue can write one there: what no function would hand over is not read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Broadcast {
-    message_id: String,
-    channel: Channel,
-    /// The text as every recipient gets it, byte for byte. As JSON in JSON it grows by nothing on its way.
-    #[serde(deserialize_with = "deliverable")]
-    frame: Box<RawValue>,
-    #[serde(deserialize_with = "at_most::<MAX_EXCLUDED, _, _>")]
-    exclude: Vec<ConnectionId>,
-    to: Recipients,
+    pub(crate) message_id: String,
+    pub(crate) channel: Channel,
+    /// The text as every recipient gets it, byte for byte.
+    pub(crate) frame: Box<RawValue>,
+    pub(crate) exclude: Vec<ConnectionId>,
+    pub(crate) to: Recipients,
     /// How often these recipients were posted to before.
-    #[serde(default, deserialize_with = "bounded", skip_serializing_if = "is_zero")]
-    retries: u8,
+    pub(crate) retries: u8,
     /// When it was sent, where the history is yet to keep it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sent_at: Option<u64>,
+    pub(crate) sent_at: Option<u64>,
 }
 
 /// Who of the channel is yet to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Recipients {
+pub(crate) enum Recipients {
     /// All of them.
     Everyone,
-    /// Those who come behind these places.
-    Behind(#[serde(deserialize_with = "at_most::<{ Shards::MAX as usize }, _, _>")] Vec<Place>),
+    /// Those who come behind these places, each in a shard of its own.
+    Cursor(Vec<Place>),
     /// These connections. They need not be in the channel.
-    Connections(#[serde(deserialize_with = "at_most::<CONNECTIONS_AT_ONCE, _, _>")] Vec<ConnectionId>),
-}
-
-/// A number of retries that is not too large.
-fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    let retries = u8::deserialize(deserializer)?;
-    if retries > MOST_RETRIES {
-        return Err(D::Error::custom(format_args!("{retries} retries where at most {MOST_RETRIES} are")));
-    }
-    Ok(retries)
-}
-
-fn is_zero(number: &u8) -> bool {
-    *number == 0
-}
-
-/// A frame that is not too long.
-fn deliverable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
-    let frame = Box::deserialize(deserializer)?;
-    TooLarge::check(&frame).map_err(D::Error::custom)?;
-    Ok(frame)
-}
-
-/// A list that is not too long.
-fn at_most<'de, const MOST: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    let items = Vec::deserialize(deserializer)?;
-    if items.len() > MOST {
-        return Err(D::Error::custom(format_args!("a list of {} where at most {MOST} are", items.len())));
-    }
-    Ok(items)
-}
-
-/// A broadcast as it is in the queue, told apart from a [`Publication`](crate::publication::Publication) by its only field.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Remainder {
-    pub(crate) remainder: Broadcast,
+    Connections(Vec<ConnectionId>),
 }
 
 /// The frame is longer than `@connections` accepts.
@@ -141,7 +95,7 @@ pub struct TooLarge {
 }
 
 impl TooLarge {
-    fn check(frame: &RawValue) -> Result<(), Self> {
+    pub(crate) fn check(frame: &RawValue) -> Result<(), Self> {
         let bytes = frame.get().len();
         if bytes > MAX_BYTES { Err(Self { bytes }) } else { Ok(()) }
     }
@@ -164,20 +118,20 @@ pub struct Report {
     pub incomplete: bool,
 }
 
-/// Who was not reached for a reason that may pass.
+/// What became of the posts of a message, and what is left to do.
 #[derive(Debug, Default)]
-struct Missed {
+struct Posted {
+    report: Report,
+    /// Who was not reached for a reason that may pass.
     failed: Vec<ConnectionId>,
-    /// Their client may be too slow, and they are given up if this goes on.
+    /// As those, but their client may be too slow, and they are given up if this goes on.
     throttled: Vec<ConnectionId>,
-}
-
-impl Missed {
-    /// Counts them as given up.
-    fn count(&self, report: &mut Report) {
-        report.failed += self.failed.len() as u64;
-        report.slow += self.throttled.len() as u64;
-    }
+    /// Who was given up because their client is too slow.
+    slow: Vec<ConnectionId>,
+    /// Whose connection is closed.
+    gone: Vec<Member>,
+    /// Whom nobody has posted to.
+    rest: Option<Recipients>,
 }
 
 /// What it takes to reach a channel.
@@ -238,12 +192,12 @@ impl Broadcast {
     }
 
     /// What is left of it: the history has it.
-    fn to(&self, to: Recipients) -> Self {
+    pub(crate) fn to(&self, to: Recipients) -> Self {
         Self { to, sent_at: None, ..self.clone() }
     }
 
     /// The same to these connections, once more: nobody of them is left out.
-    fn again(&self, connections: &[ConnectionId]) -> Self {
+    pub(crate) fn again(&self, connections: &[ConnectionId]) -> Self {
         let Self { message_id, channel, frame, retries, .. } = self.clone();
         let to = Recipients::Connections(connections.to_vec());
         Self { message_id, channel, frame, exclude: vec![], to, retries: retries + 1, sent_at: None }
@@ -257,7 +211,7 @@ impl Broadcaster {
     /// # Errors
     /// When the table's name is missing, or the number of shards or a bound of the history cannot be.
     pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
-        let queue = config::optional(config::PUBLISH_QUEUE_URL);
+        let queue = config::delivery_queue_url()?;
         let sdk = aws::sdk_config().await;
         let registry = Registry::from_env(&sdk)?;
         Ok(Self {
@@ -270,12 +224,12 @@ impl Broadcaster {
         })
     }
 
-    /// Keeps a message in the history, posts it to whom it has yet to reach, forgets who is gone, and hands over what is left near the end of
-    /// the invocation.
+    /// Keeps a message in the history, posts it to whom it has yet to reach, and hands over what is left near the end of the
+    /// invocation, and who is gone. Without a queue for that, who is gone is deleted at once.
     ///
     /// # Errors
     /// When nobody's row could be read, or what is left not be handed over. Where these very connections were to be
-    /// reached and some could not, again and again for more than a minute: it is for the queue to bring them once more,
+    /// reached and none could, again and again for more than a minute: it is for the queue to bring them once more,
     /// or to put them aside. Some recipients may have the message by then. Where the history did not take it, nobody has.
     pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, Error> {
         if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
@@ -283,30 +237,23 @@ impl Broadcaster {
             history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
         }
         let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
-        let (gone, to_forget) = mpsc::unbounded();
-        let post = async {
-            match &broadcast.to {
-                Recipients::Everyone => {
-                    telemetry::count(telemetry::MESSAGES, 1);
-                    self.to_places(broadcast, self.registry.places(), until, gone).await
-                }
-                Recipients::Behind(places) => self.to_places(broadcast, places.clone(), until, gone).await,
-                Recipients::Connections(ids) => self.to_connections(broadcast, ids, until, gone).await,
+        let mut posted = match &broadcast.to {
+            Recipients::Everyone => {
+                telemetry::count(telemetry::MESSAGES, 1);
+                self.to_places(broadcast, self.registry.places(), until).await?
+            }
+            Recipients::Cursor(places) => self.to_places(broadcast, places.clone(), until).await?,
+            Recipients::Connections(ids) => {
+                let members = ids.iter().map(|id| self.registry.member(&broadcast.channel, id));
+                self.post(broadcast, stream::iter(members), until).await
             }
         };
-        // Side by side: to forget who is gone holds up no post.
-        let (report, forgotten) =
-            join(post, timeout_at(deadline - FOR_THE_ANSWER, self.forget(to_forget))).await;
-        // They are found gone again by the next message. To be late would bring this one again.
-        match forgotten {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = chain(&error), "connections that are gone stay registered")
-            }
-            Err(_) => tracing::warn!("connections that are gone stay registered: time ran out"),
-        }
         telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
-        let report = report?;
+        let gone = mem::take(&mut posted.gone);
+        let until = deadline - FOR_THE_ANSWER;
+        let (handed_over, ()) =
+            join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
+        let report = handed_over?;
         tracing::info!(
             message_id = broadcast.message_id,
             delivered = report.delivered,
@@ -320,148 +267,231 @@ impl Broadcaster {
         Ok(report)
     }
 
+    /// Does what another invocation left to do. It may do it again: the queue has brought it so many times.
+    ///
+    /// # Errors
+    /// As [`Broadcaster::send`], or when the table or the queue failed.
+    pub async fn deliver(&self, delivery: Delivery, receives: u32, deadline: Instant) -> Result<(), Error> {
+        let announcer = self.announcer.as_ref();
+        match delivery {
+            Delivery::Broadcast(broadcast) => self.send(&broadcast, deadline).await.map(drop),
+            Delivery::Prune(prune) => {
+                departure::prune(&self.registry, announcer, prune, deadline - FOR_THE_ANSWER).await
+            }
+            Delivery::Leave(leave) => {
+                let farewell = departure::leave(&self.registry, announcer, leave, receives > 1).await?;
+                match farewell {
+                    Some(farewell) => self.send(&farewell, deadline).await.map(drop),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
     /// Reads the channel on from these places, and posts to whom it finds.
     async fn to_places(
         &self,
         broadcast: &Broadcast,
         places: Vec<Place>,
         until: Instant,
-        gone: UnboundedSender<Member>,
-    ) -> Result<Report, Error> {
+    ) -> Result<Posted, Error> {
         let most = self.handover.as_ref().map_or(usize::MAX, |handover| handover.after);
         let now = Instant::now();
         let stop = match self.handover {
             Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
             None => until + FOR_THE_REST / 2, // Whom it has no time for is counted, as far as it gets.
         };
-        let (taken, stopped) = (Cell::new(0), Cell::new(false));
-        let (reached, broken) = (RefCell::new(places.clone()), RefCell::new(None));
+        let (mut pages_in, pages) = mpsc::channel(0);
+        let read = async {
+            // One more row than is posted to: it tells whether anybody is left.
+            let mut pages =
+                pin!(read_on(&self.registry, &broadcast.channel, &places, most.saturating_add(1)));
+            while let Some(page) = pages.next().await {
+                if pages_in.send(page).await.is_err() {
+                    break;
+                }
+            }
+            pages_in.close_channel();
+            pending::<()>().await // The posts go on.
+        };
 
         let excluded: HashSet<_> = broadcast.exclude.iter().collect();
-        let members = places.iter().enumerate().map(|(index, place)| {
-            Box::pin(
-                self.registry.members_behind(&broadcast.channel, place).map_ok(move |member| (index, member)),
-            )
-        });
-        let recipients = stream::select_all(members)
-            .take_while(|read| {
-                stopped.set(read.is_ok() && (taken.get() >= most || Instant::now() >= stop));
-                ready(!stopped.get())
+        let taken = Cell::new(0);
+        // Where the rest of each shard begins; nothing where there is none.
+        let rest: RefCell<Vec<_>> = RefCell::new(places.iter().cloned().map(Some).collect());
+        let broken = RefCell::new(None);
+        let recipients = pages
+            .flat_map(|Page { index, members, next }| {
+                let end = match members {
+                    Ok(_) => Reached::End { index, next },
+                    Err(_) => Reached::Nothing,
+                };
+                let members = members.unwrap_or_else(|error| {
+                    broken.replace(Some(error));
+                    vec![]
+                });
+                let members = members.into_iter().map(move |member| Reached::Member { index, member });
+                stream::iter(members.chain([end]))
             })
-            .filter_map(|read| {
-                ready(match read {
-                    Ok((index, member)) => {
+            .take_while(|reached| {
+                let is_next = matches!(reached, Reached::Member { .. });
+                ready(!is_next || (taken.get() < most && Instant::now() < stop))
+            })
+            .filter_map(|reached| {
+                ready(match reached {
+                    Reached::Member { index, member } => {
                         taken.set(taken.get() + 1);
-                        reached.borrow_mut()[index].after = Some(member.id.clone());
+                        if let Some(place) = &mut rest.borrow_mut()[index] {
+                            place.after = Some(member.id.clone());
+                        }
                         (!excluded.contains(&member.id)).then_some(member)
                     }
-                    Err(error) => {
-                        broken.replace(Some(error));
+                    Reached::End { index, next } => {
+                        rest.borrow_mut()[index] = next;
                         None
                     }
+                    Reached::Nothing => None,
                 })
             });
-        let (report, missed) = self.post(broadcast, recipients, until, gone).await;
+        // Side by side: the next page is read while this one is posted to.
+        let mut posted = {
+            let posts = pin!(self.post(broadcast, recipients, until));
+            match select(posts, pin!(read)).await {
+                Either::Left((posted, _)) => posted,
+                Either::Right(((), posts)) => posts.await,
+            }
+        };
 
+        let rest: Vec<_> = rest.into_inner().into_iter().flatten().collect();
         // Without progress the rest would be handed over for ever.
-        let (broken, got_on) = (broken.into_inner(), taken.get() > 0);
-        match broken {
+        let got_on = rest != places;
+        match broken.into_inner() {
             Some(error) if got_on => {
                 tracing::warn!(error = chain(&error), "a channel was not read to its end");
             }
             Some(error) => return Err(Error::Registry(error)),
-            None if !stopped.get() => return self.hand_over(broadcast, report, None, missed).await,
             None if !got_on && self.handover.is_some() => return Err(Error::NoTime),
             None => {}
         }
-        self.hand_over(broadcast, report, Some(Recipients::Behind(reached.into_inner())), missed).await
+        posted.rest = (!rest.is_empty()).then_some(Recipients::Cursor(rest));
+        Ok(posted)
     }
 
-    async fn to_connections(
-        &self,
-        broadcast: &Broadcast,
-        ids: &[ConnectionId],
-        until: Instant,
-        gone: UnboundedSender<Member>,
-    ) -> Result<Report, Error> {
-        let members = ids.iter().map(|id| self.registry.member(&broadcast.channel, id));
-        let (mut report, missed) = self.post(broadcast, stream::iter(members), until, gone).await;
-        if broadcast.retries < MOST_RETRIES || self.handover.is_none() {
-            return self.hand_over(broadcast, report, None, missed).await;
-        }
-        if !missed.failed.is_empty() {
-            return Err(Error::Undelivered { failed: missed.failed.len() });
-        }
-        missed.count(&mut report);
-        Ok(report)
-    }
-
-    /// Posts to these, and gives back who could not be reached for a reason that may pass.
+    /// Posts to these.
     async fn post(
         &self,
         broadcast: &Broadcast,
         recipients: impl Stream<Item = Member>,
         until: Instant,
-        gone: UnboundedSender<Member>,
-    ) -> (Report, Missed) {
+    ) -> Posted {
         let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
-        let (mut report, mut missed) = (Report::default(), Missed::default());
+        let mut posted = Posted::default();
         while let Some((member, outcome)) = posts.next().await {
             match outcome {
-                Outcome::Delivered => report.delivered += 1,
-                Outcome::Gone => {
-                    report.gone += 1;
-                    // Nobody listens once a deletion failed: the next message finds the others gone again.
-                    let _ = gone.unbounded_send(member);
-                }
-                Outcome::Slow => report.slow += 1,
-                Outcome::Refused => report.failed += 1,
-                Outcome::Failed => missed.failed.push(member.id),
-                Outcome::Throttled => missed.throttled.push(member.id),
+                Outcome::Delivered => posted.report.delivered += 1,
+                Outcome::Gone => posted.gone.push(member),
+                Outcome::Slow => posted.slow.push(member.id),
+                Outcome::Refused => posted.report.failed += 1,
+                Outcome::Failed => posted.failed.push(member.id),
+                Outcome::Throttled => posted.throttled.push(member.id),
             }
         }
+        let report = &mut posted.report;
+        (report.gone, report.slow) = (posted.gone.len() as u64, posted.slow.len() as u64);
         telemetry::count(telemetry::DELIVERED, report.delivered);
         telemetry::count(telemetry::GONE, report.gone);
         telemetry::count(telemetry::SLOW, report.slow);
-        let missed_now = missed.failed.len() + missed.throttled.len();
-        telemetry::count(telemetry::FAILED, report.failed + missed_now as u64);
-        (report, missed)
+        let missed = posted.failed.len() + posted.throttled.len();
+        telemetry::count(telemetry::FAILED, report.failed + missed as u64);
+        posted
     }
 
-    /// Takes who is gone out of every channel, and tells the channels.
-    async fn forget(&self, gone: impl Stream<Item = Member>) -> Result<(), RegistryError> {
-        let departures = self.registry.forget(gone);
-        departures
-            .try_for_each(async |departure| {
-                if let Some(announcer) = &self.announcer {
-                    announcer.left(&departure).await;
-                }
-                Ok(())
-            })
-            .await
-    }
-
-    /// Puts into the queue what is left to do: whom nobody has posted to, and whom to post to again.
+    /// Puts into the queue what is left to do: whom to post to again, and then, as the last, whom nobody has posted to.
+    ///
+    /// So where the queue fails, this step is done again, and the rest was not begun meanwhile.
     async fn hand_over(
         &self,
         broadcast: &Broadcast,
-        mut report: Report,
-        rest: Option<Recipients>,
-        missed: Missed,
+        posted: Posted,
+        until: Instant,
     ) -> Result<Report, Error> {
+        let Posted { mut report, failed, throttled, slow, rest, .. } = posted;
         let Some(Handover { queue, .. }) = &self.handover else {
-            missed.count(&mut report);
+            report.failed += failed.len() as u64;
+            report.slow += throttled.len() as u64;
             report.incomplete = rest.is_some();
             return Ok(report);
         };
-        let retry_after = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
-        let missed = [missed.failed, missed.throttled].concat();
-        let retries = missed.chunks(CONNECTIONS_AT_ONCE).map(|ids| (broadcast.again(ids), retry_after));
-        let rest = rest.map(|rest| (broadcast.to(rest), Duration::ZERO));
-        for (remainder, delay) in rest.into_iter().chain(retries) {
-            queue.send(&Remainder { remainder }, delay).await?;
-            report.queued = true;
+        let is_last_retry = broadcast.retries == MAX_RETRIES;
+        if broadcast.retries > 0 {
+            let stuck = slow.into_iter().filter(|id| self.fanout.is_stuck(id));
+            let given_up = if is_last_retry { throttled.clone() } else { vec![] };
+            self.fanout.close(stuck.chain(given_up), until).await;
+        }
+        let delay = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
+        let again = if is_last_retry {
+            report.slow += throttled.len() as u64;
+            if !failed.is_empty() && report == Report::default() {
+                return Err(Error::Undelivered { failed: failed.len() });
+            }
+            // Fewer than before, and they alone: the others have it.
+            failed
+                .chunks(MAX_CONNECTIONS)
+                .map(|ids| broadcast.to(Recipients::Connections(ids.to_vec())))
+                .collect()
+        } else {
+            let missed = [failed, throttled].concat();
+            missed.chunks(MAX_CONNECTIONS).map(|ids| broadcast.again(ids)).collect::<Vec<_>>()
+        };
+        report.queued = !again.is_empty() || rest.is_some();
+        queue.send(again.into_iter().map(|again| (Delivery::Broadcast(again), delay)), until).await?;
+        if let Some(rest) = rest {
+            queue.send([(Delivery::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
         }
         Ok(report)
     }
+
+    /// Hands over who is gone; without a queue, they are pruned here and now.
+    ///
+    /// Where that fails, they are found gone again by the next message. To be late would bring this one again.
+    async fn prune_later(&self, broadcast: &Broadcast, gone: Vec<Member>, until: Instant) {
+        let found_at = unix_millis();
+        let members: Vec<_> = gone.iter().filter_map(Member::cursor).collect();
+        let prunes = members.chunks(MAX_CONNECTIONS).map(|members| Prune {
+            channel: broadcast.channel.clone(),
+            members: members.to_vec(),
+            found_at,
+        });
+        let pruned = async {
+            match &self.handover {
+                Some(Handover { queue, .. }) => {
+                    let prunes = prunes.map(|prune| (Delivery::Prune(prune), Duration::ZERO));
+                    queue.send(prunes, until).await.map_err(Error::from)
+                }
+                None => {
+                    for prune in prunes {
+                        departure::prune(&self.registry, self.announcer.as_ref(), prune, until).await?;
+                    }
+                    Ok(())
+                }
+            }
+        };
+        if let Err(error) = pruned.await {
+            tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+        }
+    }
+}
+
+/// What is taken from the pages of a channel.
+enum Reached {
+    Member {
+        index: usize,
+        member: Member,
+    },
+    /// The end of a page, and where the next begins.
+    End {
+        index: usize,
+        next: Option<Place>,
+    },
+    Nothing,
 }

@@ -21,10 +21,7 @@ pub struct Channel(String);
 
 /// The text is not the name of a channel.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "a channel is \"*\", \"user:\" and a principal, or 1 to {} of the characters A-Z a-z 0-9 _ - . : /, not {found:?}",
-    Channel::MAX_LENGTH
-)]
+#[error("a channel is {}, not {found:?}", Channel::EXPECTED)]
 pub struct InvalidChannel {
     found: String,
 }
@@ -40,6 +37,10 @@ const SHARD: char = '#';
 impl Channel {
     /// The most characters of a name that is not a user's.
     pub const MAX_LENGTH: usize = 128;
+
+    /// What a name is, as a refusal says it.
+    pub const EXPECTED: &str =
+        r#""*", "user:" and a principal, or 1 to 128 of the characters A-Z a-z 0-9 _ - . : /"#;
 
     /// The channel that every connection is in, written `*`.
     pub fn everyone() -> Self {
@@ -104,6 +105,11 @@ impl Channel {
     /// The channel whose rows have this hash key.
     pub(crate) fn of_partition(key: &str) -> Option<Self> {
         Self::parse(key.rsplit_once(SHARD)?.0).ok()
+    }
+
+    /// The number of the shard whose rows have this hash key.
+    pub(crate) fn shard_of_partition(key: &str) -> Option<u8> {
+        key.rsplit_once(SHARD)?.1.parse().ok()
     }
 }
 

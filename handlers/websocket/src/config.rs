@@ -28,8 +28,15 @@ pub const HISTORY_SECONDS: &str = "HISTORY_SECONDS";
 /// How many messages are replayed at most ([`MaxMessages`](crate::history::MaxMessages)); unset: 500.
 pub const HISTORY_MESSAGES: &str = "HISTORY_MESSAGES";
 
-/// The URL of the queue of the function `publish`.
-pub const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
+/// The URL of the queue with what functions leave to the function `publish`: the module `publisher`'s
+/// `delivery_queue_url`. Unset: there is none.
+pub const DELIVERY_QUEUE_URL: &str = "DELIVERY_QUEUE_URL";
+
+/// The ARN of that queue, by which `publish` tells it from the queue of publications.
+pub const DELIVERY_QUEUE_ARN: &str = "DELIVERY_QUEUE_ARN";
+
+/// What [`DELIVERY_QUEUE_URL`] was called when there was one queue for both.
+const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
 
 /// A variable that a function needs is not set.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -37,6 +44,14 @@ pub const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
 pub struct MissingVariable {
     name: String,
 }
+
+/// A variable has another name now, and another value.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the environment variable {PUBLISH_QUEUE_URL} is not read any more: set {DELIVERY_QUEUE_URL} to the publisher's \
+     output delivery_queue_url in its place, and take policy_statements from delivery_statements"
+)]
+pub struct RenamedVariable;
 
 /// A variable is set to what it cannot be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -53,6 +68,18 @@ pub struct InvalidVariable {
 /// When the variable is unset or empty.
 pub fn required(name: &str) -> Result<String, MissingVariable> {
     optional(name).ok_or_else(|| MissingVariable { name: name.to_owned() })
+}
+
+/// The value of [`DELIVERY_QUEUE_URL`].
+///
+/// # Errors
+/// When it is unset, and is there under the name that it once had: without it a function would leave nothing to others.
+pub fn delivery_queue_url() -> Result<Option<String>, RenamedVariable> {
+    renamed(optional(DELIVERY_QUEUE_URL), optional(PUBLISH_QUEUE_URL))
+}
+
+fn renamed(now: Option<String>, before: Option<String>) -> Result<Option<String>, RenamedVariable> {
+    if now.is_none() && before.is_some() { Err(RenamedVariable) } else { Ok(now) }
 }
 
 /// The items of a variable that holds a list, separated by commas; none when it is unset.
@@ -98,6 +125,18 @@ mod tests {
     fn a_missing_variable_names_itself() {
         let error = required("NO_SUCH_VARIABLE").unwrap_err();
         assert_eq!(error.to_string(), "the environment variable NO_SUCH_VARIABLE is not set");
+    }
+
+    #[test]
+    fn a_queue_under_its_old_name_is_refused_with_what_to_change() {
+        let url = |text: &str| Some(text.to_owned());
+        assert_eq!(renamed(None, None), Ok(None));
+        assert_eq!(renamed(url("new"), None), Ok(url("new")));
+        assert_eq!(renamed(url("new"), url("old")), Ok(url("new")));
+        let error = renamed(None, url("old")).unwrap_err();
+        let sentence = "the environment variable PUBLISH_QUEUE_URL is not read any more: set DELIVERY_QUEUE_URL to the \
+                        publisher's output delivery_queue_url in its place, and take policy_statements from delivery_statements";
+        assert_eq!(error.to_string(), sentence);
     }
 
     #[test]

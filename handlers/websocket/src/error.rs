@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    event::EventError, history::HistoryError, log::visible, publication::InvalidPublication,
+    delivery::InvalidDelivery, event::EventError, history::HistoryError, log::visible, publication::InvalidPublication,
     queue::QueueError, registry::RegistryError,
 };
 
@@ -21,12 +21,15 @@ pub enum Error {
     /// The history could not be read or written.
     #[error("the history failed")]
     History(#[from] HistoryError),
-    /// The queue did not take what was left to do.
-    #[error("the rest could not be handed over")]
+    /// The queue did not take what is left to do.
+    #[error("what is left to do could not be handed over")]
     Queue(#[from] QueueError),
     /// What a backend put into the queue cannot be passed on.
     #[error("the publication cannot be passed on")]
     Publication(#[from] InvalidPublication),
+    /// What is in the delivery queue is none of this project's.
+    #[error("the delivery cannot be read")]
+    Delivery(#[from] InvalidDelivery),
     /// Connections could not be reached for a reason that may pass.
     #[error("{failed} connections could not be reached")]
     Undelivered {
@@ -55,6 +58,7 @@ impl Error {
             Self::History(_) => "WebSocket.History",
             Self::Queue(_) => "WebSocket.Queue",
             Self::Publication(_) => "WebSocket.Publication",
+            Self::Delivery(_) => "WebSocket.Delivery",
             Self::Undelivered { .. } => "WebSocket.Undelivered",
             Self::NoTime => "WebSocket.NoTime",
             Self::Other(_) => "WebSocket.Other",

@@ -5,12 +5,14 @@
 //! [context]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
 
 use aws_lambda_events::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
+use http::HeaderMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     config::split_list,
     connection::{Connection, ConnectionId, InvalidConnectionId},
+    error::chain,
     patterns::{ChannelPatterns, InvalidPattern},
     principal::{InvalidPrincipal, Principal},
 };
@@ -71,6 +73,8 @@ pub struct Disconnect {
     pub status_code: Option<i64>,
     /// The reason that came with the close code.
     pub reason: Option<String>,
+    /// When Lambda ends the invocation.
+    pub deadline: Instant,
 }
 
 /// The event is not one that the function serves.
@@ -85,9 +89,6 @@ pub enum EventError {
     /// The connection's id is not one.
     #[error(transparent)]
     ConnectionId(#[from] InvalidConnectionId),
-    /// A field that the authorizer says is not a text.
-    #[error("requestContext.authorizer.{0} is not a string")]
-    NoText(&'static str),
     /// Who the authorizer says it is cannot be.
     #[error("requestContext.authorizer.principalId cannot be read")]
     Principal(#[source] InvalidPrincipal),
@@ -98,12 +99,12 @@ pub enum EventError {
     #[error("requestContext.eventType is {0:?}, not CONNECT, MESSAGE or DISCONNECT")]
     UnknownType(String),
     /// A function got an event of another route.
-    #[error("this function serves {expected} events and got a {found}: is its route right?")]
+    #[error("this function serves {expected} events and got a {}: is its route right?", .found.kind())]
     Unexpected {
         /// The type of event that the function serves.
         expected: &'static str,
-        /// The type of event that it got.
-        found: &'static str,
+        /// The event that it got.
+        found: Box<Event>,
     },
 }
 
@@ -111,12 +112,17 @@ impl Event {
     /// The event's type, as API Gateway spells it.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "CONNECT",
-            Self::Message(_) => "MESSAGE",
-            Self::Disconnect(_) => "DISCONNECT",
+            Self::Connect(_) => CONNECT,
+            Self::Message(_) => MESSAGE,
+            Self::Disconnect(_) => DISCONNECT,
         }
     }
 }
+
+/// The types of events, as API Gateway spells them.
+const CONNECT: &str = "CONNECT";
+const MESSAGE: &str = "MESSAGE";
+const DISCONNECT: &str = "DISCONNECT";
 
 /// How much of a `User-Agent` is kept, in characters. It is the client's to choose, and whoever reads a
 /// channel pays for its length.
@@ -132,23 +138,31 @@ impl Event {
     /// When the event is none of a WebSocket API.
     pub fn parse(request: ApiGatewayWebsocketProxyRequest, deadline: Instant) -> Result<Self, EventError> {
         let context = request.request_context;
-        let connection = connection(&context)?;
-        let channels = channels(&context)?;
         let request_id = required(context.request_id.as_deref(), "requestId")?;
-        match required(context.event_type.as_deref(), "eventType")?.as_str() {
-            "CONNECT" => Ok(Self::Connect(Connect {
+        let event_type = required(context.event_type.as_deref(), "eventType")?;
+        let (principal, channels) = match authorized(&context) {
+            Ok(authorized) => authorized,
+            // It is not let in.
+            Err(error) if event_type == CONNECT => return Err(error),
+            // It was let in by a function that reads other things. From now on no channel is open to it.
+            Err(error) => {
+                tracing::warn!(
+                    connection_id = context.connection_id,
+                    error = chain(&error),
+                    "no channel allowed"
+                );
+                (None, ChannelPatterns::none())
+            }
+        };
+        let connection = connection(&context, principal)?;
+        match event_type.as_str() {
+            CONNECT => Ok(Self::Connect(Connect {
                 connection,
                 channels,
                 request_id,
-                subprotocols: request
-                    .headers
-                    .get_all("sec-websocket-protocol")
-                    .iter()
-                    .filter_map(|value| value.to_str().ok())
-                    .flat_map(split_list)
-                    .collect(),
+                subprotocols: subprotocols(&request.headers, &request.multi_value_headers),
             })),
-            "MESSAGE" => Ok(Self::Message(Message {
+            MESSAGE => Ok(Self::Message(Message {
                 connection,
                 channels,
                 request_id,
@@ -157,12 +171,13 @@ impl Event {
                 body: request.body.unwrap_or_default(),
                 deadline,
             })),
-            "DISCONNECT" => Ok(Self::Disconnect(Disconnect {
+            DISCONNECT => Ok(Self::Disconnect(Disconnect {
                 connection,
                 channels,
                 request_id,
                 status_code: context.disconnect_status_code,
                 reason: context.disconnect_reason.filter(|reason| !reason.is_empty()),
+                deadline,
             })),
             unknown => Err(EventError::UnknownType(unknown.chars().take(TYPE_SHOWN).collect())),
         }
@@ -170,14 +185,14 @@ impl Event {
 }
 
 /// Every event of a connection tells all of it.
-fn connection(context: &ApiGatewayWebsocketProxyRequestContext) -> Result<Connection, EventError> {
+fn connection(
+    context: &ApiGatewayWebsocketProxyRequestContext,
+    principal: Option<Principal>,
+) -> Result<Connection, EventError> {
     Ok(Connection {
         id: ConnectionId::parse(required(context.connection_id.as_deref(), "connectionId")?)?,
         connected_at: millis(context.connected_at, "connectedAt")?,
-        principal: authorized(context, "principalId")?
-            .map(Principal::parse)
-            .transpose()
-            .map_err(EventError::Principal)?,
+        principal,
         source_ip: context.identity.source_ip.clone(),
         user_agent: context
             .identity
@@ -187,22 +202,37 @@ fn connection(context: &ApiGatewayWebsocketProxyRequestContext) -> Result<Connec
     })
 }
 
-/// Without an authorizer, or where it does not say, every channel.
-fn channels(context: &ApiGatewayWebsocketProxyRequestContext) -> Result<ChannelPatterns, EventError> {
-    authorized(context, "channels")?
-        .map_or_else(|| Ok(ChannelPatterns::all()), ChannelPatterns::parse)
-        .map_err(EventError::Channels)
+/// The sub-protocols that a client offers: in one header, or in several, of which `headers` holds the last alone.
+fn subprotocols(headers: &HeaderMap, multi_value_headers: &HeaderMap) -> Vec<String> {
+    const NAME: &str = "sec-websocket-protocol";
+    let headers = if multi_value_headers.contains_key(NAME) { multi_value_headers } else { headers };
+    let lines = headers.get_all(NAME).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(split_list).collect()
 }
 
-/// What the authorizer said, where it did. API Gateway hands it on as text, with every event of the connection.
-fn authorized<'a>(
-    context: &'a ApiGatewayWebsocketProxyRequestContext,
-    name: &'static str,
-) -> Result<Option<&'a str>, EventError> {
-    match context.authorizer.fields.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(EventError::NoText(name)),
+/// What the authorizer said of a connection: whose it is, where it says so, and which channels are open to it. API
+/// Gateway hands it on as text, with every event of the connection.
+///
+/// The authorizer need not be ours. What is left out, `null` or empty names nobody. Where it says nothing of channels,
+/// every one is open; what it says and names none, such as `null`, opens none.
+fn authorized(
+    context: &ApiGatewayWebsocketProxyRequestContext,
+) -> Result<(Option<Principal>, ChannelPatterns), EventError> {
+    let said = |name: &str| context.authorizer.fields.get(name).map(as_text);
+    let principal = said("principalId").filter(|text| !text.is_empty()).map(Principal::parse);
+    let channels = said("channels").map(|text| ChannelPatterns::parse(&text));
+    Ok((
+        principal.transpose().map_err(EventError::Principal)?,
+        channels.transpose().map_err(EventError::Channels)?.unwrap_or_else(ChannelPatterns::all),
+    ))
+}
+
+/// A value of an authorizer's context as API Gateway hands it on; emulators leave it as it was.
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -216,20 +246,20 @@ fn millis(value: i64, name: &'static str) -> Result<u64, EventError> {
 
 /// A function that serves one kind of event takes it out of [`Event`], and refuses the others.
 macro_rules! only {
-    ($kind:ident, $name:literal) => {
+    ($kind:ident, $name:ident) => {
         impl TryFrom<Event> for $kind {
             type Error = EventError;
 
             fn try_from(event: Event) -> Result<Self, EventError> {
                 match event {
                     Event::$kind(event) => Ok(event),
-                    other => Err(EventError::Unexpected { expected: $name, found: other.kind() }),
+                    other => Err(EventError::Unexpected { expected: $name, found: Box::new(other) }),
                 }
             }
         }
     };
 }
 
-only!(Connect, "CONNECT");
-only!(Message, "MESSAGE");
-only!(Disconnect, "DISCONNECT");
+only!(Connect, CONNECT);
+only!(Message, MESSAGE);
+only!(Disconnect, DISCONNECT);

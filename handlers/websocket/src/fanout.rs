@@ -6,7 +6,7 @@ use aws_sdk_apigatewaymanagement::{
     Client, config::http::HttpResponse, error::SdkError,
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
 };
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -46,6 +46,9 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// For how long a post is tried again that is refused, with too few others to tell why: whoever sends waits.
 const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
+
+/// How many connections are closed at once.
+const CLOSES_AT_ONCE: usize = 16;
 
 impl Default for Policy {
     fn default() -> Self {
@@ -101,6 +104,27 @@ impl Fanout {
         timeout_at(deadline, self.try_to(id, message, deadline)).await.unwrap_or(Outcome::Failed)
     }
 
+    /// Whether a client has been slow for so long, or so clearly, that it is only tried once with each message.
+    pub(crate) fn is_stuck(&self, id: &ConnectionId) -> bool {
+        self.pace.known(id) == Some(Throttle::SlowClient)
+    }
+
+    /// Closes connections, some at a time. Their clients connect anew, and ask for what they missed.
+    ///
+    /// One that cannot be closed, or not before the deadline, stays: it is tried again by whoever finds it slow.
+    pub(crate) async fn close(&self, ids: impl IntoIterator<Item = ConnectionId>, deadline: Instant) {
+        let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
+            match self.client.delete_connection().connection_id(id.as_str()).send().await {
+                Ok(_) => tracing::info!(connection_id = %id, "closed: its client takes nothing"),
+                Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
+                Err(error) => {
+                    tracing::warn!(connection_id = %id, error = chain(&error), "a slow client stays connected");
+                }
+            }
+        });
+        let _ = timeout_at(deadline, closes).await;
+    }
+
     async fn try_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
             return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
@@ -109,6 +133,8 @@ impl Fanout {
         // Apart: a server's faults do not make a client slow that answers 429 once.
         let (mut faults, mut refusals, mut waits) = (0, 0, 0);
         let mut first_refusal = None;
+        // Whoever posts does not wait once more for a client that took nothing.
+        let known = self.pace.known(id);
         loop {
             let turn = self.pace.turn(id).await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
@@ -117,22 +143,24 @@ impl Fanout {
                 return Outcome::Delivered;
             };
             let (outcome, again) = if status(&error) == Some(429) {
-                let (outcome, again) = match turn.refused(&mut first_refusal) {
-                    Throttle::Rate => {
+                let why = turn.refused(&mut first_refusal);
+                let (outcome, again) = match (why, known) {
+                    (Throttle::Rate, _) => {
                         telemetry::count(telemetry::RATE_LIMITED, 1);
                         (Outcome::Failed, start.elapsed() < self.policy.patience)
                     }
-                    Throttle::SlowClient => {
+                    (_, Some(Throttle::SlowClient)) => (Outcome::Slow, false),
+                    (Throttle::SlowClient, _) => {
                         refusals += 1;
                         (Outcome::Slow, refusals < self.policy.attempts)
                     }
-                    Throttle::Unclear => {
+                    (Throttle::Unclear, known) => {
                         let patience = self.policy.patience.min(PATIENCE_IN_DOUBT);
-                        (Outcome::Throttled, start.elapsed() < patience)
+                        (Outcome::Throttled, known.is_none() && start.elapsed() < patience)
                     }
                 };
                 if !again {
-                    turn.give_up();
+                    turn.give_up(why);
                 }
                 (outcome, again)
             } else {

@@ -134,7 +134,7 @@ pub struct Replay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The text is not JSON.
+    /// The text is not JSON, or not [JSON that every parser reads](crate::json).
     InvalidJson,
     /// It is JSON, but a field is missing, unknown or of the wrong type.
     InvalidRequest,
@@ -146,6 +146,8 @@ pub enum ErrorCode {
     Forbidden,
     /// The connection is subscribed to as many channels as it may be.
     TooManySubscriptions,
+    /// The connection has as much under way as it may have: a replay.
+    TooManyRequests,
 }
 
 /// The code as clients read it.
@@ -272,6 +274,17 @@ mod tests {
         let frame =
             Frame::Error { code: ErrorCode::MessageTooLarge, message: "Send less.".into(), request_id: "r" };
         assert_snapshot!(frame.to_json(), @r#"{"type":"error","code":"message_too_large","message":"Send less.","requestId":"r"}"#);
+    }
+
+    #[test]
+    fn of_a_long_sentence_the_beginning_goes_out() {
+        let message = "é".repeat(100_000).into();
+        let frame = Frame::Error { code: ErrorCode::InvalidJson, message, request_id: "r" };
+        let sentence = format!("{} …", "é".repeat(400));
+        assert_eq!(
+            frame.to_json().get(),
+            format!(r#"{{"type":"error","code":"invalid_json","message":"{sentence}","requestId":"r"}}"#)
+        );
     }
 
     #[test]

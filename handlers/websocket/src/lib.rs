@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`runtime`] | the loop: an event in, a handler called, a reply out |
 //! | [`event`] | what happened: [`event::Connect`], [`event::Message`], [`event::Disconnect`] |
+//! | [`json`] | what a message may be: JSON that every parser reads |
+//! | [`fields`] | the fields of a client's message |
 //! | [`connection`] | who: [`connection::ConnectionId`], and what is stored of a connection |
 //! | [`principal`] | whose connection it is, as the authorizer said |
 //! | [`channel`] | to whom: a named set of connections |
@@ -14,13 +16,15 @@
 //! | [`registry`] | the DynamoDB table of channels and their connections |
 //! | [`presence`] | a member of a channel, as others see it |
 //! | [`cursor`] | a place in the list of a channel's members |
-//! | [`announcement`] | who joins a channel and who leaves it, told to the channel |
+//! | [`announcement`] | who joins a channel, told to the channel |
+//! | [`departure`] | who leaves a channel, or is found gone: out of the table, and told to the channel |
 //! | [`history`] | the DynamoDB table of what was said, for clients that were away |
 //! | [`telemetry`] | what is counted, for CloudWatch |
 //! | [`fanout`] | one message, posted to many connections through `@connections` |
 //! | [`broadcast`] | one message to a channel, in as many invocations as it takes |
-//! | [`queue`] | where the rest of it waits |
-//! | [`publication`] | what a backend puts into the queue |
+//! | [`queue`] | the way into the queue where the rest of it waits |
+//! | [`delivery`] | what is in that queue |
+//! | [`publication`] | what a backend puts into the other queue |
 //! | [`frame`] | the JSON that clients receive |
 //! | [`refusal`] | a client's fault, and the frame that tells it |
 //! | [`reply`] | what the handler answers to API Gateway |
@@ -53,11 +57,15 @@ pub mod channel;
 pub mod config;
 pub mod connection;
 pub mod cursor;
+pub mod delivery;
+pub mod departure;
 pub mod error;
 pub mod event;
 pub mod fanout;
+pub mod fields;
 pub mod frame;
 pub mod history;
+pub mod json;
 pub mod log;
 mod pace;
 pub mod patterns;
@@ -65,6 +73,7 @@ pub mod presence;
 pub mod principal;
 pub mod publication;
 pub mod queue;
+mod reading;
 pub mod refusal;
 pub mod registry;
 pub mod reply;

@@ -6,11 +6,12 @@
 //! there may be too few others to tell.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::connection::ConnectionId;
 
@@ -25,6 +26,12 @@ const OTHERS: u64 = 10;
 
 /// The most clients that are remembered as given up.
 const MOST_GIVEN_UP: usize = 1_000;
+
+/// A client that took nothing for so long is slow, however few others there are to tell.
+const SLOW_AFTER: Duration = Duration::from_secs(60);
+
+/// For how long it is remembered that a client was refused: longer than the queue waits between two retries.
+const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// The limit on the posts under way: additive increase, multiplicative decrease, as TCP has it.
 #[derive(Debug)]
@@ -43,9 +50,20 @@ struct State {
     /// How many passed.
     passed: u64,
     /// Who was refused to the end, and has taken nothing since. That they are refused again tells nothing of the rate.
-    given_up: HashSet<ConnectionId>,
+    given_up: HashMap<ConnectionId, GivenUp>,
+    /// Who was refused and has taken nothing since. Whatever is posted to them, they are refused for the same reason.
+    refused_clients: HashSet<ConnectionId>,
     /// How often the limit was lowered.
     lowered: u64,
+}
+
+/// A client that was refused to the end, and has taken nothing since.
+#[derive(Clone, Copy, Debug)]
+struct GivenUp {
+    since: Instant,
+    /// When it was refused to the end for the last time, and as what.
+    last: Instant,
+    why: Throttle,
 }
 
 /// The right to one post, until it is dropped.
@@ -80,7 +98,8 @@ impl Pace {
             under_way: 0,
             refused: 0.0,
             passed: 0,
-            given_up: HashSet::new(),
+            given_up: HashMap::new(),
+            refused_clients: HashSet::new(),
             lowered: 0,
         };
         Self { state: Mutex::new(state), freed: Notify::new(), most }
@@ -94,6 +113,19 @@ impl Pace {
                 return turn;
             }
             freed.await;
+        }
+    }
+
+    /// What a client is known for that was refused to the end and has taken nothing since: to be [slow](Throttle::SlowClient),
+    /// or [perhaps](Throttle::Unclear). Nothing where it was for the rate.
+    pub(crate) fn known(&self, id: &ConnectionId) -> Option<Throttle> {
+        let state = self.state();
+        let GivenUp { since, last, why } =
+            state.given_up.get(id).filter(|given_up| given_up.last.elapsed() < REMEMBERED)?;
+        match why {
+            Throttle::Rate => None,
+            Throttle::Unclear if *last - *since < SLOW_AFTER => Some(Throttle::Unclear),
+            Throttle::Unclear | Throttle::SlowClient => Some(Throttle::SlowClient),
         }
     }
 
@@ -120,6 +152,9 @@ impl Turn<'_> {
         if !state.given_up.is_empty() {
             state.given_up.remove(self.to);
         }
+        if !state.refused_clients.is_empty() {
+            state.refused_clients.remove(self.to);
+        }
         let before = state.limit as usize;
         // One more for each round of posts.
         state.limit = (state.limit + 1.0 / state.limit).min(self.pace.most);
@@ -131,9 +166,14 @@ impl Turn<'_> {
     /// The post was answered 429.
     pub(crate) fn refused(&self, first: &mut FirstRefusal) -> Throttle {
         let mut state = self.pace.state();
-        // The second refusal of the same message to the same client is no news of the others.
-        if first.is_none() && !state.given_up.contains(self.to) {
-            state.refused += (1.0 - state.refused) * WEIGHT;
+        // Another refusal of the same client is no news of the others.
+        if first.is_none() && !state.given_up.contains_key(self.to) {
+            if state.refused_clients.len() >= MOST_GIVEN_UP {
+                state.refused_clients.clear();
+            }
+            if state.refused_clients.insert(self.to.clone()) {
+                state.refused += (1.0 - state.refused) * WEIGHT;
+            }
         }
         let passed_before = *first.get_or_insert(state.passed);
         if state.refused < SHARE_OF_SLOW_CLIENTS {
@@ -149,12 +189,20 @@ impl Turn<'_> {
     }
 
     /// The message was refused to the end.
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn give_up(&self, why: Throttle) {
         let mut state = self.pace.state();
         if state.given_up.len() >= MOST_GIVEN_UP {
             state.given_up.clear();
         }
-        state.given_up.insert(self.to.clone());
+        let now = Instant::now();
+        let before = state.given_up.get(self.to).filter(|before| before.last.elapsed() < REMEMBERED);
+        let since = before.map_or(now, |before| before.since);
+        let why = if before.is_some_and(|before| before.why == Throttle::SlowClient) {
+            Throttle::SlowClient
+        } else {
+            why
+        };
+        state.given_up.insert(self.to.clone(), GivenUp { since, last: now, why });
     }
 }
 
@@ -167,6 +215,11 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures::future::join;
+    use tokio::{task::yield_now, time::timeout};
+
     use super::*;
 
     fn limit(pace: &Pace) -> usize {
@@ -225,22 +278,55 @@ mod tests {
                         (1..members).for_each(|number| assert_eq!(post(&pace, number, true), None));
                     }
                 }
-                pace.turn_now(&slow).unwrap().give_up();
+                pace.turn_now(&slow).unwrap().give_up(Throttle::Unclear);
             }
             assert_eq!(limit(&pace), 128, "{members} members");
         }
     }
 
     #[test]
+    fn many_messages_at_once_to_one_client_that_takes_none_are_not_the_rate() {
+        let (pace, stuck) = (Pace::new(64), client(1_000));
+        for message in 0..50 {
+            assert_eq!(pace.turn_now(&stuck).unwrap().refused(&mut None), Throttle::Unclear, "{message}");
+        }
+        assert_eq!(limit(&pace), 64);
+    }
+
+    #[test]
     fn who_takes_messages_again_counts_again() {
         let pace = Pace::new(64);
         for number in 0..10 {
-            pace.turn_now(&client(number)).unwrap().give_up();
+            pace.turn_now(&client(number)).unwrap().give_up(Throttle::Unclear);
             assert_eq!(post(&pace, number, false), Some(Throttle::Unclear), "{number}");
         }
         (0..10).for_each(|number| assert_eq!(post(&pace, number, true), None));
         let rate = (0..10).filter(|number| post(&pace, *number, false) == Some(Throttle::Rate)).count();
         assert_eq!(rate, 9, "the first refusal alone does not tell");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_took_nothing_for_a_minute_is_slow_until_it_takes_something_or_is_forgotten() {
+        let (pace, to) = (Pace::new(8), client(0));
+        let give_up = |why| pace.turn_now(&to).unwrap().give_up(why);
+        assert_eq!(pace.known(&to), None);
+        give_up(Throttle::Rate);
+        assert_eq!(pace.known(&to), None, "that was not the client");
+        give_up(Throttle::Unclear);
+        assert_eq!(pace.known(&to), Some(Throttle::Unclear));
+        tokio::time::advance(SLOW_AFTER).await;
+        assert_eq!(pace.known(&to), Some(Throttle::Unclear), "perhaps it takes messages again");
+        give_up(Throttle::Unclear);
+        assert_eq!(pace.known(&to), Some(Throttle::SlowClient));
+        pace.turn_now(&to).unwrap().passed();
+        assert_eq!(pace.known(&to), None);
+        give_up(Throttle::SlowClient);
+        give_up(Throttle::Unclear);
+        assert_eq!(pace.known(&to), Some(Throttle::SlowClient));
+        tokio::time::advance(REMEMBERED).await;
+        assert_eq!(pace.known(&to), None);
+        give_up(Throttle::Unclear);
+        assert_eq!(pace.known(&to), Some(Throttle::Unclear));
     }
 
     #[test]
@@ -270,5 +356,22 @@ mod tests {
         }
         (0..10_000).for_each(|number| assert_eq!(post(&pace, number, true), None));
         assert_eq!(limit(&pace), 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_limit_grows_one_more_who_waits_goes() {
+        let (pace, clients) = (Pace::new(64), [client(0), client(1), client(2)]);
+        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
+        assert_eq!(limit(&pace), 1);
+        let first = pace.turn_now(&clients[0]).unwrap();
+        let both = join(pace.turn(&clients[1]), pace.turn(&clients[2]));
+        let passes = async {
+            yield_now().await; // They wait.
+            first.passed();
+            drop(first);
+        };
+        let (waited, ()) = join(timeout(Duration::from_secs(1), both), passes).await;
+        assert!(waited.is_ok(), "both go on: one in the place of the first, and one more");
+        assert_eq!(limit(&pace), 2);
     }
 }

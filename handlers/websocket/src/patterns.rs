@@ -8,14 +8,16 @@ use crate::{
 
 /// The channels that an authorizer allows a connection: to send to, to subscribe to, and to list.
 ///
-/// In the authorizer's context they are the text `channels`, patterns separated by blanks, such as `orders.* lobby`.
-/// Each is the name of a [`Channel`], or the beginning of names and a `*`.
+/// In the authorizer's context they are the text `channels`: patterns separated by blanks, such as `orders.* lobby`, or
+/// a JSON array of them as text, such as `["orders.*", "lobby"]`. Each is the name of a [`Channel`], or the beginning
+/// of names and a `*`.
 ///
 /// - `*` alone is the channel of everyone and no other. To allow all channels, leave `channels` out.
 /// - What a user's channel is allowed by begins with `user:` itself: `user:*` or `user:ada`, but not `u*`.
 /// - A text without any pattern allows nothing.
 ///
-/// An authorizer that puts a name of somebody's choice into a pattern must refuse one that holds a blank or a `*`.
+/// An authorizer that puts a name of somebody's choice into a pattern must refuse one that holds a `*`, and, outside of
+/// an array, a blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelPatterns(Allowed);
 
@@ -38,19 +40,37 @@ pub struct InvalidPattern {
     found: String,
 }
 
+impl InvalidPattern {
+    fn of(text: &str) -> Self {
+        Self { found: text.chars().take(Channel::MAX_LENGTH).collect() }
+    }
+}
+
 impl ChannelPatterns {
     /// What nobody restricts: every channel.
     pub fn all() -> Self {
         Self(Allowed::All)
     }
 
-    /// Reads patterns separated by blanks. None of them allows more than it says; no pattern allows nothing.
+    /// No channel.
+    pub fn none() -> Self {
+        Self(Allowed::Only(vec![]))
+    }
+
+    /// Reads patterns separated by blanks, or a JSON array of patterns. None of them allows more than it says; no
+    /// pattern allows nothing.
     ///
     /// # Errors
     /// When one of them is not a pattern.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
-        let patterns = text.split_ascii_whitespace().map(Pattern::parse);
-        Ok(Self(Allowed::Only(patterns.collect::<Result<_, _>>()?)))
+        // No pattern begins with a bracket.
+        let patterns = if text.trim_ascii_start().starts_with('[') {
+            let patterns: Vec<String> = serde_json::from_str(text).map_err(|_| InvalidPattern::of(text))?;
+            patterns.iter().map(|pattern| Pattern::parse(pattern)).collect::<Result<_, _>>()?
+        } else {
+            text.split_ascii_whitespace().map(Pattern::parse).collect::<Result<_, _>>()?
+        };
+        Ok(Self(Allowed::Only(patterns)))
     }
 
     /// Whether the channel is among them.
@@ -84,7 +104,7 @@ impl Pattern {
             }
             Some(_) => None,
         };
-        pattern.ok_or_else(|| InvalidPattern { found: text.chars().take(Channel::MAX_LENGTH).collect() })
+        pattern.ok_or_else(|| InvalidPattern::of(text))
     }
 
     fn allows(&self, channel: &Channel) -> bool {
@@ -120,6 +140,8 @@ mod tests {
             ("user:ada", &["user:ada"], &["user:adam", "user:Ada", "ada"]),
             ("user:a*", &["user:ada"], &["user:bob", "ada"]),
             ("user:*", &["user:ada", "user:#|ä"], &["users", "*"]),
+            (r#"["orders.*", "lobby"]"#, &["orders.eu", "lobby"], &["*", "user:ada"]),
+            (r#" ["user:Ada Lovelace"]"#, &["user:Ada Lovelace"], &["user:Ada", "Lovelace"]),
         ] {
             let parsed = ChannelPatterns::parse(patterns).unwrap();
             for name in allowed {
@@ -138,7 +160,7 @@ mod tests {
             let patterns = ChannelPatterns::parse(patterns).unwrap();
             names.iter().filter(|name| patterns.allows(name)).map(Channel::as_str).collect::<Vec<_>>()
         };
-        for nothing in ["", " ", "\n"] {
+        for nothing in ["", " ", "\n", "[]", " [ ] "] {
             assert!(allowed(nothing).is_empty(), "{nothing:?}");
         }
         assert_eq!(allowed("*"), ["*"], "everyone, and no other");
@@ -150,7 +172,25 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused_with_a_sentence() {
-        for text in ["**", "lobby a*b", "a**", "*a", "a#*", "user:", "user:a*b*", "a,b", "{\"a\":1}"] {
+        for text in [
+            "**",
+            "lobby a*b",
+            "a**",
+            "*a",
+            "a#*",
+            "user:",
+            "user:a*b*",
+            "a,b",
+            "{\"a\":1}",
+            "[",
+            "[lobby]",
+            "[1]",
+            r#"["lobby", null]"#,
+            r#"["lobby orders"]"#,
+            r#"["**"]"#,
+            r#"[""]"#,
+            r#"["lobby"] orders"#,
+        ] {
             let error = ChannelPatterns::parse(text).unwrap_err().to_string();
             assert!(error.starts_with("a pattern of channels is the name of one, or"), "{text}: {error}");
         }

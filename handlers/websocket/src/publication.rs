@@ -1,13 +1,14 @@
-//! What a backend puts into the queue: a message for a channel, a user or a connection.
+//! What a backend puts into the queue of publications: a message for a channel, a user or a connection.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    broadcast::{Broadcast, MAX_EXCLUDED, Remainder, TooLarge},
+    broadcast::{Broadcast, MAX_EXCLUDED, TooLarge},
     channel::Channel,
     connection::ConnectionId,
     frame::Frame,
+    json,
     principal::Principal,
 };
 
@@ -15,7 +16,7 @@ use crate::{
 const MAX_REASON: usize = 400;
 
 /// The most characters of a message's id.
-const MAX_ID: usize = 128;
+pub(crate) const MAX_ID: usize = 128;
 
 /// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Publication {
 /// Why a publication cannot be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPublication {
+    /// It is not JSON that every client could read.
+    #[error(transparent)]
+    Json(#[from] json::InvalidJson),
     /// It is not the JSON that is wanted.
     #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
     Unreadable(#[source] Reason),
@@ -59,9 +63,9 @@ pub enum InvalidPublication {
 #[error("{0}")]
 pub struct Reason(String);
 
-impl From<serde_json::Error> for InvalidPublication {
+impl From<serde_json::Error> for Reason {
     fn from(error: serde_json::Error) -> Self {
-        Self::Unreadable(Reason(error.to_string().chars().take(MAX_REASON).collect()))
+        Self(error.to_string().chars().take(MAX_REASON).collect())
     }
 }
 
@@ -71,18 +75,18 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 }
 
 impl Broadcast {
-    /// Reads what is in the queue: a publication, or what is left of an earlier one.
+    /// Reads a publication.
     ///
-    /// Without an id of its own the publication is known by the one given, and its recipients are told that it was sent at
-    /// this time, in milliseconds since the Unix epoch.
+    /// Without an id of its own it is known by the one given, and its recipients are told that it was sent at this time, in
+    /// milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// When it is neither, or a publication that cannot be passed on.
+    /// When it is none, or cannot be passed on.
     pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
-        match serde_json::from_str(text) {
-            Ok(Remainder { remainder }) => Ok(remainder),
-            Err(_) => serde_json::from_str::<Publication>(text)?.into_broadcast(id, sent_at),
-        }
+        json::check(text)?;
+        let publication = serde_json::from_str::<Publication>(text)
+            .map_err(|error| InvalidPublication::Unreadable(error.into()))?;
+        publication.into_broadcast(id, sent_at)
     }
 }
 

@@ -19,12 +19,6 @@ impl Refusal {
         Self { code, sentence: sentence.into() }
     }
 
-    /// The refusal of a text that is not JSON, or not the JSON that is wanted; the usage is what to send instead.
-    pub fn unreadable(error: &serde_json::Error, usage: &str) -> Self {
-        let code = if error.is_data() { ErrorCode::InvalidRequest } else { ErrorCode::InvalidJson };
-        Self::new(code, format!("{error}. Send {usage}."))
-    }
-
     /// The answer to the message.
     pub fn reply(self, to: &Message) -> Reply {
         let Self { code, sentence } = self;

@@ -8,13 +8,18 @@
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //! | `principal`, `sourceIp`, `userAgent` | | the client's, where known |
 //!
+//! Beside these rows there is one for each replay that is under way.
+//!
 //! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
 //! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
 //!
 //! The index lags a moment behind the table, and `$disconnect` may overtake a subscription that is under way. So a row
 //! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
-//! connection gone and it is [forgotten](Registry::forget); until then [`Registry::list`] shows it, until it expires at
+//! connection gone and it is [pruned](crate::departure); until then [`Registry::list`] shows it, until it expires at
 //! the latest. No message goes astray: the id of a connection is never used again.
+
+mod devices;
+mod replay;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -44,18 +49,18 @@ use crate::{
     presence::Presence,
     principal::Principal,
     shards::Shards,
-    time::{unix_millis, unix_seconds},
+    time::unix_seconds,
 };
 
 /// The index that finds all rows of a connection.
 pub const CONNECTION_INDEX: &str = "by-connection";
 
 /// How many deletes are under way at once.
-const DELETES_AT_ONCE: usize = 16;
+pub(crate) const DELETES_AT_ONCE: usize = 16;
 
-/// How old a connection is at least that is found closed. A younger one may not be open yet: its row is written before
+/// How old a connection is at least that is taken for closed where it is found so. A younger one may not be open yet: its row is written before
 /// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
-const OPEN_AFTER: Duration = Duration::from_secs(60);
+pub const OPEN_AFTER: Duration = Duration::from_secs(60);
 
 /// The table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -155,18 +160,35 @@ impl Registry {
         connection: &Connection,
         most: usize,
     ) -> Result<Subscription, RegistryError> {
-        let rows = self.partitions_of(&connection.id).await?;
-        let subscribed: HashSet<_> = rows
-            .iter()
-            .filter_map(|partition| Channel::of_partition(partition))
-            .filter(|channel| !channel.is_reserved())
-            .collect();
-        if !channel.is_reserved() && subscribed.len() >= most && !subscribed.contains(channel) {
+        if self.expected_subscription(channel, &connection.id, most).await? == Subscription::TooMany {
             return Ok(Subscription::TooMany);
         }
         // Written even where the index has it: it may still show a row that was deleted just now.
         let is_new = self.add(channel, connection).await?;
         Ok(if is_new { Subscription::Made } else { Subscription::Kept })
+    }
+
+    /// What would become of a subscription, as far as the index knows, which lags a moment behind.
+    ///
+    /// # Errors
+    /// When the subscriptions could not be counted.
+    pub(crate) async fn expected_subscription(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+        most: usize,
+    ) -> Result<Subscription, RegistryError> {
+        let rows = self.partitions_of(id).await?;
+        if rows.iter().any(|partition| channel.has_partition(partition)) {
+            return Ok(Subscription::Kept);
+        }
+        let subscribed: HashSet<_> = rows
+            .iter()
+            .filter_map(|partition| Channel::of_partition(partition))
+            .filter(|channel| !channel.is_reserved())
+            .collect();
+        let is_another = !channel.is_reserved() && subscribed.len() >= most;
+        Ok(if is_another { Subscription::TooMany } else { Subscription::Made })
     }
 
     /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.
@@ -178,9 +200,7 @@ impl Registry {
         channel: &Channel,
         id: &ConnectionId,
     ) -> Result<Vec<Departure>, RegistryError> {
-        let mut partitions = self.partitions_of(id).await?;
-        partitions.retain(|partition| channel.has_partition(partition));
-        self.delete_rows(id, partitions, [channel.clone()]).await
+        self.delete(self.rows_in(channel, id).await?, None).await
     }
 
     /// Puts a connection into a channel, and tells whether it was not in it before. To put it again changes nothing.
@@ -223,23 +243,39 @@ impl Registry {
     }
 
     /// The members who come behind a place in its shard, in the order of their ids.
-    pub(crate) fn members_behind(
+    fn members_behind(
         &self,
         channel: &Channel,
         place: &Place,
     ) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
         let partition = channel.partition_key(place.shard);
-        let start = place.after.clone().map(|id| Member { id, partition: partition.clone() }.into_key());
-        let query =
-            self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start);
-        self.pages(query)
+        self.pages(self.members_query(channel, place))
             .map_ok(move |page| {
-                let ids = page.items().iter().filter_map(read_id);
-                let members = ids.map(|id| Ok(Member { id, partition: partition.clone() }));
                 // At once: a page of thousands of rows waits here for each shard, and a row is many times a member.
-                stream::iter(members.collect::<Vec<_>>())
+                stream::iter(read_members(&page, &partition).into_iter().map(Ok))
             })
             .try_flatten()
+    }
+
+    fn members_query(&self, channel: &Channel, place: &Place) -> QueryFluentBuilder {
+        let partition = channel.partition_key(place.shard);
+        let start = place.after.clone().map(|id| Member { id, partition: partition.clone() }.into_key());
+        self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start)
+    }
+
+    /// The members in so many rows behind a place, how many rows were read, and where the next follow, if any may.
+    pub(crate) async fn page(
+        &self,
+        channel: &Channel,
+        place: &Place,
+        rows: usize,
+    ) -> Result<(Vec<Member>, usize, Option<Place>), RegistryError> {
+        let query = self.members_query(channel, place).limit(i32::try_from(rows).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(|error| self.failed("Query", error))?;
+        let next = page.last_evaluated_key.as_ref().and_then(read_id);
+        let next = next.map(|id| Place { shard: place.shard, after: Some(id) });
+        let read = usize::try_from(page.scanned_count).unwrap_or_default();
+        Ok((read_members(&page, &channel.partition_key(place.shard)), read, next))
     }
 
     /// The connections in a channel and whose they are, without those whose row has expired: shard after shard, in
@@ -303,9 +339,48 @@ impl Registry {
     /// # Errors
     /// When the rows could not be read, or not all deleted.
     pub async fn remove(&self, connection: &Connection) -> Result<Vec<Departure>, RegistryError> {
-        let partitions = self.partitions_of(&connection.id).await?;
+        self.delete(self.rows_of_closed(connection).await?, None).await
+    }
+
+    /// The rows of a connection that is closed: those that the index knows of, and those [from `$connect`
+    /// on](Channel::of_connect), which it may not know of yet.
+    pub(crate) async fn rows_of_closed(
+        &self,
+        connection: &Connection,
+    ) -> Result<HashSet<Member>, RegistryError> {
+        let mut rows = self.rows_of(&connection.id).await?;
         let channels = Channel::of_connect(connection.principal.as_ref());
-        self.delete_rows(&connection.id, partitions, channels).await
+        rows.extend(channels.map(|channel| self.member(&channel, &connection.id)));
+        Ok(rows)
+    }
+
+    /// The rows of a connection that was found closed: the very one that was read, and all others that the index knows of.
+    ///
+    /// # Errors
+    /// When the index could not be read.
+    pub async fn rows_of_gone(&self, member: Member) -> Result<HashSet<Member>, RegistryError> {
+        let mut rows = self.rows_of(&member.id).await?;
+        rows.insert(member);
+        Ok(rows)
+    }
+
+    /// The rows of a connection in a channel, in whatever shard: those that the index knows of, and the one where it would
+    /// be put now, which the index may not know of yet.
+    pub(crate) async fn rows_in(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+    ) -> Result<HashSet<Member>, RegistryError> {
+        let mut rows = self.rows_of(id).await?;
+        rows.retain(|row| channel.has_partition(&row.partition));
+        rows.insert(self.member(channel, id));
+        Ok(rows)
+    }
+
+    /// A connection's rows, as far as the index knows them.
+    async fn rows_of(&self, id: &ConnectionId) -> Result<HashSet<Member>, RegistryError> {
+        let partitions = self.partitions_of(id).await?.into_iter();
+        Ok(partitions.map(|partition| Member { id: id.clone(), partition }).collect())
     }
 
     /// The hash keys of a connection's rows, as far as the index knows them.
@@ -327,29 +402,19 @@ impl Registry {
         Ok(rows.iter().filter_map(|row| read_text(row, "channel")).collect())
     }
 
-    /// Deletes a connection's rows: those that the index knew of, and those in channels where it may be though the
-    /// index lags behind.
-    async fn delete_rows(
+    /// Deletes rows, and tells what was there; where a time is given, in milliseconds since the Unix epoch, only those of
+    /// connections that were established before it.
+    ///
+    /// # Errors
+    /// When not all could be deleted.
+    pub async fn delete(
         &self,
-        id: &ConnectionId,
-        partitions: Vec<String>,
-        channels: impl IntoIterator<Item = Channel>,
-    ) -> Result<Vec<Departure>, RegistryError> {
-        let found = partitions.into_iter().map(|partition| Member { id: id.clone(), partition });
-        let others = channels.into_iter().map(|channel| self.member(&channel, id));
-        self.delete(found.chain(others).collect(), None).await
-    }
-
-    /// Deletes rows; where a time is given, in milliseconds since the Unix epoch, only those of connections that were
-    /// established before it.
-    async fn delete(
-        &self,
-        members: HashSet<Member>,
+        rows: HashSet<Member>,
         connected_before: Option<u64>,
     ) -> Result<Vec<Departure>, RegistryError> {
         // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
         // what was there, so that two who delete the same would both tell that somebody left.
-        stream::iter(members)
+        stream::iter(rows)
             .map(async |member| {
                 let delete =
                     self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
@@ -371,27 +436,18 @@ impl Registry {
             .await
     }
 
-    /// Takes connections that were found closed out of every channel, many at a time, and tells out of which: the very
-    /// rows that were read, and all others that the index knows of.
-    ///
-    /// One that is younger than a minute stays: it may be about to open. The next message finds it.
-    ///
-    /// # Errors
-    /// Where a row could not be read or deleted.
-    pub fn forget(
-        &self,
-        gone: impl Stream<Item = Member>,
-    ) -> impl Stream<Item = Result<Departure, RegistryError>> {
-        gone.map(async |member| {
-            let before = unix_millis().saturating_sub(OPEN_AFTER.as_millis() as u64);
-            let others = self.partitions_of(&member.id).await?;
-            let id = member.id.clone();
-            let others = others.into_iter().map(|partition| Member { id: id.clone(), partition });
-            let departures = self.delete(others.chain([member]).collect(), Some(before)).await?;
-            Ok(stream::iter(departures).map(Ok))
-        })
-        .buffer_unordered(DELETES_AT_ONCE)
-        .try_flatten()
+    /// Whose connection is in a channel by this row, and since when it is connected, in milliseconds since the Unix epoch;
+    /// nothing where the row is not there any more, or has expired.
+    pub(crate) async fn read(&self, row: &Member) -> Result<Option<(Departure, u64)>, RegistryError> {
+        let query = self
+            .live_rows(&row.partition)
+            .key_condition_expression("channel = :channel AND connectionId = :id")
+            .expression_attribute_values(":id", text(row.id.as_str()));
+        let found = query.send().await.map_err(|error| self.failed("Query", error))?;
+        Ok(found.items().first().and_then(|row| {
+            let connected_at = row.get("connectedAt")?.as_n().ok()?.parse().ok()?;
+            Some((read_departure(row)?, connected_at))
+        }))
     }
 
     /// Whether a connection is in a channel.
@@ -426,6 +482,22 @@ impl Registry {
 }
 
 impl Member {
+    /// The row of a connection in a channel and this shard.
+    pub(crate) fn at(channel: &Channel, cursor: Cursor) -> Self {
+        Self { partition: channel.partition_key(cursor.shard), id: cursor.connection_id }
+    }
+
+    /// The place of the row in its channel; nothing where the row is none that [`Registry::add`] wrote.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        let shard = Channel::shard_of_partition(&self.partition)?;
+        Some(Cursor { shard, connection_id: self.id.clone() })
+    }
+
+    /// The channel; nothing where the row is none that [`Registry::add`] wrote.
+    pub(crate) fn channel(&self) -> Option<Channel> {
+        Channel::of_partition(&self.partition)
+    }
+
     /// The key of its row.
     fn into_key(self) -> Row {
         Row::from([
@@ -460,6 +532,11 @@ fn read_id(row: &Row) -> Option<ConnectionId> {
     ConnectionId::parse(read_text(row, "connectionId")?)
         .inspect_err(|error| tracing::warn!(%error, "a row of the connection table was passed over"))
         .ok()
+}
+
+fn read_members(page: &QueryOutput, partition: &str) -> Vec<Member> {
+    let ids = page.items().iter().filter_map(read_id);
+    ids.map(|id| Member { id, partition: partition.to_owned() }).collect()
 }
 
 fn read_principal(row: &Row) -> Option<Principal> {

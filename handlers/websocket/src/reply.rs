@@ -7,7 +7,7 @@ use crate::frame::Frame;
 /// A function's answer, in the shape of a [Lambda proxy integration's response][shape]. Its body reaches
 /// the client only where the route is two-way.
 ///
-/// The status is always 200: on `$connect` it lets the client in, elsewhere no client sees it.
+/// The status is 200, which lets the client in on `$connect`, or else refuses it; elsewhere no client sees it.
 ///
 /// [shape]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +31,11 @@ impl Reply {
     /// Nothing to say.
     pub fn empty() -> Self {
         Self { status_code: 200, headers: None, body: None }
+    }
+
+    /// Does not let the client in.
+    pub(crate) fn forbidden() -> Self {
+        Self { status_code: 403, ..Self::empty() }
     }
 
     /// Lets a client in that speaks a sub-protocol: the client is told which, as [RFC 6455] wants it.
@@ -64,6 +69,7 @@ mod tests {
     #[test]
     fn replies_have_the_shape_that_api_gateway_reads() {
         assert_snapshot!(json(&Reply::empty()), @r#"{"statusCode":200}"#);
+        assert_snapshot!(json(&Reply::forbidden()), @r#"{"statusCode":403}"#);
         assert_snapshot!(json(&Reply::text("hi")), @r#"{"statusCode":200,"body":"hi"}"#);
         assert_snapshot!(
             json(&Reply::subprotocol("chat.v1")),

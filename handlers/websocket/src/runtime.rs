@@ -17,8 +17,11 @@ use tokio::time::Instant;
 use crate::{
     error::{Error, chain},
     event::{Event, EventError},
+    frame::ErrorCode,
+    refusal::Refusal,
     reply::Reply,
     telemetry::Metrics,
+    time::unix_millis,
 };
 
 /// Sends logs to standard output, as JSON or text and from the level on that the function's logging
@@ -50,9 +53,8 @@ where
     invoked(async |request: ApiGatewayWebsocketProxyRequest, deadline| {
         let context = &request.request_context;
         let (connection_id, request_id) = (context.connection_id.clone(), context.request_id.clone());
-        let serve = async { handler(E::try_from(Event::parse(request, deadline)?)?).await };
         // The runtime logs it too, but not with the ids that the client hears.
-        serve.await.inspect_err(|error| {
+        serve(&handler, request, deadline).await.inspect_err(|error| {
             tracing::error!(
                 connection_id,
                 request_id,
@@ -63,6 +65,42 @@ where
         })
     })
     .await
+}
+
+/// Answers one event. What a client, or what an authorizer says of it, brings about is no error of the function.
+async fn serve<E, H>(
+    handler: &H,
+    request: ApiGatewayWebsocketProxyRequest,
+    deadline: Instant,
+) -> Result<Reply, Error>
+where
+    E: TryFrom<Event, Error = EventError>,
+    H: AsyncFn(E) -> Result<Reply, Error>,
+{
+    let (connection_id, request_id) =
+        (request.request_context.connection_id.clone(), request.request_context.request_id.clone());
+    match Event::parse(request, deadline).and_then(E::try_from) {
+        Ok(event) => handler(event).await,
+        Err(EventError::Unexpected { expected, found }) => match *found {
+            // A client names the route of its message, and may name one that is not for messages: `$connect`, say.
+            Event::Message(message) => {
+                tracing::warn!(
+                    connection_id,
+                    request_id,
+                    expected,
+                    "a message came to a function that serves none"
+                );
+                let sentence = "This action is not for clients.";
+                Ok(Refusal::new(ErrorCode::UnknownAction, sentence).reply(&message))
+            }
+            found => Err(EventError::Unexpected { expected, found: Box::new(found) }.into()),
+        },
+        Err(error @ (EventError::Principal(_) | EventError::Channels(_))) => {
+            tracing::error!(connection_id, request_id, error = chain(&error), "a client is not let in");
+            Ok(Reply::forbidden())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Serves the messages of a queue with one handler, those of a batch side by side, for as long as the environment lives.
@@ -88,6 +126,12 @@ pub struct Record {
     pub id: String,
     /// The message.
     pub body: String,
+    /// The ARN of the queue that it was in.
+    pub queue: String,
+    /// When it was put into the queue, in milliseconds since the Unix epoch: the same each time it comes.
+    pub sent_at: u64,
+    /// How often it has come, this time included.
+    pub receives: u32,
     /// When Lambda ends the invocation.
     pub deadline: Instant,
 }
@@ -97,10 +141,10 @@ where
     H: AsyncFn(Record) -> Result<(), Error>,
 {
     let served = batch.records.into_iter().map(async |message| {
-        let SqsMessage { message_id, body, attributes, .. } = message;
-        let (id, body) = (message_id.unwrap_or_default(), body.unwrap_or_default());
-        let trace = attributes.get("AWSTraceHeader").map_or("", String::as_str);
-        let error = handler(Record { id: id.clone(), body, deadline }).await.err()?;
+        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let record = record(message, deadline);
+        let id = record.id.clone();
+        let error = handler(record).await.err()?;
         tracing::error!(
             record_id = id,
             trace,
@@ -114,6 +158,19 @@ where
     let mut response = SqsBatchResponse::default();
     failed.for_each(|id| response.add_failure(id));
     response
+}
+
+fn record(message: SqsMessage, deadline: Instant) -> Record {
+    let SqsMessage { message_id, body, attributes, event_source_arn, .. } = message;
+    let number = |name: &str| attributes.get(name)?.parse::<u64>().ok();
+    Record {
+        id: message_id.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        queue: event_source_arn.unwrap_or_default(),
+        sent_at: number("SentTimestamp").unwrap_or_else(unix_millis),
+        receives: number("ApproximateReceiveCount").and_then(|count| count.try_into().ok()).unwrap_or(1),
+        deadline,
+    }
 }
 
 /// The loop itself.
@@ -141,9 +198,61 @@ fn deadline(context: &Context) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::event::{Connect, Disconnect, Message};
+
+    /// An event as API Gateway sends it, and what the authorizer said of its connection.
+    fn request(event_type: &str, authorizer: &Value) -> ApiGatewayWebsocketProxyRequest {
+        let context = json!({
+            "eventType": event_type, "connectionId": "a=", "requestId": "r", "messageId": "m",
+            "connectedAt": 1, "requestTimeEpoch": 1, "authorizer": authorizer,
+        });
+        let body = r#"{"action":"$connect"}"#;
+        serde_json::from_value(json!({"requestContext": context, "body": body})).unwrap()
+    }
+
+    /// The reply of a function that serves events of this type.
+    async fn reply<E: TryFrom<Event, Error = EventError>>(
+        event_type: &str,
+        authorizer: &Value,
+    ) -> Result<Value, Error> {
+        let handler = async |_: E| Ok(Reply::text("served"));
+        let deadline = Instant::now() + Duration::from_secs(29);
+        let reply = serve(&handler, request(event_type, authorizer), deadline).await?;
+        Ok(serde_json::to_value(reply).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_message_that_names_a_route_of_other_events_is_answered() {
+        let nobody = json!(null);
+        for reply in
+            [reply::<Connect>("MESSAGE", &nobody).await, reply::<Disconnect>("MESSAGE", &nobody).await]
+        {
+            let body = reply.unwrap()["body"].take();
+            let frame = r#"{"type":"error","code":"unknown_action","message":"This action is not for clients.","requestId":"r"}"#;
+            assert_eq!(body, frame);
+        }
+        assert_eq!(reply::<Message>("MESSAGE", &nobody).await.unwrap()["body"], "served");
+        // What no client brings about is a mistake in the routes.
+        let error = reply::<Message>("CONNECT", &nobody).await.unwrap_err();
+        let sentence = "the event cannot be served: this function serves MESSAGE events and got a CONNECT: is its route right?";
+        assert_eq!(chain(&error), sentence);
+    }
+
+    #[tokio::test]
+    async fn of_whom_the_authorizer_says_what_cannot_be_read_is_not_let_in() {
+        for authorizer in
+            [json!({"principalId": "a\nb"}), json!({"channels": "**"}), json!({"channels": "[1]"})]
+        {
+            let refused = json!({"statusCode": 403});
+            assert_eq!(reply::<Connect>("CONNECT", &authorizer).await.unwrap(), refused, "{authorizer}");
+            assert_eq!(reply::<Disconnect>("DISCONNECT", &authorizer).await.unwrap()["body"], "served");
+        }
+    }
 
     #[tokio::test]
     async fn of_a_batch_only_the_messages_that_failed_go_back() {
@@ -160,5 +269,20 @@ mod tests {
             serde_json::to_value(response).unwrap(),
             json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "worse"}]})
         );
+    }
+
+    #[test]
+    fn a_record_keeps_the_time_when_it_was_sent_and_tells_its_queue_however_often_it_comes() {
+        let message = json!({
+            "messageId": "1",
+            "body": "hello",
+            "attributes": {"SentTimestamp": "1700000000123", "ApproximateReceiveCount": "3"},
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:news-publish",
+        });
+        let deadline = Instant::now();
+        let record = record(serde_json::from_value(message).unwrap(), deadline);
+        let queue = "arn:aws:sqs:eu-central-1:123456789012:news-publish".to_owned();
+        let (id, body) = ("1".to_owned(), "hello".to_owned());
+        assert_eq!(record, Record { id, body, queue, sent_at: 1_700_000_000_123, receives: 3, deadline });
     }
 }

@@ -1,5 +1,5 @@
-//! Metrics, in CloudWatch's [embedded format]: an invocation that counted something ends with a line in the log, which
-//! CloudWatch reads. No call is made for them. They are off until [`METRICS_NAMESPACE`] is set: CloudWatch takes a
+//! Metrics, in CloudWatch's [embedded format]: an invocation that counted something ends with a line in the log, or with
+//! several where it took many times, which CloudWatch reads. No call is made for them. They are off until [`METRICS_NAMESPACE`] is set: CloudWatch takes a
 //! price for each.
 //!
 //! | metric | unit | of |
@@ -14,6 +14,8 @@
 
 use std::{
     io::{self, Write},
+    mem,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -55,6 +57,38 @@ pub fn count(metric: &'static str, number: u64) {
 /// Records how long something took.
 pub fn time(metric: &'static str, duration: Duration) {
     metrics::histogram!(metric).record(duration.as_secs_f64() * 1_000.0);
+    let Some(collector) = COLLECTOR.get() else { return };
+    let mut full = full();
+    full.times += 1;
+    if full.times == MAX_TIMES {
+        full.times = 0;
+        if let Err(error) = collector.flush(&mut full.lines) {
+            tracing::warn!(%error, "the metrics are lost");
+        }
+    }
+}
+
+/// The most times in a line: CloudWatch takes [100 values of a metric][values], and the collector drops what is more.
+///
+/// [values]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+const MAX_TIMES: usize = 100;
+
+/// Collects for all of the process, once it is asked for.
+static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+
+/// What an invocation has recorded so far.
+static FULL: Mutex<Full> = Mutex::new(Full { times: 0, lines: Vec::new() });
+
+struct Full {
+    /// How many times are in no line yet.
+    times: usize,
+    /// The lines that were full before the invocation ended.
+    lines: Vec<u8>,
+}
+
+fn full() -> MutexGuard<'static, Full> {
+    // Nothing panics while it is held, so it is never half changed.
+    FULL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was counted since the last invocation.
@@ -68,6 +102,7 @@ impl Metrics {
 
     fn in_namespace(namespace: String) -> Result<Self, lambda_runtime::Error> {
         let collector = Builder::new().cloudwatch_namespace(namespace).init()?;
+        let collector = *COLLECTOR.get_or_init(|| collector);
         for metric in COUNTS {
             metrics::describe_counter!(metric, Unit::Count, "");
         }
@@ -78,16 +113,18 @@ impl Metrics {
     /// Ends an invocation: what it counted goes to the log.
     pub(crate) fn log(&self) {
         // Whole, so that no other line comes between its parts.
-        if let Err(error) = self.line().and_then(|line| io::stdout().write_all(&line)) {
+        if let Err(error) = self.lines().and_then(|lines| io::stdout().write_all(&lines)) {
             tracing::warn!(%error, "the metrics are lost");
         }
     }
 
     /// What was counted since the last one; empty where that is nothing.
-    fn line(&self) -> io::Result<Vec<u8>> {
-        let mut line = Vec::new();
-        self.0.map_or(Ok(()), |collector| collector.flush(&mut line))?;
-        Ok(line)
+    fn lines(&self) -> io::Result<Vec<u8>> {
+        let mut full = full();
+        full.times = 0;
+        let mut lines = mem::take(&mut full.lines);
+        self.0.map_or(Ok(()), |collector| collector.flush(&mut lines))?;
+        Ok(lines)
     }
 }
 
@@ -100,15 +137,15 @@ mod tests {
     // One test: there is one recorder in a process.
     #[test]
     fn an_invocation_logs_what_it_counted_and_no_more() {
-        assert!(Metrics(None).line().unwrap().is_empty());
+        assert!(Metrics(None).lines().unwrap().is_empty());
         let metrics = Metrics::in_namespace("WebSocket/chat".to_owned()).unwrap();
-        assert!(metrics.line().unwrap().is_empty());
+        assert!(metrics.lines().unwrap().is_empty());
 
         count(DELIVERED, 40);
         count(DELIVERED, 2);
         count(GONE, 0);
         time(DELIVERY_TIME, Duration::from_micros(1_500));
-        let line: Value = serde_json::from_slice(&metrics.line().unwrap()).unwrap();
+        let line: Value = serde_json::from_slice(&metrics.lines().unwrap()).unwrap();
         assert_eq!(
             (&line["Delivered"], &line["DeliveryTime"], line.get("Gone")),
             (&json!(42), &json!([1.5]), None)
@@ -124,6 +161,18 @@ mod tests {
                 json!({"Name": "DeliveryTime", "Unit": "Milliseconds"})
             ]
         );
-        assert!(metrics.line().unwrap().is_empty());
+        assert!(metrics.lines().unwrap().is_empty());
+
+        // A batch of a backend's messages may have thousands.
+        for number in 0..250 {
+            time(DELIVERY_TIME, Duration::from_millis(number));
+            count(MESSAGES, 1);
+        }
+        let lines = String::from_utf8(metrics.lines().unwrap()).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let times = lines.iter().map(|line| line["DeliveryTime"].as_array().unwrap().len());
+        assert_eq!(times.collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(lines.iter().map(|line| line["Messages"].as_u64().unwrap()).sum::<u64>(), 250);
+        assert!(metrics.lines().unwrap().is_empty());
     }
 }

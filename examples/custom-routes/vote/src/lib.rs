@@ -11,9 +11,10 @@ use lambda_websocket::{
     channel::Channel,
     error::Error,
     event::Message,
+    fields::Fields,
+    refusal::Refusal,
     reply::Reply,
 };
-use serde::Deserialize;
 use serde_json::{json, value::to_raw_value};
 
 /// The environment variable with the name of the table of votes.
@@ -40,27 +41,37 @@ pub struct Votes {
     pub table: String,
 }
 
-/// What a client sends, beside the `type` that chose the route.
-#[derive(Debug, Deserialize)]
-struct Vote {
-    option: String,
-}
+/// What to send, for who sent something else.
+const USAGE: &str = r#"{"type": "vote", "option": text}"#;
 
 /// Counts the vote and posts the tally to every connection, the voter's included.
 ///
+/// API Gateway has held the message against the route's model. One that cannot be read all the same, such as an option
+/// that comes twice, is refused.
+///
 /// # Errors
-/// When the vote could not be counted, or the connections not be read to the end. API Gateway has held the message
-/// against the route's model: one that cannot be read is our fault too.
+/// When the vote could not be counted, or the connections not be read to the end.
 pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
     let Poll { votes, broadcaster } = poll;
-    let vote: Vote = serde_json::from_str(&event.body).map_err(Error::other)?;
-    let tally = json!({ "type": "tally", "votes": votes.add(&vote.option).await? });
+    let option = match option(&event.body) {
+        Ok(option) => option,
+        Err(refusal) => return Ok(refusal.reply(&event)),
+    };
+    let tally = json!({ "type": "tally", "votes": votes.add(&option).await? });
     let tally = to_raw_value(&tally).map_err(Error::other)?;
 
     let broadcast = Broadcast::new(&event.message_id, Channel::everyone(), tally).map_err(Error::other)?;
     broadcaster.send(&broadcast, event.deadline).await?;
     tracing::info!(connection_id = %event.connection.id, request_id = event.request_id, "voted");
     Ok(Reply::empty()) // The tally was the answer.
+}
+
+fn option(body: &str) -> Result<String, Refusal> {
+    let mut fields = Fields::parse(body, USAGE)?;
+    fields.required::<String>("type", "a text")?;
+    let option = fields.required("option", "a text")?;
+    fields.end()?;
+    Ok(option)
 }
 
 impl Votes {

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use testkit::simulation::Delivery;
 use tokio::time::Instant;
 
+use crate::{chaos::Unsure, memory::Memory, presence::Presence};
+
 /// Where a message goes: the name of a channel, or [`alone`] a connection.
 pub(crate) type Destination = String;
 
@@ -16,14 +18,14 @@ pub(crate) fn alone(connection: &str) -> Destination {
 
 /// A time that a connection was in a channel. Between a request and its answer nobody can tell whether it is.
 #[derive(Clone, Copy, Debug)]
-struct Stay {
+pub(crate) struct Stay {
     /// Before it, the connection was not there.
-    perhaps_from: Instant,
+    pub(crate) perhaps_from: Instant,
     /// From then on it was, until it began to leave.
-    surely_from: Option<Instant>,
-    surely_until: Option<Instant>,
+    pub(crate) surely_from: Option<Instant>,
+    pub(crate) surely_until: Option<Instant>,
     /// After it, the connection was not there any more.
-    perhaps_until: Option<Instant>,
+    pub(crate) perhaps_until: Option<Instant>,
 }
 
 /// A message, as its sender knows it.
@@ -33,19 +35,23 @@ pub(crate) struct Message {
     pub(crate) exclude: Vec<String>,
     /// What recipients hear, but for when it was sent.
     pub(crate) frame: Value,
-    begun: Instant,
+    pub(crate) begun: Instant,
     /// Whether its sender was told that it is on its way.
-    promised: bool,
+    pub(crate) promised: bool,
     /// When for the first time nobody was at work on it any more.
-    done: Option<Instant>,
+    pub(crate) done: Option<Instant>,
+    /// How often it was begun anew, for all that is known: its environment died, its record came twice, a call failed.
+    anew: u32,
     /// In how many places it is worked on: the queue's records, and invocations.
     at_work: usize,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    stays: BTreeMap<(String, Destination), Vec<Stay>>,
-    messages: BTreeMap<String, Message>,
+    pub(crate) stays: BTreeMap<(String, Destination), Vec<Stay>>,
+    pub(crate) messages: BTreeMap<String, Message>,
+    pub(crate) presence: Presence,
+    pub(crate) memory: Memory,
     /// Connections to which no delivery is promised: they do not keep up, or are refused for good.
     pub(crate) hopeless: BTreeSet<String>,
 }
@@ -92,6 +98,11 @@ impl Journal {
         }
     }
 
+    /// All connections that there ever were, more than once.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &str> {
+        self.stays.keys().map(|(connection, _)| connection.as_str())
+    }
+
     /// The channels that the connection is in.
     pub(crate) fn channels_of<'a>(&'a self, connection: &'a str) -> impl Iterator<Item = &'a str> {
         let of_it = self.stays.iter().filter(move |((of, to), _)| of == connection && *to != alone(of));
@@ -102,7 +113,7 @@ impl Journal {
     /// A message is on its way.
     pub(crate) fn says(&mut self, id: &str, to: Destination, exclude: Vec<String>, frame: Value) {
         let begun = Instant::now();
-        let message = Message { to, exclude, frame, begun, promised: false, done: None, at_work: 0 };
+        let message = Message { to, exclude, frame, begun, promised: false, done: None, anew: 0, at_work: 0 };
         assert!(self.messages.insert(id.to_owned(), message).is_none(), "{id} is said once");
     }
 
@@ -113,11 +124,24 @@ impl Journal {
 
     /// In one more place, the message is worked on.
     pub(crate) fn takes_up(&mut self, id: &str) {
-        self.message(id).at_work += 1;
+        match self.presence.news(id) {
+            Some(news) => news.takes_up(),
+            None => self.message(id).at_work += 1,
+        }
+    }
+
+    /// The message may be posted once more to whom it was posted to.
+    pub(crate) fn begins_anew(&mut self, id: &str) {
+        if self.presence.news(id).is_none() {
+            self.message(id).anew += 1;
+        }
     }
 
     /// In one place, the message is not worked on any more.
     pub(crate) fn puts_down(&mut self, id: &str) {
+        if let Some(news) = self.presence.news(id) {
+            return news.puts_down();
+        }
         let message = self.message(id);
         message.at_work -= 1;
         if message.at_work == 0 {
@@ -135,12 +159,17 @@ impl Journal {
         (promised, self.messages.len() - promised)
     }
 
-    /// Whether who should have heard a message did, and nobody else.
-    pub(crate) fn check(&self, deliveries: &[Delivery]) -> Result<(), String> {
-        let mut heard = BTreeSet::new();
+    /// Whether who should have heard a message did, nobody else, and nobody too often. Some posts were made though nobody
+    /// heard of it.
+    pub(crate) fn check(&self, deliveries: &[Delivery], unsure: &Unsure) -> Result<(), String> {
+        let mut heard = BTreeMap::<_, u64>::new();
         for Delivery { at, connection, frame } in deliveries {
             let mut frame: Value =
                 serde_json::from_str(frame).map_err(|error| format!("{frame}: {error}"))?;
+            if frame["type"] != "message" {
+                self.presence.check_heard(&self.stays, connection, *at, &frame)?;
+                continue;
+            }
             let sent_at = frame.as_object_mut().and_then(|fields| fields.remove("sentAt"));
             if !sent_at.is_some_and(|sent_at| sent_at.is_u64()) {
                 return Err(format!("{connection} heard {frame} without a time"));
@@ -165,7 +194,16 @@ impl Journal {
             {
                 return Err(format!("{connection} heard {frame} and was not in {}", message.to));
             }
-            heard.insert((id.to_owned(), connection.as_str()));
+            *heard.entry((id.to_owned(), connection.as_str())).or_default() += 1;
+        }
+        for ((id, connection), times) in &heard {
+            let posts = unsure.posts.get(*connection).copied().unwrap_or_default() as u64;
+            let at_most = (1 + posts + self.memory.replays_to(connection)) << self.messages[id].anew.min(16);
+            if *times > at_most {
+                return Err(format!(
+                    "{connection} heard {id} {times} times, where {at_most} can be explained"
+                ));
+            }
         }
         for (id, message) in self.messages.iter().filter(|(_, message)| message.promised) {
             let Some(done) = message.done else {
@@ -180,7 +218,7 @@ impl Journal {
                     && stays.iter().any(stayed)
                     && !message.exclude.contains(connection)
                     && !self.hopeless.contains(connection)
-                    && !heard.contains(&(id.clone(), connection.as_str()))
+                    && !heard.contains_key(&(id.clone(), connection.as_str()))
                 {
                     return Err(format!("{connection} never heard {id}, which went to {to}"));
                 }

@@ -8,19 +8,29 @@
 //! |---|---|
 //! | `@connections` | 410, 429 and 5xx, one by one and in storms; no answer, a late one, a broken connection; a message that is delivered though nobody hears that it was; a client that does not keep up, and one that is refused for good |
 //! | the table | calls that are throttled, fail, hang, or are done though nobody hears of it; an index that lags behind; pages of a row or a few |
-//! | the queue | records in any order, doubled, late; calls as above |
-//! | Lambda | an environment that dies in the middle of a fan-out, so that its records come again |
+//! | the history | calls as above |
+//! | the queues | records in any order, doubled, late; calls as above, and messages of a batch that fail alone |
+//! | Lambda | an environment that dies in the middle, so that its records come again |
+//! | the account | in a third of the cases, a rate of posts that is soon exceeded |
 //! | API Gateway | a `$disconnect` that is late, doubled or missing; a socket that is there only a moment after `$connect` was answered |
 //!
-//! Then nothing goes wrong any more, and when the queue is empty, this was promised:
+//! What fails comes again as the module `publisher` has it: after six minutes, and after five times it is a dead letter. An
+//! environment of Lambda serves one event at a time and lives on. Messages are kept, and the lobby is told who comes and goes.
+//!
+//! Then nothing goes wrong any more, and when the queues are empty, this was promised:
 //!
 //! - A message whose sender was told that it is on its way (an ack, or the queue took it) reaches, at least once, every
 //!   connection that was in its channel from before it was sent until nobody was at work on it any more, unless it was
 //!   left out.
 //! - Nobody else gets it: who was not in the channel at any time between its sending and its delivery, who was left
 //!   out, whose row has expired. And nobody gets anything but frames that were sent, whole and unchanged.
+//! - Nobody hears a message more often than can be explained: by a post of whose delivery nobody heard, by an environment
+//!   that died, by a record that came twice, by a replay.
+//! - Such a message is in the history, once, as everybody heard it; its time is the same however often it came.
+//! - A client that comes back hears all that was sent since it went, once it is told that it has all.
+//! - Joins and leaves are announced, within [limits](presence).
 //! - Each invocation ends before its deadline.
-//! - No record comes again and again, but for one case: see below.
+//! - No record becomes a dead letter, but for one case: see below.
 //! - After one more message to each channel, the table holds the rows of those who are connected, and no other.
 //!
 //! What is not promised: a client that answers 429 while others are served does not keep up, and is given up after some
@@ -28,8 +38,15 @@
 //! for a minute, and given up then. What is refused for good, as with 403, is not tried again.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod backends;
 mod chaos;
+mod client;
+mod clients;
 mod journal;
+mod lambda;
+mod memory;
+mod presence;
+mod queue;
 mod world;
 
 use std::{

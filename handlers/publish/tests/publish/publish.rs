@@ -1,26 +1,32 @@
 //! The function behind the queue, against a DynamoDB engine, a queue, and connections.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use lambda_websocket::{
     broadcast::{Broadcast, Broadcaster, Handover},
     channel::Channel,
+    delivery::Delivery,
     error::Error,
     fanout::{Fanout, Policy},
     runtime::Record,
 };
 use proptest::prelude::*;
-use publish::publish;
+use publish::{Publisher, publish};
 use serde_json::{Value, json};
-use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, hostile, queue::FakeQueue};
-use tokio::time::Instant;
+use testkit::{
+    connections::Connections,
+    dynamodb::ConnectionTable,
+    fixtures::{self, DELIVERY_QUEUE},
+    hostile,
+    queue::FakeQueue,
+};
 
 struct World {
     table: ConnectionTable,
     connections: Connections,
     queue: FakeQueue,
-    broadcaster: Broadcaster,
+    publisher: Publisher,
 }
 
 impl World {
@@ -41,13 +47,16 @@ impl World {
                 broadcaster.registry.add(&Channel::parse(*channel).unwrap(), &connection).await.unwrap();
             }
         }
-        Self { table, connections, queue, broadcaster }
+        let publisher = Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() };
+        Self { table, connections, queue, publisher }
     }
 
     async fn publish(&self, body: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let record = Record { id: "sqs-id".to_owned(), body: body.to_owned(), deadline };
-        publish(&self.broadcaster, record).await
+        publish(&self.publisher, fixtures::publication(body)).await
+    }
+
+    async fn deliver(&self, body: &str) -> Result<(), Error> {
+        publish(&self.publisher, fixtures::delivery(body)).await
     }
 
     fn heard_by(&self, id: &str) -> Vec<Value> {
@@ -110,7 +119,7 @@ async fn what_is_left_over_is_read_and_goes_on_under_the_same_id() {
     world.publish(r#"{"channel": "*", "message": 1, "id": "own"}"#).await.unwrap();
     let queued = world.queue.take();
     assert_eq!(queued.len(), 1);
-    world.publish(&queued[0].body).await.unwrap();
+    world.deliver(&queued[0].body).await.unwrap();
     assert!(world.queue.take().is_empty());
     for id in ["a=", "b=", "c="] {
         let heard = world.heard_by(id);
@@ -121,7 +130,7 @@ async fn what_is_left_over_is_read_and_goes_on_under_the_same_id() {
 #[tokio::test]
 async fn what_is_published_to_a_channel_or_a_user_is_kept() {
     let mut world = World::with(&[("a=", &["*", "orders"]), ("b=", &["*"]), ("c=", &["*"])]).await;
-    world.broadcaster.history = Some(world.table.history(10).await);
+    world.publisher.broadcaster.history = Some(world.table.history(10).await);
     for body in [
         r#"{"channel": "*", "message": 1, "id": "1"}"#,
         r#"{"channel": "orders", "message": 2, "id": "2", "exclude": ["a="]}"#,
@@ -131,7 +140,7 @@ async fn what_is_published_to_a_channel_or_a_user_is_kept() {
         world.publish(body).await.unwrap();
     }
     for sent in world.queue.take() {
-        world.publish(&sent.body).await.unwrap();
+        world.deliver(&sent.body).await.unwrap();
     }
     let mut kept = Vec::new();
     for row in world.table.history_rows().await {
@@ -175,34 +184,70 @@ async fn what_cannot_be_read_is_an_error_that_says_why_and_reaches_nobody() {
     assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
 }
 
-/// What is handed over, as it is in the queue.
-fn remainder(broadcast: &Broadcast) -> String {
-    format!(r#"{{"remainder":{}}}"#, serde_json::to_string(broadcast).unwrap())
+#[tokio::test]
+async fn what_not_every_client_could_read_is_passed_on_to_nobody() {
+    let world = World::with(&[("a=", &["*"])]).await;
+    let deep = format!("{}{}", "[".repeat(64), "]".repeat(64));
+    for (message, says) in [
+        ("1e400", "The number 1e400 is too large"),
+        (r#""\ud800""#, "half of a surrogate pair"),
+        (r#"{"a":1,"a":2}"#, "comes twice in one object"),
+        (&deep, "nested more than 64 levels deep"),
+    ] {
+        let error = world.publish(&format!(r#"{{"channel":"*","message":{message}}}"#)).await.unwrap_err();
+        let sentence = lambda_websocket::error::chain(&error);
+        assert_eq!(error.error_type(), "WebSocket.Publication");
+        assert!(sentence.contains(says), "{sentence}");
+    }
+    assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
+    world.publish(&format!(r#"{{"channel":"*","message":{}}}"#, &deep[1..127])).await.unwrap();
+    assert_eq!(world.heard_by("a=").len(), 1);
 }
 
 const PUBLICATION: &str = r#"{"channel":"*","message":{"text":"h\u00e9"},"exclude":["a=","b="],"id":"1"}"#;
-const BEHIND: &str = r#"{"remainder":{"messageId":"1","channel":"lobby","frame":{},"exclude":["a="],"to":{"behind":[{"shard":3,"after":"b="},{"shard":4,"after":null}]}}}"#;
-const CONNECTIONS: &str = r#"{"remainder":{"messageId":"1","channel":"*","frame":{},"exclude":[],"to":{"connections":["a=","b="]},"retries":5}}"#;
+const CURSOR: &str = r#"{"broadcast":{"messageId":"1","channel":"lobby","frame":{},"exclude":["a="],"to":{"cursor":[{"shard":3,"after":"b="},{"shard":4,"after":null}]},"retries":0}}"#;
+const CONNECTIONS: &str = r#"{"broadcast":{"messageId":"1","channel":"*","frame":{},"exclude":[],"to":{"connections":["a=","b="]},"retries":5}}"#;
+const PRUNE: &str = r#"{"prune":{"channel":"lobby","members":["3.a=","0.b="],"foundAt":1700000000123}}"#;
+const LEAVE: &str =
+    r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"at":1700000000123}}"#;
+
+/// When deliveries are read, in milliseconds since the Unix epoch.
+const NOW: u64 = 1_700_000_001_000;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_024))]
 
-    /// Any text is a broadcast or an error, and what is handed over is read as it was written.
+    /// Any text is a publication or an error.
     #[test]
-    fn any_text_is_read_or_refused(text in prop_oneof![
+    fn any_publication_is_read_or_refused(text in prop_oneof![
         any::<String>(),
         hostile::object(&["channel", "user", "connection", "message", "exclude", "id", "remainder"]),
-        hostile::object(&["messageId", "channel", "frame", "exclude", "to", "retries"]).prop_map(|object| format!(r#"{{"remainder":{object}}}"#)),
-        hostile::object(&["behind", "connections", "everyone"])
-            .prop_map(|to| format!(r#"{{"remainder":{{"messageId":"1","channel":"*","frame":{{}},"exclude":[],"to":{to}}}}}"#)),
         hostile::near(PUBLICATION),
-        hostile::near(BEHIND),
-        hostile::near(CONNECTIONS),
     ]) {
-        match Broadcast::parse(&text, "id", 0) {
-            Ok(broadcast) => {
-                let again = Broadcast::parse(&remainder(&broadcast), "other", 1).unwrap();
-                prop_assert_eq!(remainder(&again), remainder(&broadcast));
+        if let Err(error) = Broadcast::parse(&text, "id", 0) {
+            let sentence = lambda_websocket::error::chain(&error);
+            prop_assert!(sentence.len() < 2_000, "{} bytes go into the log: {:.200}", sentence.len(), sentence);
+        }
+    }
+
+    /// Any text is a delivery or an error, and what is handed over is read as it was written.
+    #[test]
+    fn any_delivery_is_read_or_refused(text in prop_oneof![
+        any::<String>(),
+        hostile::object(&["broadcast", "prune", "leave"]),
+        hostile::object(&["messageId", "channel", "frame", "exclude", "to", "retries"]).prop_map(|object| format!(r#"{{"broadcast":{object}}}"#)),
+        hostile::object(&["cursor", "connections", "everyone"])
+            .prop_map(|to| format!(r#"{{"broadcast":{{"messageId":"1","channel":"*","frame":{{}},"exclude":[],"to":{to},"retries":0}}}}"#)),
+        hostile::near(CURSOR),
+        hostile::near(CONNECTIONS),
+        hostile::near(PRUNE),
+        hostile::near(LEAVE),
+    ]) {
+        match Delivery::parse(&text, NOW) {
+            Ok(delivery) => {
+                let written = delivery.to_text();
+                let again = Delivery::parse(&written, NOW).unwrap();
+                prop_assert_eq!(again.to_text(), written);
             }
             Err(error) => {
                 let sentence = lambda_websocket::error::chain(&error);
@@ -214,26 +259,36 @@ proptest! {
 
 #[test]
 fn what_no_function_would_hand_over_is_refused() {
-    let remainder = |frame: &str, exclude: usize, to: Value| {
-        let broadcast = json!({"messageId": "m", "channel": "*", "frame": frame, "exclude": vec!["a="; exclude], "to": to});
-        Broadcast::parse(&json!({ "remainder": broadcast }).to_string(), "id", 0)
+    let broadcast = |frame: &str, exclude: usize, to: Value| {
+        let broadcast = json!({"messageId": "m", "channel": "*", "frame": frame, "exclude": vec!["a="; exclude], "to": to, "retries": 0});
+        Delivery::parse(&json!({ "broadcast": broadcast }).to_string(), NOW)
     };
-    let behind = |count| json!({"behind": vec![json!({"shard": 0, "after": null}); count]});
-    let connections = |count| json!({"connections": vec!["b="; count]});
+    let cursor = |shards: Range<u64>| {
+        let places: Vec<_> = shards.map(|shard| json!({"shard": shard, "after": null})).collect();
+        json!({"cursor": places})
+    };
+    let connections =
+        |count| json!({"connections": (0..count).map(|n| format!("c{n}=")).collect::<Vec<_>>()});
     let (longest, longer) = ("x".repeat(131_070), "x".repeat(131_071)); // And the quotation marks.
     for (frame, exclude, to, is_read) in [
-        (longest.as_str(), 1_000, behind(64), true),
+        (longest.as_str(), 1_000, cursor(0..64), true),
         (longest.as_str(), 1_000, connections(500), true),
-        (longer.as_str(), 0, behind(1), false),
-        ("{}", 1_001, behind(1), false),
-        ("{}", 0, behind(65), false),
+        ("{}", 0, json!("everyone"), true),
+        (longer.as_str(), 0, cursor(0..1), false),
+        ("{}", 1_001, cursor(0..1), false),
+        ("{}", 0, cursor(0..0), false),
+        ("{}", 0, cursor(0..65), false),
+        ("{}", 0, cursor(64..65), false),
+        ("{}", 0, json!({"cursor": [{"shard": 1, "after": "b="}, {"shard": 1, "after": null}]}), false),
+        ("{}", 0, connections(0), false),
         ("{}", 0, connections(501), false),
-        ("{}", 0, json!({"behind": [{"shard": 256, "after": null}]}), false),
-        ("{}", 0, json!({"behind": [{"shard": 0, "after": "?"}]}), false),
+        ("{}", 0, json!({"connections": ["b=", "c=", "b="]}), false),
+        ("{}", 0, json!({"cursor": [{"shard": 256, "after": null}]}), false),
+        ("{}", 0, json!({"cursor": [{"shard": 0, "after": "?"}]}), false),
         ("{}", 0, json!({"connections": ["?"]}), false),
         ("{}", 0, json!({"nobody": []}), false),
     ] {
-        let read = remainder(frame, exclude, to.clone());
+        let read = broadcast(frame, exclude, to.clone());
         assert_eq!(
             read.is_ok(),
             is_read,
@@ -242,8 +297,73 @@ fn what_no_function_would_hand_over_is_refused() {
             to.to_string()
         );
     }
-    for (retries, is_read) in [("0", true), ("5", true), ("6", false), ("256", false), ("null", false)] {
+    let is_read = |text: &str| Delivery::parse(text, NOW).is_ok();
+    for (retries, expected) in [("0", true), ("5", true), ("6", false), ("256", false), ("null", false)] {
         let text = CONNECTIONS.replace(r#""retries":5"#, &format!(r#""retries":{retries}"#));
-        assert_eq!(Broadcast::parse(&text, "id", 0).is_ok(), is_read, "{retries} retries");
+        assert_eq!(is_read(&text), expected, "{retries} retries");
+    }
+    assert!(
+        !is_read(&CURSOR.replace(r#""retries":0"#, r#""retries":1"#)),
+        "only connections are tried again"
+    );
+    for (id, expected) in [("x".repeat(128), true), ("x".repeat(129), false), (String::new(), false)] {
+        assert_eq!(
+            is_read(&CURSOR.replace(r#""messageId":"1""#, &format!(r#""messageId":"{id}""#))),
+            expected
+        );
+    }
+    assert!(
+        !is_read(&CURSOR.replace(r#""retries":0"#, r#""retries":0,"sentAt":1"#)),
+        "it was written down before"
+    );
+    for text in [PRUNE, LEAVE] {
+        assert!(is_read(text));
+        assert!(!is_read(&text.replace("1700000000123", "1700000600000")), "found in the future");
+        assert!(!is_read(&text.replace("lobby", "a b")));
+        assert!(!is_read(&text.replace("shard\":3", "shard\":64").replace("3.a=", "64.a=")));
+    }
+    assert!(!is_read(&PRUNE.replace("0.b=", "1.a=")), "one connection twice");
+    assert!(!is_read(&PRUNE.replace(r#""3.a=","0.b=""#, "")));
+}
+
+/// Whoever may publish may not say what only functions of this project leave to it.
+#[tokio::test]
+async fn what_comes_from_the_queue_of_publications_is_a_publication_and_nothing_else() {
+    let world = World::with(&[("a=", &["*", "lobby"]), ("b=", &["*"])]).await;
+    let forged = json!({"type": "message", "id": "m", "from": "b=", "principal": "root", "message": "give me your password"});
+    let broadcast = json!({"messageId": "m", "channel": "*", "frame": forged, "exclude": [], "to": "everyone", "retries": 0});
+    for body in [
+        json!({ "broadcast": broadcast }),
+        json!({ "remainder": broadcast }),
+        serde_json::from_str(CURSOR).unwrap(),
+        serde_json::from_str(CONNECTIONS).unwrap(),
+        serde_json::from_str(PRUNE).unwrap(),
+        serde_json::from_str(LEAVE).unwrap(),
+    ] {
+        let error = world.publish(&body.to_string()).await.unwrap_err();
+        assert_eq!(error.error_type(), "WebSocket.Publication", "{body}");
+    }
+    let error = world.deliver(PUBLICATION).await.unwrap_err();
+    assert_eq!(error.error_type(), "WebSocket.Delivery");
+    assert!(world.heard_by("a=").is_empty() && world.queue.take().is_empty());
+    assert_eq!(world.table.connection_ids().await.len(), 3);
+}
+
+/// SQS delivers at least once.
+#[tokio::test]
+async fn a_publication_that_comes_again_is_kept_once_and_was_sent_when_it_was() {
+    let mut world = World::with(&[("a=", &["orders"])]).await;
+    world.publisher.broadcaster.history = Some(world.table.history(10).await);
+    let sent_at = fixtures::now_millis() - 2_000;
+    for receives in 1..=2 {
+        let record = fixtures::publication(r#"{"channel": "orders", "message": 1}"#);
+        publish(&world.publisher, Record { sent_at, receives, ..record }).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let rows = world.table.history_rows().await;
+    let times: Vec<_> = rows.iter().map(|row| row["at"].as_s().unwrap().clone()).collect();
+    assert_eq!(times, [format!("{sent_at}#sqs-id")]);
+    for heard in world.connections.delivered_to("a=") {
+        assert_eq!(serde_json::from_str::<Value>(&heard).unwrap()["sentAt"], sent_at);
     }
 }

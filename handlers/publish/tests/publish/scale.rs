@@ -4,14 +4,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Handover},
+    broadcast::{Broadcaster, Handover},
+    delivery::Delivery,
     frame::MAX_BYTES,
     runtime::Record,
 };
-use publish::{HAND_OVER_AFTER, publish};
+use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;
 use testkit::{
-    fixtures,
+    fixtures::{self, DELIVERY_QUEUE},
     simulation::{Call, Fate, Simulation},
 };
 use tokio::time::Instant;
@@ -37,28 +38,29 @@ fn connected(simulation: &Simulation, count: usize, shards: u8, status: u16) {
     }
 }
 
-fn broadcaster(simulation: &Simulation, shards: u8, after: usize) -> Broadcaster {
-    Broadcaster {
+fn publisher(simulation: &Simulation, shards: u8, after: usize) -> Publisher {
+    let broadcaster = Broadcaster {
         registry: simulation.registry(shards),
         fanout: simulation.fanout(),
         handover: Some(Handover { queue: simulation.queue(), after }),
         announcer: None,
         history: None,
-    }
+    };
+    Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() }
 }
 
 async fn reaches_everyone_once(shards: u8) {
     let simulation = Simulation::start();
     connected(&simulation, COUNT, shards, 200);
-    let mut to_do = vec![json!({"channel": "*", "message": {"text": "hello"}, "id": "m"}).to_string()];
+    let hello = json!({"channel": "*", "message": {"text": "hello"}, "id": "m"});
+    let mut to_do = vec![fixtures::publication(hello.to_string())];
     let (mut reached_before, mut invocations) = (0, 0);
-    while let Some(body) = to_do.pop() {
+    while let Some(record) = to_do.pop() {
         invocations += 1;
         // Each in an environment of its own, where nothing is warm.
-        let broadcaster = broadcaster(&simulation, shards, HAND_OVER_AFTER);
+        let publisher = publisher(&simulation, shards, HAND_OVER_AFTER);
         let start = Instant::now();
-        let deadline = start + TIMEOUT;
-        publish(&broadcaster, Record { id: "sqs".to_owned(), body, deadline }).await.unwrap();
+        publish(&publisher, Record { deadline: start + TIMEOUT, ..record }).await.unwrap();
         let (taken, reached) = (start.elapsed(), simulation.deliveries().len());
         println!("{shards} shards, step {invocations}: {} posts in {taken:?}", reached - reached_before);
         assert!(taken < TIMEOUT, "an invocation took {taken:?}");
@@ -68,8 +70,8 @@ async fn reaches_everyone_once(shards: u8) {
             reached - reached_before
         );
         reached_before = reached;
-        to_do.extend(simulation.take_queued().into_iter().map(|sent| sent.body));
-        assert!(to_do.len() <= 1, "there is one remainder");
+        to_do.extend(simulation.take_queued().into_iter().map(|sent| fixtures::delivery(sent.body)));
+        assert!(to_do.len() <= 1, "there is one cursor");
     }
     assert_eq!(invocations, COUNT / HAND_OVER_AFTER);
     let mut times = HashMap::new();
@@ -98,14 +100,13 @@ async fn the_longest_message_can_be_handed_over() {
     let exclude: Vec<_> = (0..1_000).map(|number| format!("L0SM9cOFvH{number:05}=")).collect();
     let text = "\"".repeat((MAX_BYTES - 100) / 2);
     let body = json!({"channel": "*", "message": text, "id": "m", "exclude": exclude}).to_string();
-    let record = Record { id: "sqs".to_owned(), body, deadline: Instant::now() + TIMEOUT };
-    publish(&broadcaster(&simulation, 64, 650), record).await.unwrap();
+    publish(&publisher(&simulation, 64, 650), fixtures::publication(body)).await.unwrap();
 
     // Whom it posts to again, in two parts, and whom it never came to.
     let queued = simulation.take_queued();
     assert_eq!(queued.len(), 3);
     for sent in queued {
-        Broadcast::parse(&sent.body, "sqs", 0).unwrap();
+        Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
     }
 }
 
@@ -121,7 +122,7 @@ async fn an_invocation_ends_in_time_though_the_table_hangs() {
     });
     let body = json!({"channel": "*", "message": "hello"}).to_string();
     let deadline = Instant::now() + Duration::from_secs(8);
-    let broadcaster = broadcaster(&simulation, 1, HAND_OVER_AFTER);
-    publish(&broadcaster, Record { id: "sqs".to_owned(), body, deadline }).await.unwrap();
+    let publisher = publisher(&simulation, 1, HAND_OVER_AFTER);
+    publish(&publisher, Record { deadline, ..fixtures::publication(body) }).await.unwrap();
     assert!(Instant::now() < deadline, "{:?} too late", Instant::now() - deadline);
 }

@@ -1,7 +1,13 @@
 //! What a client missed, told by the action `subscribe`: against a DynamoDB engine and a client that may misbehave.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{cell::Cell, collections::BTreeSet, sync::mpsc, thread, time::Duration};
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,6 +16,7 @@ use aws_sdk_dynamodb::{
         timeout::TimeoutConfig,
     },
     error::BoxError,
+    types::AttributeValue,
 };
 use lambda_websocket::{
     aws,
@@ -25,7 +32,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use subscribe::{MaxSubscriptions, Replayer, Subscriptions, subscribe};
 use testkit::{
     connections::{Answer, Connections},
-    dynamodb::ConnectionTable,
+    dynamodb::{ConnectionTable, Row},
     fixtures::{self, now_millis},
 };
 use tokio::{runtime, time::Instant};
@@ -73,6 +80,14 @@ impl Chat {
         serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
     }
 
+    /// The hash key of each row of the connection table, in order.
+    async fn channels(&self) -> Vec<String> {
+        let rows = self.table.rows().await;
+        let mut channels: Vec<_> = rows.iter().map(|row| row["channel"].as_s().unwrap().clone()).collect();
+        channels.sort();
+        channels
+    }
+
     fn heard(&self) -> Vec<String> {
         self.connections.delivered_to("a=")
     }
@@ -85,6 +100,18 @@ fn lobby() -> Channel {
 /// The client `a=`, back again.
 fn subscription(since: u64) -> Message {
     fixtures::message("a=", &json!({"action": "subscribe", "channel": "lobby", "since": since}).to_string())
+}
+
+/// The row of a replay to `a=` whose function died.
+fn expired_replay() -> Row {
+    [
+        ("channel", AttributeValue::S("replay:a=".to_owned())),
+        ("connectionId", AttributeValue::S("a=".to_owned())),
+        ("requestId", AttributeValue::S("died".to_owned())),
+        ("expiresAt", AttributeValue::N((now_millis() / 1_000 - 1).to_string())),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 fn subscribed(replayed: usize, complete: bool) -> Value {
@@ -187,14 +214,93 @@ async fn a_history_that_is_away_is_our_fault() {
     assert_eq!(error.error_type(), "WebSocket.History");
 }
 
+#[tokio::test]
+async fn a_connection_has_one_replay_under_way() {
+    let chat = Arc::new(Chat::start(100).await);
+    let now = now_millis();
+    chat.was_sent(now, &["1", "2"]).await;
+    chat.connections.set("a=", Answer::Never);
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let first = Message { deadline, request_id: "first".to_owned(), ..subscription(now) };
+    let first = tokio::spawn({
+        let chat = Arc::clone(&chat);
+        async move { chat.answer(first).await }
+    });
+    while chat.connections.posts_to("a=") == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut second = subscription(now);
+    second.body = second.body.replace("lobby", "hall");
+    let answer = chat.answer(second).await;
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&json!("error"), &json!("too_many_requests")),
+        "{answer}"
+    );
+    let sentence = "Another replay to this connection is under way: ask again when it has ended.";
+    assert_eq!(answer["message"], sentence);
+    assert_eq!(chat.channels().await, ["lobby#0", "replay:a="], "what is refused changes nothing");
+
+    // Without a replay, or by another connection, anybody subscribes meanwhile.
+    let plain = chat.answer(fixtures::message("a=", r#"{"action":"subscribe","channel":"hall"}"#)).await;
+    assert_eq!(plain["type"], "subscribed", "{plain}");
+    let mut other = fixtures::message("b=", &subscription(now).body);
+    other.request_id = "other".to_owned();
+    assert_eq!(chat.answer(other).await["replayed"], 2);
+
+    assert_eq!(first.await.unwrap()["type"], "subscribed");
+    assert_eq!(chat.channels().await, ["hall#0", "lobby#0", "lobby#0"], "it has ended");
+    chat.connections.set("a=", Answer::Deliver);
+    assert_eq!(chat.subscribe(now).await, subscribed(2, true));
+}
+
+#[tokio::test]
+async fn a_replay_that_failed_or_never_ended_does_not_keep_the_next_one_off_for_long() {
+    let chat = Chat::start(100).await;
+    let (id, now) = (subscription(0).connection.id, now_millis());
+    let registry = &chat.subscriptions.registry;
+    assert!(registry.begin_replay(&id, "died", 30).await.unwrap());
+    assert!(registry.begin_replay(&id, "died", 30).await.unwrap(), "who asks again may not have heard");
+    assert!(!registry.begin_replay(&id, "next", 30).await.unwrap());
+    registry.end_replay(&id, "next").await.unwrap();
+    assert!(!registry.begin_replay(&id, "next", 30).await.unwrap(), "only its own ends");
+    chat.table.put(expired_replay()).await;
+    assert_eq!(chat.subscribe(now).await, subscribed(0, true));
+
+    chat.table.drop_history().await;
+    for _ in 0..2 {
+        subscribe(&chat.subscriptions, subscription(now)).await.unwrap_err();
+    }
+    assert_eq!(chat.channels().await, ["lobby#0"]);
+}
+
+#[tokio::test]
+async fn a_replays_row_is_nobodys_membership_and_goes_with_the_connection() {
+    let chat = Chat::start(100).await;
+    let connection = subscription(0).connection;
+    let registry = &chat.subscriptions.registry;
+    assert!(registry.begin_replay(&connection.id, "died", 30).await.unwrap());
+    let mut subscriptions = chat.subscriptions.clone();
+    subscriptions.max = "1".parse().unwrap();
+    let plain = fixtures::message("a=", r#"{"action":"subscribe","channel":"replay"}"#);
+    let reply = subscribe(&subscriptions, plain).await.unwrap();
+    assert!(serde_json::to_string(&reply).unwrap().contains("subscribed"), "it does not count: {reply:?}");
+    let list = chat.answer(fixtures::message("a=", r#"{"action":"list","channel":"replay:a"}"#)).await;
+    assert_eq!(list["members"], json!([]));
+    let departures = registry.remove(&connection).await.unwrap();
+    let left: Vec<_> = departures.iter().map(|departure| departure.channel.as_str()).collect();
+    assert_eq!(left, ["replay"], "nobody is told that it left the others");
+    assert!(chat.table.rows().await.is_empty());
+}
+
 /// Whatever the order of their calls, who subscribes while another sends hears the message: live, or replayed, or both.
 ///
-/// One side writes the message down, and reads who is there. The other reads its subscriptions, writes one, and reads
-/// what was sent. Each call waits until its turn comes; every order of these turns is tried.
+/// One side writes the message down, and reads who is there. The other begins its replay, reads its subscriptions, writes
+/// one, reads what was sent, and ends its replay. Each call waits until its turn comes; every order of these turns is tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
     let mut ways = BTreeSet::new();
-    for order in orders(2, 3) {
+    for order in orders(2, 5) {
         let chat = Chat::start(100).await;
         let [sender, subscriber] = {
             let send = Side::begin(&chat, async |table, history, connections| {

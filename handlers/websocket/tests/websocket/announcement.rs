@@ -1,14 +1,27 @@
 //! Who joins and leaves, told to the channel.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use futures::{StreamExt, future::join_all};
+use futures::{
+    TryStreamExt,
+    future::{join, join_all},
+};
 use lambda_websocket::{
     announcement::Announcer,
-    broadcast::{Broadcast, Broadcaster},
+    broadcast::{Broadcast, Broadcaster, Handover},
     channel::Channel,
     connection::Connection,
+    delivery::Delivery,
+    departure,
+    error::Error,
     fanout::{Fanout, Policy},
     patterns::ChannelPatterns,
     principal::Principal,
@@ -20,13 +33,20 @@ use testkit::{
     dynamodb::ConnectionTable,
     fixtures,
     queue::FakeQueue,
+    simulation::{Call, Fate, Simulation},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// A connection that hears all that channels are told, and of which nobody is told.
+const WATCHER: &str = "watcher=";
 
 struct World {
+    table: ConnectionTable,
     connections: Connections,
     queue: FakeQueue,
     announcer: Announcer,
+    /// How much of what it heard the test has had.
+    had: Cell<usize>,
 }
 
 impl World {
@@ -38,7 +58,11 @@ impl World {
             queue: queue.queue(),
             channels: ChannelPatterns::parse("lobby room.* * user:*").unwrap(),
         };
-        Self { connections, queue, announcer }
+        let watcher = fixtures::connect(WATCHER).connection;
+        for channel in ["lobby", "room.1", "quiet", "roommates"] {
+            announcer.registry.add(&Channel::parse(channel).unwrap(), &watcher).await.unwrap();
+        }
+        Self { table, connections, queue, announcer, had: Cell::new(0) }
     }
 
     fn registry(&self) -> &Registry {
@@ -56,46 +80,66 @@ impl World {
         self.announcer.subscribe(&Channel::parse(channel).unwrap(), connection, 50).await.unwrap()
     }
 
-    async fn unsubscribe(&self, channel: &str, connection: &Connection) {
+    async fn unsubscribe(&self, channel: &str, connection: &Connection) -> Result<(), Error> {
         let channel = Channel::parse(channel).unwrap();
-        for departure in self.registry().unsubscribe(&channel, &connection.id).await.unwrap() {
-            self.announcer.left(&departure).await;
-        }
+        departure::unsubscribe(self.registry(), Some(&self.announcer), &channel, &connection.id).await
     }
 
-    async fn disconnect(&self, connection: &Connection) {
-        for departure in self.registry().remove(connection).await.unwrap() {
-            self.announcer.left(&departure).await;
-        }
+    async fn disconnect(&self, connection: &Connection) -> Result<(), Error> {
+        departure::disconnect(self.registry(), Some(&self.announcer), connection, in_time()).await
+    }
+
+    async fn is_in_the_lobby(&self, connection: &Connection) -> bool {
+        let lobby = Channel::parse("lobby").unwrap();
+        let members: Vec<_> = self.registry().members(&lobby).try_collect().await.unwrap();
+        members.iter().any(|member| member.id == connection.id)
     }
 
     fn broadcaster(&self) -> Broadcaster {
         Broadcaster {
             registry: self.registry().clone(),
             fanout: Fanout::new(self.connections.client(), Policy::default()),
-            handover: None,
+            handover: Some(Handover { queue: self.queue.queue(), after: 1_000 }),
             announcer: Some(self.announcer.clone()),
             history: None,
         }
     }
 
-    /// Delivers what was announced, and gives the frames, without their times.
+    /// Does what was left to do, and gives the frames that channels were told, without their times.
     async fn announced(&self) -> Vec<Value> {
-        let mut frames = vec![];
-        for sent in self.queue.take() {
-            let broadcast = Broadcast::parse(&sent.body, "", 0).unwrap();
-            let deadline = Instant::now() + Duration::from_secs(60);
-            self.broadcaster().send(&broadcast, deadline).await.unwrap();
-            let mut frame = serde_json::from_str::<Value>(&sent.body).unwrap()["remainder"]["frame"].take();
+        self.deliver_all(1).await;
+        let heard = self.connections.delivered_to(WATCHER);
+        let mut frames: Vec<Value> = heard[self.had.replace(heard.len())..]
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .collect();
+        for frame in &mut frames {
             assert!(frame.as_object_mut().unwrap().remove("at").unwrap().is_u64());
-            frames.push(frame);
         }
         frames
+    }
+
+    /// Does what is in the queue, and what comes of it, as what has come so many times.
+    async fn deliver_all(&self, receives: u32) {
+        loop {
+            let queued = self.queue.take();
+            if queued.is_empty() {
+                break;
+            }
+            for sent in queued {
+                let delivery = Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
+                self.broadcaster().deliver(delivery, receives, in_time()).await.unwrap();
+            }
+        }
     }
 
     fn heard_by(&self, id: &str) -> usize {
         self.connections.delivered_to(id).len()
     }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 fn about(kind: &str, id: &str, principal: &str) -> Value {
@@ -116,11 +160,11 @@ async fn a_user_joins_with_the_first_device_and_leaves_with_the_last() {
     assert_eq!(world.announced().await, [about("joined", "phone=", "ada")]);
     world.subscribe("lobby", &desktop).await;
     assert_eq!(world.subscribe("lobby", &phone).await, Subscription::Kept);
-    world.disconnect(&phone).await;
+    world.disconnect(&phone).await.unwrap();
     assert!(world.announced().await.is_empty(), "she is there all the while");
-    world.unsubscribe("lobby", &desktop).await;
+    world.unsubscribe("lobby", &desktop).await.unwrap();
     assert_eq!(world.announced().await, [about("left", "desktop=", "ada")]);
-    world.disconnect(&desktop).await;
+    world.disconnect(&desktop).await.unwrap();
     assert!(world.announced().await.is_empty());
     assert_eq!(world.heard_by("bob="), 2);
 }
@@ -166,7 +210,7 @@ async fn who_is_found_gone_has_left_all_channels() {
     world.announced().await;
     world.connections.set("a=", Answer::Refuse(410));
     let message = Broadcast::new("m", Channel::everyone(), to_raw_value("hello").unwrap()).unwrap();
-    world.broadcaster().send(&message, Instant::now() + Duration::from_secs(60)).await.unwrap();
+    world.broadcaster().send(&message, in_time()).await.unwrap();
     let mut told: Vec<_> = world
         .announced()
         .await
@@ -196,9 +240,9 @@ async fn a_channel_that_is_not_to_be_told_hears_nothing() {
     let ada = world.connect("a=", Some("ada")).await;
     for channel in ["quiet", "roommates"] {
         world.subscribe(channel, &ada).await;
-        world.unsubscribe(channel, &ada).await;
+        world.unsubscribe(channel, &ada).await.unwrap();
     }
-    world.disconnect(&ada).await;
+    world.disconnect(&ada).await.unwrap();
     assert!(world.announced().await.is_empty(), "nor everyone, nor the user");
 }
 
@@ -214,12 +258,214 @@ async fn who_may_not_subscribe_again_is_not_announced() {
 }
 
 #[tokio::test]
-async fn a_queue_that_takes_nothing_keeps_nobody_from_leaving() {
+async fn where_the_queue_takes_nothing_a_row_stays_and_the_leave_is_told_later() {
+    let mut world = World::start().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    world.announced().await;
+    let queue = std::mem::replace(&mut world.queue, FakeQueue::start().await);
+    queue.refuse();
+    assert!(world.unsubscribe("lobby", &ada).await.is_err() && world.is_in_the_lobby(&ada).await);
+    assert!(world.disconnect(&ada).await.is_err() && world.is_in_the_lobby(&ada).await);
+
+    world.announcer.queue = world.queue.queue();
+    world.connections.set("a=", Answer::Refuse(410));
+    let message =
+        Broadcast::new("m", Channel::parse("lobby").unwrap(), to_raw_value("hello").unwrap()).unwrap();
+    world.broadcaster().send(&message.only([ada.id.clone()]), in_time()).await.unwrap();
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+    assert!(!world.is_in_the_lobby(&ada).await);
+}
+
+#[tokio::test]
+async fn a_leave_is_told_though_the_function_ended_between_the_deletion_and_the_announcement() {
     let world = World::start().await;
     let ada = world.connect("a=", Some("ada")).await;
     world.subscribe("lobby", &ada).await;
-    world.queue.refuse();
-    world.disconnect(&ada).await;
+    world.announced().await;
+    world.disconnect(&ada).await.unwrap();
+    world.registry().remove(&ada).await.unwrap();
+    world.deliver_all(2).await;
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+}
+
+#[tokio::test]
+async fn who_is_found_gone_by_many_messages_leaves_once() {
+    let world = World::start().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    world.announced().await;
+    world.connections.set("a=", Answer::Refuse(410));
+    let message =
+        Broadcast::new("m", Channel::parse("lobby").unwrap(), to_raw_value("hello").unwrap()).unwrap();
+    let (message, broadcaster) =
+        (message.except([fixtures::connect(WATCHER).connection.id]), world.broadcaster());
+    join_all((0..5).map(|_| broadcaster.send(&message, in_time()))).await;
+    for _ in 0..2 {
+        // Prunes first, then the leaves that came of them, each at the same time as the others.
+        let queued = world.queue.take().into_iter();
+        let deliveries = queued.map(|sent| Delivery::parse(&sent.body, fixtures::now_millis()).unwrap());
+        join_all(deliveries.map(|delivery| broadcaster.deliver(delivery, 1, in_time()))).await;
+    }
+    assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
+}
+
+#[tokio::test]
+async fn who_was_found_gone_before_the_first_minute_was_over_stays_however_late_that_is_handled() {
+    let world = World::start().await;
+    let connected_at = fixtures::now_millis() - 50_000;
+    let opening = Connection { connected_at, ..fixtures::connect("a=").connection };
+    world.registry().register(&opening).await.unwrap();
+    world.subscribe("lobby", &opening).await;
+    world.announced().await;
+    for (found_at, rows) in [(connected_at + 59_000, 2), (connected_at + 61_000, 0)] {
+        let prune = json!({"prune": {"channel": "lobby", "members": ["0.a="], "foundAt": found_at}});
+        let delivery = Delivery::parse(&prune.to_string(), connected_at + 600_000).unwrap();
+        world.broadcaster().deliver(delivery, 1, in_time()).await.unwrap();
+        world.deliver_all(1).await;
+        let ids = world.table.connection_ids().await;
+        assert_eq!(ids.iter().filter(|id| *id == "a=").count(), rows);
+    }
+}
+
+/// An AWS on the test's clock, and who tells its lobby of joins.
+fn simulated() -> (Simulation, Announcer) {
+    let simulation = Simulation::start();
+    let (registry, queue) = (simulation.registry(1), simulation.queue());
+    let channels = ChannelPatterns::parse("lobby").unwrap();
+    (simulation, Announcer { registry, queue, channels })
+}
+
+fn ada(id: &str) -> Connection {
+    let principal = Some(Principal::parse("ada").unwrap());
+    Connection { principal, ..fixtures::connect(id).connection }
+}
+
+fn row(channel: &str, connection: &Connection) -> Value {
+    json!({
+        "channel": {"S": format!("{channel}#0")},
+        "connectionId": {"S": connection.id.as_str()},
+        "principal": {"S": connection.principal.as_ref().unwrap().as_str()},
+        "connectedAt": {"N": connection.connected_at.to_string()},
+        "expiresAt": {"N": connection.expires_at().to_string()},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_is_told_though_the_queue_or_the_table_failed_at_first() {
     let lobby = Channel::parse("lobby").unwrap();
-    assert!(world.registry().members(&lobby).collect::<Vec<_>>().await.is_empty());
+    let queue_fails = |call: &Call| matches!(call, Call::Enqueue);
+    let put_fails = |call: &Call| matches!(call, Call::Table("PutItem", _));
+    for (fails, told) in [(queue_fails as fn(&Call) -> bool, 1), (put_fails, 2)] {
+        let (simulation, announcer) = simulated();
+        simulation.decide(move |call| {
+            let time = Duration::from_millis(10);
+            if fails(call) { Fate::Refused(500, time) } else { Fate::Served(time) }
+        });
+        let connection = ada("a=");
+        announcer.subscribe(&lobby, &connection, 50).await.unwrap_err();
+        assert!(simulation.rows().is_empty(), "who is not told of is not in");
+        simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
+        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Made);
+        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Kept);
+        assert_eq!(simulation.take_queued().len(), told, "not again where it is known");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed_at_first() {
+    let lobby = Channel::parse("lobby").unwrap();
+    let (phone, desktop) = (ada("phone="), ada("desktop="));
+    let (simulation, announcer) = simulated();
+    let simulation = Arc::new(simulation);
+    for connection in [&phone, &desktop] {
+        simulation.put(row("user:ada", connection));
+    }
+    simulation.put(row("lobby", &phone));
+    // The phone's row is gone while the desktop's is written.
+    let (is_written, leaver) = (Arc::new(AtomicBool::new(false)), simulation.registry(1));
+    let written = Arc::clone(&is_written);
+    simulation.decide(move |call| {
+        let time = Duration::from_millis(10);
+        match call {
+            Call::Table("PutItem", _) => {
+                written.store(true, Ordering::Relaxed);
+                Fate::Served(Duration::from_secs(1))
+            }
+            Call::Enqueue => Fate::Refused(500, time),
+            _ => Fate::Served(time),
+        }
+    });
+    let leaves = async {
+        while !is_written.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        leaver.unsubscribe(&lobby, &phone.id).await.unwrap();
+    };
+    let (joined, ()) = join(announcer.subscribe(&lobby, &desktop, 50), leaves).await;
+    joined.unwrap_err();
+    simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
+    assert_eq!(announcer.subscribe(&lobby, &desktop, 50).await.unwrap(), Subscription::Made);
+    assert_eq!(simulation.take_queued().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_moment() {
+    let lobby = Channel::parse("lobby").unwrap();
+    for (devices, there, joined, left) in [
+        (1, 0, 1, 1),
+        (10, 0, 1, 1),
+        (10, 1, 0, 0),
+        (11, 0, 1, 1),
+        (3_000, 0, 1, 1),
+        (3_000, 1, 0, 0),
+        (3_000, 3_000, 0, 0),
+    ] {
+        let (simulation, announcer) = simulated();
+        simulation.decide(|_| Fate::Served(Duration::from_millis(5)));
+        let connection = ada("d00000=");
+        for number in 0..devices {
+            simulation.put(row("user:ada", &ada(&format!("d{number:05}="))));
+        }
+        // Those with the last ids are in the channel, among others.
+        for number in devices - there..devices {
+            simulation.put(row("lobby", &ada(&format!("d{number:05}="))));
+        }
+        for number in 0..1_000 {
+            let principal = Some(Principal::parse(format!("p{number}")).unwrap());
+            let id = format!("e{number:05}=");
+            simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
+        }
+        let (start, calls) = (Instant::now(), simulation.calls());
+        announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+        let (time, calls) = (start.elapsed(), simulation.calls() - calls);
+        assert!(time < Duration::from_millis(100) && calls <= 30, "{devices}: {time:?}, {calls} calls");
+        assert_eq!(simulation.take_queued().len(), joined, "{devices} connections, {there} of them there");
+
+        let start = Instant::now();
+        departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(100), "{devices}: {:?}", start.elapsed());
+        assert_eq!(simulation.take_queued().len(), left, "{devices} connections, {there} of them there");
+    }
+}
+
+/// Of a principal with more connections than are asked for, in a channel of more members than are read.
+#[tokio::test(start_paused = true)]
+async fn where_it_takes_too_long_to_find_out_a_join_is_told_and_a_leave_is_not() {
+    let lobby = Channel::parse("lobby").unwrap();
+    let (simulation, announcer) = simulated();
+    simulation.set_rows_in_a_page(100);
+    for number in 0..20 {
+        simulation.put(row("user:ada", &ada(&format!("z{number:02}="))));
+    }
+    for number in 0..500 {
+        let principal = Some(Principal::parse(format!("p{number}")).unwrap());
+        let id = format!("e{number:05}=");
+        simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
+    }
+    let connection = ada("z00=");
+    announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+    assert_eq!(simulation.take_queued().len(), 1);
+    departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
+    assert!(simulation.take_queued().is_empty());
 }

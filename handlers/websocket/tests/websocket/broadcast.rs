@@ -7,6 +7,7 @@ use lambda_websocket::{
     broadcast::{Broadcast, Broadcaster, Handover, Report},
     channel::Channel,
     connection::ConnectionId,
+    delivery::Delivery,
     error::Error,
     fanout::{Fanout, Policy},
     frame::MAX_BYTES,
@@ -15,7 +16,7 @@ use serde_json::value::to_raw_value;
 use testkit::{
     connections::{Answer, Connections},
     dynamodb::ConnectionTable,
-    fixtures,
+    fixtures::{self, now_millis},
     queue::{FakeQueue, Sent},
 };
 use tokio::time::Instant;
@@ -51,9 +52,16 @@ impl World {
         self.broadcaster.send(broadcast, in_time()).await
     }
 
-    /// Takes the broadcasts out of the queue.
-    fn handed_over(&self) -> Vec<Broadcast> {
-        self.queue.take().iter().map(read).collect()
+    /// Takes the broadcasts out of the queue, and prunes whom it names.
+    async fn handed_over(&self) -> Vec<Broadcast> {
+        let mut broadcasts = vec![];
+        for sent in self.queue.take() {
+            match Delivery::parse(&sent.body, now_millis()).unwrap() {
+                Delivery::Broadcast(broadcast) => broadcasts.push(broadcast),
+                delivery => self.broadcaster.deliver(delivery, 1, in_time()).await.unwrap(),
+            }
+        }
+        broadcasts
     }
 
     /// To whom the message was delivered, each as often as it was.
@@ -83,7 +91,10 @@ fn in_time() -> Instant {
 }
 
 fn read(sent: &Sent) -> Broadcast {
-    Broadcast::parse(&sent.body, "another", 0).unwrap()
+    match Delivery::parse(&sent.body, now_millis()).unwrap() {
+        Delivery::Broadcast(broadcast) => broadcast,
+        delivery => panic!("{delivery:?} is no broadcast"),
+    }
 }
 
 #[tokio::test]
@@ -95,7 +106,7 @@ async fn a_channel_is_reached_step_by_step_and_everyone_once() {
             let report = world.send(&broadcast).await.unwrap();
             steps += 1;
             delivered += report.delivered;
-            let rest = world.handed_over();
+            let rest = world.handed_over().await;
             assert_eq!(report.queued, !rest.is_empty());
             to_do.extend(rest);
         }
@@ -110,7 +121,7 @@ async fn who_is_left_out_is_left_out_in_every_step() {
     let mut to_do = vec![hello().except([id("c0003="), id("c0017=")])];
     while let Some(broadcast) = to_do.pop() {
         world.send(&broadcast).await.unwrap();
-        to_do.extend(world.handed_over());
+        to_do.extend(world.handed_over().await);
     }
     let reached = world.reached(20);
     assert_eq!((reached[3], reached[17], reached.iter().sum::<usize>()), (0, 0, 18), "{reached:?}");
@@ -122,23 +133,6 @@ async fn a_channel_that_one_step_reaches_leaves_nothing_over() {
     let report = world.send(&hello()).await.unwrap();
     assert_eq!(report, Report { delivered: 10, ..Report::default() });
     assert!(world.queue.take().is_empty());
-}
-
-#[tokio::test]
-async fn near_the_deadline_the_rest_is_handed_over() {
-    let world = World::with(400, 1, usize::MAX).await;
-    for id in ids(400) {
-        world.connections.set(&id, Answer::DeliverAfter(Duration::from_millis(300)));
-    }
-    // 3 s are left for the rest; reading ends halfway to the last post, where little time is left.
-    let report = world.broadcaster.send(&hello(), Instant::now() + Duration::from_secs(4)).await.unwrap();
-    assert!(report.queued && report.delivered < 400 && report.failed == 0, "{report:?}");
-    let mut to_do = world.handed_over();
-    while let Some(broadcast) = to_do.pop() {
-        world.send(&broadcast).await.unwrap();
-        to_do.extend(world.handed_over());
-    }
-    assert!(world.reached(400).iter().all(|&times| times > 0), "everyone got it");
 }
 
 #[tokio::test]
@@ -196,6 +190,28 @@ async fn a_client_that_does_not_read_is_given_up_in_a_small_channel_too_and_is_n
 }
 
 #[tokio::test]
+async fn at_the_last_retry_who_is_still_missing_is_tried_again_alone() {
+    let world = World::with(4, 1, 100).await;
+    for id in ["c0000=", "c0001=", "c0002="] {
+        world.connections.set(id, Answer::RefuseFirst(503, 5 * 3 + 2));
+    }
+    world.connections.set("c0001=", Answer::Refuse(503));
+    let (delays, result) = to_the_end(&world).await;
+    assert_eq!(delays, [2, 4, 8, 16, 32, 64]);
+    assert!(matches!(result, Err(Error::Undelivered { failed: 1 })), "{result:?}");
+    assert_eq!(world.reached(4), [1, 0, 1, 1], "nobody hears it again because of another");
+}
+
+#[tokio::test]
+async fn without_a_queue_who_is_gone_is_deleted_at_once() {
+    let mut world = World::with(3, 2, 100).await;
+    world.broadcaster.handover = None;
+    world.connections.set("c0001=", Answer::Refuse(410));
+    assert_eq!(world.send(&hello()).await.unwrap().gone, 1);
+    assert_eq!(world.table.connection_ids().await, ["c0000=", "c0002="]);
+}
+
+#[tokio::test]
 async fn without_a_queue_what_one_invocation_has_no_time_for_is_said() {
     let mut world = World::with(3, 1, 100).await;
     world.broadcaster.handover = None;
@@ -230,7 +246,7 @@ async fn who_is_gone_is_forgotten_in_every_channel_and_nobody_else() {
     let mut gone = 0;
     while let Some(broadcast) = to_do.pop() {
         gone += world.send(&broadcast).await.unwrap().gone;
-        to_do.extend(world.handed_over());
+        to_do.extend(world.handed_over().await);
     }
     assert_eq!(gone, 40);
     let left: BTreeSet<_> = world.table.connection_ids().await.into_iter().collect();
@@ -245,6 +261,7 @@ async fn a_connection_is_reached_alone_wherever_it_is_and_forgotten_when_it_is_g
     assert_eq!(world.reached(3), [0, 1, 0]);
     world.connections.set("c0001=", Answer::Refuse(410));
     assert_eq!(world.send(&hello().only([id("c0001=")])).await.unwrap().gone, 1);
+    assert!(world.handed_over().await.is_empty());
     assert_eq!(world.table.connection_ids().await, ["c0000=", "c0002="]);
 }
 
@@ -256,7 +273,7 @@ async fn what_is_to_be_kept_is_kept_once_in_whatever_steps_it_is_sent() {
         let mut to_do = vec![broadcast];
         while let Some(broadcast) = to_do.pop() {
             world.send(&broadcast).await.unwrap();
-            to_do.extend(world.handed_over());
+            to_do.extend(world.handed_over().await);
         }
         assert_eq!(world.table.history_rows().await.len(), kept);
     }

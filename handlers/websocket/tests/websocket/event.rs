@@ -44,6 +44,33 @@ fn a_connect_without_subprotocols_offers_none() {
 }
 
 #[test]
+fn subprotocols_in_several_headers_are_one_list() {
+    let mut json = fixtures::connect_json();
+    json["headers"]["Sec-WebSocket-Protocol"] = json!("chat.v1");
+    json["multiValueHeaders"]["Sec-WebSocket-Protocol"] = json!(["chat.v3, chat.v2", "chat.v1"]);
+    let event = Connect::try_from(parse(json.clone()).unwrap()).unwrap();
+    assert_eq!(event.subprotocols, ["chat.v3", "chat.v2", "chat.v1"]);
+    json.as_object_mut().unwrap().remove("multiValueHeaders");
+    assert_eq!(Connect::try_from(parse(json).unwrap()).unwrap().subprotocols, ["chat.v1"]);
+}
+
+#[test]
+fn any_header_of_a_client_is_read() {
+    for value in ["é", "\u{80}", "\u{7f}", "\u{1}", "\u{0}", "\r\n", "😀", ""] {
+        for name in ["User-Agent", "X-Name", "Sec-WebSocket-Protocol", "Née", "a b", "", "X:"] {
+            let mut json = fixtures::connect_json();
+            json["headers"][name] = json!(value);
+            json["multiValueHeaders"][name] = json!([value, "x"]);
+            json["queryStringParameters"][name] = json!(value);
+            json["multiValueQueryStringParameters"][name] = json!([value, "x"]);
+            let read = serde_json::from_value(json).map_err(|error| error.to_string());
+            let read = read.map(|request| Event::parse(request, Instant::now()).is_ok());
+            assert_eq!(read, Ok(true), "{name:?}: {value:?}");
+        }
+    }
+}
+
+#[test]
 fn a_message_tells_who_said_what_and_when() {
     let event = Message::try_from(parse(fixtures::message_json()).unwrap()).unwrap();
     assert_eq!(event.connection.id.as_str(), "BkQ3rc-0liACIhw=");
@@ -99,11 +126,11 @@ fn what_api_gateway_would_not_send_is_refused_with_a_sentence() {
     assert!(with("connectionId", json!("a/../b c")).starts_with("a connection id has 1 to 128 characters"));
 }
 
-/// A message of a connection that the authorizer said this of.
-fn authorized(said: Value) -> Result<Message, EventError> {
-    let mut json = fixtures::message_json();
+/// A connection that the authorizer said this of, and wants to connect.
+fn authorized(said: Value) -> Result<Connect, EventError> {
+    let mut json = fixtures::connect_json();
     json["requestContext"]["authorizer"] = said;
-    Message::try_from(parse(json)?)
+    Connect::try_from(parse(json)?)
 }
 
 #[test]
@@ -124,10 +151,12 @@ fn every_event_tells_what_the_authorizer_said() {
 #[test]
 fn where_no_authorizer_spoke_nobody_is_known_and_every_channel_allowed() {
     for event in [
-        parse(fixtures::message_json()).and_then(Message::try_from),
+        parse(fixtures::connect_json()).and_then(Connect::try_from),
         authorized(Value::Null),
         authorized(json!({})),
-        authorized(json!({"expires": "4102444800"})),
+        authorized(json!({"expires": "4102444800", "n": null, "list": [1]})),
+        authorized(json!({"principalId": null})),
+        authorized(json!({"principalId": ""})),
     ] {
         let event = event.unwrap();
         assert_eq!((event.connection.principal, event.channels), (None, ChannelPatterns::all()));
@@ -136,7 +165,7 @@ fn where_no_authorizer_spoke_nobody_is_known_and_every_channel_allowed() {
 
 #[test]
 fn an_authorizer_that_names_no_channel_allows_none() {
-    for none in ["", " "] {
+    for none in [json!(""), json!(" "), json!(null), json!([]), json!("[]")] {
         let channels = authorized(json!({"principalId": "ada", "channels": none})).unwrap().channels;
         let allows = |name: &str| channels.allows(&Channel::parse(name).unwrap());
         assert!(!["*", "lobby", "user:ada"].into_iter().any(allows), "{none:?}");
@@ -144,21 +173,48 @@ fn an_authorizer_that_names_no_channel_allows_none() {
 }
 
 #[test]
-fn what_an_authorizer_should_not_say_is_refused_with_a_sentence() {
-    let error = |said: Value| chain(&authorized(said).unwrap_err());
-    for nothing in [json!(null), json!(["lobby"]), json!(1), json!({})] {
-        let sentence = "requestContext.authorizer.channels is not a string";
-        assert_eq!(error(json!({ "channels": nothing })), sentence);
+fn what_another_authorizer_says_is_read_as_the_text_that_api_gateway_makes_of_it() {
+    for (said, principal, patterns) in [
+        (json!({"principalId": 7, "channels": 7}), "7", "7"),
+        (json!({"principalId": true, "channels": false}), "true", "false"),
+        (json!({"principalId": "ada", "channels": ["orders.*", "lobby"]}), "ada", "orders.* lobby"),
+        (json!({"principalId": "ada", "channels": r#"["orders.*","lobby"]"#}), "ada", "orders.* lobby"),
+    ] {
+        let event = authorized(said.clone()).unwrap();
+        assert_eq!(event.connection.principal.unwrap().as_str(), principal, "{said}");
+        assert_eq!(event.channels, ChannelPatterns::parse(patterns).unwrap(), "{said}");
     }
-    assert_eq!(error(json!({"principalId": 1})), "requestContext.authorizer.principalId is not a string");
-    assert_eq!(
-        error(json!({"principalId": ""})),
-        "requestContext.authorizer.principalId cannot be read: a principal has 1 to 128 characters, none of them a control character"
-    );
-    assert_eq!(
-        error(json!({"channels": "lobby **"})),
-        "requestContext.authorizer.channels cannot be read: a pattern of channels is the name of one, or the beginning of names and a *, not \"**\""
-    );
+}
+
+#[test]
+fn what_cannot_be_read_of_an_authorizer_is_refused_with_a_sentence() {
+    let error = |said: Value| chain(&authorized(said).unwrap_err());
+    for channels in [json!({"a": 1}), json!([1]), json!("lobby **"), json!("[lobby]"), json!(["a b"])] {
+        let sentence = error(json!({ "channels": channels }));
+        let begins = "requestContext.authorizer.channels cannot be read: a pattern of channels is the name of one, or the beginning of names and a *, not ";
+        assert!(sentence.starts_with(begins), "{channels}: {sentence}");
+    }
+    for principal in ["a\nb", &"x".repeat(129)] {
+        assert_eq!(
+            error(json!({ "principalId": principal })),
+            "requestContext.authorizer.principalId cannot be read: a principal has 1 to 128 characters, none of them a control character"
+        );
+    }
+}
+
+#[test]
+fn who_was_let_in_before_with_what_cannot_be_read_may_use_no_channel_and_leaves_as_all_do() {
+    for said in [json!({"principalId": "a\nb"}), json!({"principalId": "ada", "channels": "**"})] {
+        for mut json in [fixtures::message_json(), fixtures::disconnect_json()] {
+            json["requestContext"]["authorizer"] = said.clone();
+            let (connection, channels) = match parse(json).unwrap() {
+                Event::Message(event) => (event.connection, event.channels),
+                Event::Disconnect(event) => (event.connection, event.channels),
+                Event::Connect(_) => unreachable!(),
+            };
+            assert_eq!((connection.principal, channels), (None, ChannelPatterns::none()), "{said}");
+        }
+    }
 }
 
 proptest! {
@@ -166,7 +222,8 @@ proptest! {
     #[test]
     fn whatever_an_authorizer_says_is_read_or_refused(principal in any::<String>(), channels in any::<String>()) {
         if let Ok(event) = authorized(json!({"principalId": principal, "channels": channels})) {
-            prop_assert_eq!(event.connection.principal, Principal::parse(principal).ok());
+            let known = (!principal.is_empty()).then(|| Principal::parse(principal).unwrap());
+            prop_assert_eq!(event.connection.principal, known);
             prop_assert_eq!(event.channels, ChannelPatterns::parse(&channels).unwrap());
         }
     }

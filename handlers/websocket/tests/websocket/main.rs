@@ -8,3 +8,4 @@ mod history;
 mod hostile;
 mod registry;
 mod simulation;
+mod timing;

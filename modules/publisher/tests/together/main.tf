@@ -29,8 +29,8 @@ module "websocket" {
       package            = "tests/package.zip"
       connections        = ["read", "delete"]
       manage_connections = ["POST"]
-      policy_statements  = module.publisher.send_statements
-      environment        = { PUBLISH_QUEUE_URL = module.publisher.queue_url }
+      policy_statements  = module.publisher.delivery_statements
+      environment        = { DELIVERY_QUEUE_URL = module.publisher.delivery_queue_url }
     }
   }
 

@@ -1,0 +1,461 @@
+//! AWS as the handlers see it, in memory and on the test's clock: the connection table, the history, `@connections`, and
+//! queues.
+//!
+//! The SDK's clients reach it without a socket. So a test whose clock is paused runs through hours of waiting at
+//! once, and what happens does not depend on how fast the machine is. What goes wrong, and when, the test says for
+//! each [`Call`].
+//!
+//! It is as narrow as what the functions ask of it: a call or an expression that it does not know fails the test. Other
+//! than the engine of [`dynamodb`](crate::dynamodb), a table's index and the reads that are not consistent lag behind, as
+//! those of AWS do, and pages are as short as the test likes.
+
+mod connections;
+mod expression;
+mod table;
+
+use std::{
+    fmt,
+    future::pending,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_config::{Region, SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use lambda_websocket::{
+    aws,
+    fanout::{Fanout, Policy},
+    history::History,
+    queue::Queue,
+    registry::{CONNECTION_INDEX, Registry},
+    time,
+};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+pub use self::connections::Delivery;
+use self::{
+    connections::{Connections, Rate},
+    expression::Row,
+    table::{Keys, Table},
+};
+pub use crate::sqs::MAX_QUEUED_BYTES;
+use crate::{
+    dynamodb::{self, ConnectionTable},
+    sqs::{self, Sent},
+};
+
+/// When a simulation begins: on 15 January 2027, in milliseconds since the Unix epoch.
+pub const BEGIN: u64 = 1_800_000_000_000;
+
+/// A simulated AWS.
+#[derive(Debug)]
+pub struct Simulation {
+    aws: Aws,
+    connections: aws_sdk_apigatewaymanagement::Client,
+    tables: aws_sdk_dynamodb::Client,
+    queues: aws_sdk_sqs::Client,
+}
+
+/// What the clients reach.
+#[derive(Clone, Debug)]
+struct Aws(Arc<Mutex<State>>);
+
+/// A call to it, as the test tells apart what it lets go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// A post to this connection.
+    Post(String),
+    /// A question whether this connection is there.
+    Get(String),
+    /// The end of this connection.
+    Close(String),
+    /// This operation on the connection table, about the row or the rows of this key.
+    Table(&'static str, String),
+    /// The same on the history.
+    History(&'static str, String),
+    /// One message or several into a queue.
+    Enqueue,
+    /// A message of several, with this body. Whatever goes wrong with it alone, it is not taken, and the answer says so.
+    Entry(String),
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is served in the middle of this time, and answered at its end.
+    Served(Duration),
+    /// It is served after this time, and nobody hears of it.
+    Unheard(Duration),
+    /// It is not served, and answered so after this time.
+    Refused(u16, Duration),
+    /// The connection breaks after this time, before it is served.
+    Broken(Duration),
+    /// It is neither served nor answered.
+    Ignored,
+}
+
+type Fates = Box<dyn FnMut(&Call) -> Fate + Send>;
+
+struct State {
+    fates: Fates,
+    table: Table,
+    history: Table,
+    lag: Duration,
+    rows_in_a_page: usize,
+    connections: Connections,
+    queued: Vec<Sent>,
+    calls: u64,
+    rows_read: u64,
+}
+
+impl Simulation {
+    /// An AWS where all goes well and nobody is connected. The time of the test's thread goes by tokio's clock from now
+    /// on, and it is the [beginning](BEGIN).
+    pub fn start() -> Self {
+        time::simulate(BEGIN);
+        let keys = Keys { hash: "channel", range: "connectionId" };
+        let aws = Aws(Arc::new(Mutex::new(State {
+            fates: Box::new(|_| Fate::Served(Duration::from_millis(10))),
+            table: Table::new(keys, Some(CONNECTION_INDEX)),
+            history: Table::new(Keys { range: "at", ..keys }, None),
+            lag: Duration::ZERO,
+            rows_in_a_page: 5_000,
+            connections: Connections::default(),
+            queued: vec![],
+            calls: 0,
+            rows_read: 0,
+        })));
+        Self::over(aws)
+    }
+
+    /// The same AWS, as another environment of Lambda reaches it: with clients of its own.
+    pub fn environment(&self) -> Self {
+        Self::over(self.aws.clone())
+    }
+
+    fn over(aws: Aws) -> Self {
+        let sdk = aws.sdk_config();
+        Self { connections: aws::connections(&sdk), tables: aws::dynamodb(&sdk), queues: aws::sqs(&sdk), aws }
+    }
+
+    /// From now on this decides what becomes of a call.
+    pub fn decide(&self, fates: impl FnMut(&Call) -> Fate + Send + 'static) {
+        self.state().fates = Box::new(fates);
+    }
+
+    /// From now on the table's index, and reads that are not consistent, are behind the tables by so much.
+    pub fn set_lag(&self, lag: Duration) {
+        self.state().lag = lag;
+    }
+
+    /// From now on a page of the connection table is so many rows, those included that the filter leaves out.
+    pub fn set_rows_in_a_page(&self, rows: usize) {
+        self.state().rows_in_a_page = rows;
+    }
+
+    /// From now on the account may make so many requests to `@connections` in a second, and so many at once after a
+    /// rest. The others are answered 429.
+    pub fn set_rate(&self, per_second: f64, burst: f64) {
+        self.state().connections.rate = Some(Rate::new(per_second, burst));
+    }
+
+    /// From now on the connection is open: it can be posted to.
+    pub fn open(&self, connection_id: &str) {
+        self.open_to(connection_id, 200);
+    }
+
+    /// From now on the connection is open, and answers every post with this status.
+    pub fn open_to(&self, connection_id: &str, status: u16) {
+        self.state().connections.open.insert(connection_id.to_owned(), status);
+    }
+
+    /// From now on the connection is closed. So is one that never was opened.
+    pub fn close(&self, connection_id: &str) {
+        self.state().connections.open.remove(connection_id);
+    }
+
+    /// Whether the connection can be posted to.
+    pub fn is_open(&self, connection_id: &str) -> bool {
+        self.state().connections.open.contains_key(connection_id)
+    }
+
+    /// Writes a row of the connection table as it is.
+    pub fn put(&self, row: Value) {
+        self.state().table.put(attributes(row));
+    }
+
+    /// Writes a row of the history as it is.
+    pub fn put_history(&self, row: Value) {
+        self.state().history.put(attributes(row));
+    }
+
+    /// Deletes the rows that have expired, as DynamoDB does sooner or later.
+    pub fn expire(&self) {
+        let now = time::unix_millis() / 1_000;
+        let mut state = self.state();
+        state.table.expire(now);
+        state.history.expire(now);
+    }
+
+    /// The hash key and the range key of each row of the connection table, in order.
+    pub fn rows(&self) -> Vec<(String, String)> {
+        self.state().table.rows().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Every row of the history, in the order of its channel and its time.
+    pub fn history_rows(&self) -> Vec<Row> {
+        self.state().history.rows().map(|(_, row)| row.clone()).collect()
+    }
+
+    /// All frames that were delivered, in order.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.state().connections.deliveries.clone()
+    }
+
+    /// Takes out of the queues all that was put into them, in order.
+    pub fn take_queued(&self) -> Vec<Sent> {
+        mem::take(&mut self.state().queued)
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// How many rows queries have read, those included that a filter left out.
+    pub fn rows_read(&self) -> u64 {
+        self.state().rows_read
+    }
+
+    /// A client of its tables.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.tables.clone()
+    }
+
+    /// A client of its queues.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        self.queues.clone()
+    }
+
+    /// A client of its `@connections`.
+    pub fn connections(&self) -> aws_sdk_apigatewaymanagement::Client {
+        self.connections.clone()
+    }
+
+    /// The registry in the table, with so many shards per channel.
+    pub fn registry(&self, shards: u8) -> Registry {
+        let shards = shards.to_string().parse().expect("a number of shards");
+        Registry::new(self.tables.clone(), ConnectionTable::NAME, shards)
+    }
+
+    /// The history, which replays so many messages at most.
+    pub fn history(&self, most: u16) -> History {
+        dynamodb::history(self.tables.clone(), most)
+    }
+
+    /// The way to connections, built as the functions build it.
+    pub fn fanout(&self) -> Fanout {
+        Fanout::new(self.connections.clone(), Policy::default())
+    }
+
+    /// The way into the queue of that name, built as the functions build it.
+    pub fn queue_of(&self, name: &str) -> Queue {
+        Queue::new(self.queues.clone(), format!("https://simulated/{name}"))
+    }
+
+    /// The way into a queue.
+    pub fn queue(&self) -> Queue {
+        self.queue_of("queue")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.aws.state()
+    }
+}
+
+fn attributes(row: Value) -> Row {
+    let Value::Object(row) = row else { panic!("a row is an object, not {row}") };
+    row
+}
+
+impl Aws {
+    fn sdk_config(&self) -> SdkConfig {
+        // The SDK's clients share what retries they have left, all those of a process and a Region.
+        static REGIONS: AtomicU64 = AtomicU64::new(0);
+        let region = Region::new(format!("simulated-{}", REGIONS.fetch_add(1, Ordering::Relaxed)));
+        let config = crate::sdk_config_over(SharedHttpClient::new(self.clone()), "https://simulated");
+        config
+            .into_builder()
+            .region(region)
+            // It goes by the clock on the wall, of which a test whose clock is paused knows nothing.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// What becomes of a request, which is served in its own time or not at all.
+    async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = Request::read(&request);
+        let (call, fate) = {
+            let mut state = self.state();
+            state.calls += 1;
+            let call = state.call(&request);
+            let fate = (state.fates)(&call);
+            (call, fate)
+        };
+        match fate {
+            Fate::Served(time) => {
+                sleep(time / 2).await;
+                let (status, body) = self.state().serve(request);
+                sleep(time / 2).await;
+                Ok(response(status, &body))
+            }
+            Fate::Unheard(time) => {
+                sleep(time).await;
+                self.state().serve(request);
+                pending().await
+            }
+            Fate::Refused(status, time) => {
+                sleep(time).await;
+                let name = match (call, status) {
+                    (Call::Table(..) | Call::History(..), 400) => "ProvisionedThroughputExceededException",
+                    (_, 429) => "LimitExceededException",
+                    _ => "InternalServerError",
+                };
+                Ok(response(status, &json!({"__type": name, "message": name})))
+            }
+            Fate::Broken(time) => {
+                sleep(time).await;
+                Err(ConnectorError::io("the connection broke".into()))
+            }
+            Fate::Ignored => pending().await,
+        }
+    }
+}
+
+fn response(status: u16, body: &Value) -> HttpResponse {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
+}
+
+impl HttpClient for Aws {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Aws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().answer(request))
+    }
+}
+
+/// What the handlers ask AWS for.
+enum Request {
+    /// A method of `@connections`, about a connection, with what is posted.
+    Connection(String, String, String),
+    /// A target of SQS.
+    Queue(String, Value),
+    /// An operation on a table.
+    Table(&'static str, Value),
+}
+
+impl Request {
+    fn read(request: &HttpRequest) -> Self {
+        let body = request.body().bytes().expect("a body in memory");
+        if let Some((_, id)) = request.uri().split_once("/@connections/") {
+            let frame = String::from_utf8(body.to_vec()).expect("UTF-8");
+            return Self::Connection(request.method().to_owned(), id.replace("%3D", "="), frame);
+        }
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let target = request.headers().get("x-amz-target").expect("a target");
+        if target.starts_with("AmazonSQS.") {
+            return Self::Queue(target.to_owned(), body);
+        }
+        let operation = match target {
+            "DynamoDB_20120810.PutItem" => "PutItem",
+            "DynamoDB_20120810.DeleteItem" => "DeleteItem",
+            "DynamoDB_20120810.GetItem" => "GetItem",
+            "DynamoDB_20120810.Query" => "Query",
+            other => panic!("the simulation knows no {other}"),
+        };
+        Self::Table(operation, body)
+    }
+}
+
+impl State {
+    fn call(&mut self, request: &Request) -> Call {
+        match request {
+            Request::Connection(method, id, _) => match method.as_str() {
+                "GET" => Call::Get(id.clone()),
+                "DELETE" => Call::Close(id.clone()),
+                _ => Call::Post(id.clone()),
+            },
+            Request::Queue(..) => Call::Enqueue,
+            Request::Table(operation, call) => {
+                let about = self.table(call).about(call);
+                if call["TableName"] == ConnectionTable::NAME {
+                    Call::Table(operation, about)
+                } else {
+                    Call::History(operation, about)
+                }
+            }
+        }
+    }
+
+    fn table(&mut self, call: &Value) -> &mut Table {
+        match call["TableName"].as_str() {
+            Some(ConnectionTable::NAME) => &mut self.table,
+            Some(dynamodb::HISTORY) => &mut self.history,
+            other => panic!("there is no table {other:?}"),
+        }
+    }
+
+    fn serve(&mut self, request: Request) -> (u16, Value) {
+        let (lag, rows_in_a_page) = (self.lag, self.rows_in_a_page);
+        match request {
+            Request::Connection(method, id, frame) => self.connections.serve(&method, id, frame),
+            Request::Queue(target, call) => {
+                let Self { queued, fates, .. } = self;
+                let fails = |body: &str| !matches!(fates(&Call::Entry(body.to_owned())), Fate::Served(_));
+                sqs::serve(&target, &call, None, queued, fails)
+            }
+            Request::Table(operation, call) => {
+                let is_history = call["TableName"] == dynamodb::HISTORY;
+                let rows_in_a_page = if is_history { usize::MAX } else { rows_in_a_page };
+                let (status, answer) = self.table(&call).serve(operation, call, lag, rows_in_a_page);
+                self.rows_read += answer["ScannedCount"].as_u64().unwrap_or_default();
+                (status, answer)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("rows", &self.table.rows().count())
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
+    }
+}

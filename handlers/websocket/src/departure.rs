@@ -1,0 +1,183 @@
+//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::announcement).
+//!
+//! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
+//! function `publish` to [prune] it, so that no sender waits for that.
+//!
+//! No leave is lost. A channel that is told of it gets a [`Leave`] into the queue first, and the row stays until `publish`
+//! has that: it deletes the row and tells the channel. Of several leaves of one row only the first finds it, so the channel
+//! hears one; where that invocation ends in between, the queue brings the leave again, and the channel hears it then.
+//! Only to unsubscribe deletes the row at once: there the channel is told before.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, future::join, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    announcement::Announcer,
+    broadcast::Broadcast,
+    channel::Channel,
+    connection::{Connection, ConnectionId},
+    cursor::Cursor,
+    delivery::Delivery,
+    error::Error,
+    frame::Frame,
+    principal::Principal,
+    registry::{DELETES_AT_ONCE, Member, OPEN_AFTER, Registry},
+    time::unix_millis,
+};
+
+/// Connections that a message to a channel found gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    pub(crate) channel: Channel,
+    /// Where their rows are in the channel.
+    pub(crate) members: Vec<Cursor>,
+    /// When, in milliseconds since the Unix epoch.
+    pub(crate) found_at: u64,
+}
+
+/// The end of a connection in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    pub(crate) channel: Channel,
+    pub(crate) connection_id: ConnectionId,
+    /// Whose it was, where that is known.
+    pub(crate) principal: Option<Principal>,
+    /// Where its row is in the channel.
+    pub(crate) shard: u8,
+    /// When it was noticed, in milliseconds since the Unix epoch.
+    pub(crate) at: u64,
+}
+
+/// Takes a connection that is closed out of every channel. To do it again changes nothing.
+///
+/// # Errors
+/// When the rows could not be read, not all be deleted, or the queue does not take the leaves: their rows stay.
+pub async fn disconnect(
+    registry: &Registry,
+    announcer: Option<&Announcer>,
+    connection: &Connection,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let rows = registry.rows_of_closed(connection).await?;
+    let (told, others) = part(rows, announcer);
+    let leaves = told.iter().filter_map(|row| leave_of(row, connection.principal.clone(), unix_millis()));
+    let (queued, deleted) = join(queue(announcer, leaves, deadline), registry.delete(others, None)).await;
+    queued?;
+    deleted?;
+    Ok(())
+}
+
+/// Takes a connection out of a channel, and tells the channel before, where it is told and no other device of theirs stays.
+/// To do it again changes nothing.
+///
+/// # Errors
+/// When the rows could not be read, or not all be deleted, or the queue does not take the announcement: the connection may
+/// still be in the channel.
+pub async fn unsubscribe(
+    registry: &Registry,
+    announcer: Option<&Announcer>,
+    channel: &Channel,
+    id: &ConnectionId,
+) -> Result<(), Error> {
+    let rows = registry.rows_in(channel, id).await?;
+    if let Some(announcer) = announcer.filter(|announcer| announcer.tells(channel)) {
+        for row in &rows {
+            let Some((departure, _)) = registry.read(row).await? else { continue };
+            let principal = departure.principal.as_ref();
+            if !announcer.is_there(channel, principal, id).await? {
+                announcer
+                    .tell(
+                        channel,
+                        id,
+                        &Frame::Left { channel, connection_id: id, principal, at: unix_millis() },
+                    )
+                    .await?;
+            }
+            break;
+        }
+    }
+    registry.delete(rows, None).await?;
+    Ok(())
+}
+
+/// Takes connections that were found gone out of every channel.
+///
+/// One that was younger than a minute stays: it may have been about to open. The next message finds it.
+///
+/// # Errors
+/// When a row could not be read or deleted, or the queue does not take the leaves, or all that took too long.
+pub(crate) async fn prune(
+    registry: &Registry,
+    announcer: Option<&Announcer>,
+    prune: Prune,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let Prune { channel, members, found_at } = prune;
+    let before = found_at.saturating_sub(OPEN_AFTER.as_millis() as u64);
+    let channel = &channel;
+    let leaves = stream::iter(members).map(async |member| {
+        let rows = registry.rows_of_gone(Member::at(channel, member)).await?;
+        let (told, others) = part(rows, announcer);
+        registry.delete(others, Some(before)).await?;
+        let mut leaves = vec![];
+        for row in told {
+            if let Some((departure, connected_at)) = registry.read(&row).await?
+                && connected_at < before
+            {
+                leaves.extend(leave_of(&row, departure.principal, found_at));
+            }
+        }
+        Ok::<_, Error>(leaves)
+    });
+    let leaves = leaves.buffer_unordered(DELETES_AT_ONCE).try_collect::<Vec<_>>();
+    let leaves = timeout_at(deadline, leaves).await.map_err(|_| Error::NoTime)??;
+    queue(announcer, leaves.into_iter().flatten(), deadline).await
+}
+
+/// Deletes the row, and gives what to tell the channel, where that is still to be told: this is the first to find the row,
+/// or it is done again, and no other device of theirs stays.
+///
+/// # Errors
+/// When a row could not be read or deleted.
+pub(crate) async fn leave(
+    registry: &Registry,
+    announcer: Option<&Announcer>,
+    leave: Leave,
+    is_again: bool,
+) -> Result<Option<Broadcast>, Error> {
+    let Leave { channel, connection_id, principal, shard, at } = leave;
+    let row = Member::at(&channel, Cursor { shard, connection_id: connection_id.clone() });
+    let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
+    let Some(announcer) = announcer.filter(|_| was_there || is_again) else { return Ok(None) };
+    let principal = principal.as_ref();
+    if announcer.is_there(&channel, principal, &connection_id).await? {
+        return Ok(None);
+    }
+    let frame = Frame::Left { channel: &channel, connection_id: &connection_id, principal, at }.to_json();
+    let farewell = Broadcast::new(connection_id.as_str(), channel.clone(), frame).map_err(Error::other)?;
+    Ok(Some(farewell.except([connection_id])))
+}
+
+/// The rows in channels that are told of a leave, and the others.
+fn part(rows: HashSet<Member>, announcer: Option<&Announcer>) -> (HashSet<Member>, HashSet<Member>) {
+    rows.into_iter().partition(|row| {
+        announcer.is_some_and(|announcer| row.channel().is_some_and(|channel| announcer.tells(&channel)))
+    })
+}
+
+fn leave_of(row: &Member, principal: Option<Principal>, at: u64) -> Option<Leave> {
+    let Cursor { shard, connection_id } = row.cursor()?;
+    Some(Leave { channel: row.channel()?, connection_id, principal, shard, at })
+}
+
+async fn queue(
+    announcer: Option<&Announcer>,
+    leaves: impl IntoIterator<Item = Leave>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let Some(announcer) = announcer else { return Ok(()) };
+    let leaves = leaves.into_iter().map(|leave| (Delivery::Leave(leave), Duration::ZERO));
+    Ok(announcer.queue.send(leaves, deadline).await?)
+}
