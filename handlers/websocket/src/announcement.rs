@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use tokio::time::Instant;
 
 use crate::{
     aws,
@@ -23,7 +24,7 @@ use crate::{
     patterns::ChannelPatterns,
     principal::Principal,
     queue::Queue,
-    registry::{Departure, Registry, RegistryError, Subscription},
+    registry::{Registry, RegistryError, Subscription},
     time::unix_millis,
 };
 
@@ -101,7 +102,7 @@ impl Announcer {
         if is_new && !is_told && !self.joined_before(channel, principal, id).await? {
             if let Err(error) = joined().await {
                 // Nobody knows that it is in, so it is not: it has to ask again.
-                self.registry.unsubscribe(channel, id).await?;
+                self.registry.delete(self.registry.rows_in(channel, id).await?, None).await?;
                 return Err(error);
             }
         }
