@@ -98,10 +98,13 @@ impl Announcer {
             joined().await?;
         }
         let is_new = self.registry.add(channel, connection).await?;
-        // Asked again: the other device may have left meanwhile, and have been told of as the last.
-        if is_new && !is_told && !self.joined_before(channel, principal, id).await? {
-            if let Err(error) = joined().await {
-                // Nobody knows that it is in, so it is not: it has to ask again.
+        if is_new && !is_told {
+            // Asked again: the other device may have left meanwhile, and have been told of as the last.
+            let told = async {
+                if self.joined_before(channel, principal, id).await? { Ok(()) } else { joined().await }
+            };
+            if let Err(error) = told.await {
+                // It may not be known to be in, so it is not: it has to ask again.
                 self.registry.delete(self.registry.rows_in(channel, id).await?, None).await?;
                 return Err(error);
             }
