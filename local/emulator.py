@@ -7,7 +7,9 @@ What is added to what MiniStack does:
 - An API's endpoint is one that resolves on every machine. MiniStack's own, ID.execute-api.localhost, needs
   a resolver that knows names below localhost.
 - What functions log goes to standard output, a line at a time, with the function's name before it.
+- A stage serves a deployment, not what the API is made of now (additions/deployments.py).
 - Models, and the messages that do not match them (additions/models.py).
+- Who may invoke a function, by its own policy (additions/invocations.py).
 - Integrations with AWS services and HTTP endpoints (additions/integrations.py).
 - What a client hears, and when it hears nothing (additions/messages.py).
 - The sub-protocol that the function of $connect chose (additions/handshake.py).
@@ -33,7 +35,9 @@ from ministack.services import apigateway, lambda_svc
 from additions import (  # noqa: F401
     alarms,
     calls,
+    deployments,
     handshake,
+    invocations,
     memory,
     messages,
     models,

@@ -14,7 +14,7 @@ import time
 import urllib.parse
 import uuid
 
-from smoke import fail, percentile
+from smoke import fail, is_error, percentile
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -41,7 +41,7 @@ class Progress:
 async def subscribed(socket):
     """Waits until the client is in the channel. What else it hears, such as who joins, is passed over."""
     while (frame := json.loads(await socket.recv())).get("type") != "subscribed":
-        if frame.get("type", "error") == "error":
+        if is_error(frame):
             fail(f"a client may not join the channel: {json.dumps(frame)}")
 
 
@@ -106,7 +106,7 @@ class Load:
             self.deliveries += 1
             sender, at = self.sent[frame["message"]]
             (self.round_trips if sender == client else self.times).append((now - at) * 1000)
-        elif kind == "error" or kind is None:
+        elif is_error(frame):
             self.refused[frame.get("code") or frame.get("message") or "error"] += 1
 
     async def talk(self, sockets):

@@ -39,8 +39,15 @@ def hear(socket, kind):
             fail(f'the connection closed before a "{kind}" came: {error}')
         if frame.get("type") == kind:
             return frame
-        if "type" not in frame or frame["type"] == "error":
+        if is_error(frame):
             fail(f'the backend answered, where a "{kind}" was to come: {json.dumps(frame)}')
+
+
+def is_error(frame):
+    """API Gateway's own errors have no type, but these ids. A push of a backend's own may have no type either."""
+    if "type" in frame:
+        return frame["type"] == "error"
+    return {"message", "connectionId", "requestId"} <= frame.keys()
 
 
 def say(socket, **message):

@@ -10,26 +10,33 @@ module "websocket" {
   alarms     = var.alarms
   dashboard  = var.dashboard
   history    = var.history
-  tags       = var.tags
+  tags       = local.tags
+  roles      = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 
   functions = {
     connect = {
-      package     = "${var.packages}/connect/bootstrap.zip"
+      package     = local.code["connect"].package
+      s3          = local.code["connect"].s3
       connections = ["write"]
       environment = { SUBPROTOCOLS = join(",", var.subprotocols) }
     }
     disconnect = {
-      package           = "${var.packages}/disconnect/bootstrap.zip"
+      package           = local.code["disconnect"].package
+      s3                = local.code["disconnect"].s3
       connections       = ["delete"]
       environment       = local.publishes
       policy_statements = module.publisher.delivery_statements
     }
     default = {
-      package     = "${var.packages}/default/bootstrap.zip"
+      package     = local.code["default"].package
+      s3          = local.code["default"].s3
       environment = { ACTIONS = join(",", local.actions) }
     }
     send = {
-      package            = "${var.packages}/send/bootstrap.zip"
+      package            = local.code["send"].package
+      s3                 = local.code["send"].s3
       connections        = ["read", "delete"]
       history            = local.writes
       manage_connections = ["POST"]
@@ -40,7 +47,8 @@ module "websocket" {
       policy_statements = module.publisher.delivery_statements
     }
     subscribe = {
-      package            = "${var.packages}/subscribe/bootstrap.zip"
+      package            = local.code["subscribe"].package
+      s3                 = local.code["subscribe"].s3
       connections        = ["read", "write", "delete"]
       history            = local.reads
       manage_connections = local.replays
@@ -57,15 +65,40 @@ module "publisher" {
   source = "../modules/publisher"
 
   name        = "${var.name}-${var.stage}"
-  package     = "${var.packages}/publish/bootstrap.zip"
+  package     = local.code["publish"].package
+  s3          = local.code["publish"].s3
   websocket   = module.websocket
   environment = local.announces
   logging     = { retention_days = var.log_retention_days }
   alarms      = var.alarms
-  tags        = var.tags
+  tags        = local.tags
+  roles       = { permissions_boundary = var.permissions_boundary }
+
+  global_name_suffix = var.global_name_suffix
 }
 
 locals {
+  packages = { for name in ["connect", "disconnect", "default", "publish", "send", "subscribe"] : name => "${var.packages}/${name}/bootstrap.zip" }
+
+  code = { for name, path in local.packages : name => {
+    package = var.packages_bucket == null ? path : null
+    s3      = var.packages_bucket == null ? null : { bucket = var.packages_bucket, key = aws_s3_object.package[name].key }
+  } }
+}
+
+# Packages in a bucket: functions are made side by side then. Another program has another key, which tells its function.
+resource "aws_s3_object" "package" {
+  for_each = var.packages_bucket == null ? {} : local.packages
+
+  bucket = var.packages_bucket
+  key    = "${var.name}-${var.stage}/${each.key}-${try(filesha256(each.value), "none")}.zip" # To destroy, no package is needed.
+  source = each.value
+}
+
+locals {
+  # By its tag, the roles that deploy tell the API of one stage from that of another.
+  tags = merge(var.tags, { stack = "${var.name}-${var.stage}" })
+
   routes = {
     "$connect"    = { function = "connect" }
     "$disconnect" = { function = "disconnect" }

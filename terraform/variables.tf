@@ -16,10 +16,28 @@ variable "region" {
   default     = null
 }
 
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions, such as those of roles: for a stage that is in several Regions, the Region."
+  type        = string
+  default     = null
+}
+
+variable "permissions_boundary" {
+  description = "The ARN of a policy that bounds the functions' roles, where the account asks for it."
+  type        = string
+  default     = null
+}
+
 variable "packages" {
   description = "The folder with the functions' packages, as `make build` leaves it: NAME/bootstrap.zip for each function."
   type        = string
   default     = "../target/lambda"
+}
+
+variable "packages_bucket" {
+  description = "The name of an S3 bucket that the packages are put into, for the functions to be made from: side by side then, and not one after another; null needs none."
+  type        = string
+  default     = null
 }
 
 variable "subprotocols" {

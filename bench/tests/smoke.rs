@@ -12,7 +12,7 @@ use bench::{
 #[tokio::test(flavor = "multi_thread")]
 async fn the_benchmark_measures_and_reports() {
     let repository = local_cloud::repository();
-    let mut functions = local_cloud::packages::build(&repository).await.unwrap();
+    let mut functions = local_cloud::packages::build(&repository, &["connect", "send"]).await.unwrap();
     let programs = Programs {
         connect: functions.remove("connect").unwrap(),
         send: functions.remove("send").unwrap(),

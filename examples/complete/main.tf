@@ -30,13 +30,17 @@ module "websocket" {
 
   functions = {
     connect = {
-      package      = "${local.packages}/connect/bootstrap.zip"
-      connections  = ["write"]
-      memory_size  = 128
-      timeout      = 5
-      tracing      = true
-      log_level    = "WARN"
-      architecture = "arm64"
+      package     = "${local.packages}/connect/bootstrap.zip"
+      connections = ["write"]
+      memory_size = 128
+      timeout     = 5
+      tracing     = true
+      log_level   = "WARN"
+
+      # Variables that are nobody's business but the function's.
+      environment     = { SUBPROTOCOLS = "chat" }
+      environment_key = aws_kms_key.this
+      architecture    = "arm64"
     }
     disconnect = {
       package     = "${local.packages}/disconnect/bootstrap.zip"

@@ -11,7 +11,7 @@ import logging
 
 from ministack.services import apigateway
 
-from additions import instead_of, integrations, models
+from additions import instead_of, integrations, invocations, models
 from additions.integrations import Failed
 
 logger = logging.getLogger("apigateway")
@@ -43,6 +43,9 @@ async def invoke(
         if integration is None:
             return None
         if integrations.is_a_function(integration):
+            source = f"arn:aws:execute-api:{region}:{account}:{api_id}/{stage}/{route['routeKey']}"
+            if not invocations.may_invoke(integration["integrationUri"], source):
+                raise Failed("the function's policy does not let API Gateway invoke it")
             reply = checked(await invoke_function(
                 api_id, account, region, route, stage, connection, event, request, body, source_ip, headers, **rest
             ))

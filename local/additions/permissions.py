@@ -2,12 +2,12 @@
 
 import contextvars
 import re
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
-from ministack.services import lambda_svc
+from ministack.services import iam, lambda_svc
 
 from additions import instead_of
 
@@ -66,12 +66,26 @@ def resource(extract, service, method, path, headers, body, query, region, accou
     return extract(service, method, path, headers, body, query, region, account)
 
 
+@instead_of(iam_actions, "request_tag_context")
+def tags_of_request(find, service, iam_action, body, params):
+    """API Gateway's actions are methods, by which MiniStack finds no tags."""
+    if service != "apigateway":
+        return find(service, iam_action, body, params)
+    tags = iam_actions._safe_json_field(body, "tags") or {}
+    removed = params.get("tagKeys", [])
+    keys = [*tags, *([removed] if isinstance(removed, str) else removed)]
+    context = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+    return context | ({"aws:TagKeys": keys} if keys else {})
+
+
 @instead_of(iam_evaluator, "enforce")
 def enforce(check, access_key, iam_action, service, region, resource_arn="*", service_context=None):
     path, body = request.get()
     context = dict(service_context or {})
     if service == "lambda" and iam_action.endswith("EventSourceMapping"):
         context["lambda:FunctionArn"] = function_of_mapping(path, body, region)
+    if service == "iam" and (boundary := boundary_of_role(body)):
+        context["iam:PermissionsBoundary"] = boundary
     denied = check(access_key, iam_action, service, region, resource_arn=resource_arn, service_context=context)
     if denied or iam_action not in ("lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"):
         return denied
@@ -89,3 +103,9 @@ def function_of_mapping(path, body, region):
         return lambda_svc._esms.get(unquote(found.group(1)), {}).get("FunctionArn", "")
     name = iam_actions._safe_json_field(body, "FunctionName")
     return name if name.startswith("arn:") else f"arn:aws:lambda:{region}:{get_account_id()}:function:{name}"
+
+
+def boundary_of_role(body):
+    """The permissions boundary that a request gives a role, or else that the role has."""
+    asked = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+    return asked.get("PermissionsBoundary") or (iam._roles.get(asked.get("RoleName")) or {}).get("PermissionsBoundary")

@@ -115,6 +115,21 @@ impl Emulator {
         Ok(())
     }
 
+    /// Makes an S3 bucket.
+    ///
+    /// # Errors
+    /// When the emulator refuses.
+    pub async fn make_bucket(&self, repository: &Path, name: &str) -> Result<()> {
+        let mut command = Command::new(repository.join(".local/venv/bin/python"));
+        point_at_emulator(&mut command, &self.endpoint);
+        let made =
+            command.arg(repository.join("local/bucket.py")).arg(name).kill_on_drop(true).status().await;
+        if !made.context("cannot run Python")?.success() {
+            bail!("The emulator made no bucket {name}.");
+        }
+        Ok(())
+    }
+
     /// Returns when the emulator has ended by itself.
     pub async fn ended(&mut self) {
         // Waiting must not close its input, as `Child::wait` does.

@@ -1,12 +1,12 @@
 //! `make dev`: the chat backend on this machine, until Ctrl-C.
 
+mod step;
+
 use std::{
     fs::{self, File, TryLockError},
-    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,11 +14,12 @@ use clap::Parser;
 use local_cloud::{
     emulator::{Emulator, Options, is_free},
     mirror::Mirror,
-    page, repository,
+    packages, page, repository,
     stack::Stack,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use step::Step;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the chat backend on this machine: the emulator, the stack in terraform/, and the chat page.
@@ -42,6 +43,10 @@ struct Files {
     ports: PathBuf,
     /// There while a start applies. Found by the next start, it tells that the states are not to be trusted.
     applying: PathBuf,
+    /// The fingerprint of what was applied last.
+    applied: PathBuf,
+    /// How long each step took last time.
+    durations: PathBuf,
     /// The emulator's endpoint.
     endpoint: PathBuf,
     /// The stack's outputs, for scripts.
@@ -68,6 +73,8 @@ async fn start(arguments: &Arguments) -> Result<()> {
     let files = Files {
         ports: local.join("dev/ports.json"),
         applying: local.join("dev/applying"),
+        applied: local.join("dev/applied"),
+        durations: local.join("dev/durations.json"),
         endpoint: local.join("dev/endpoint"),
         outputs: local.join("outputs.json"),
         folder: local.join("dev"),
@@ -116,12 +123,8 @@ async fn run(
     emulator: &mut Option<Emulator>,
 ) -> Result<()> {
     let mirror = Mirror::new(repository, &files.folder);
-    let step = Step::start("Building the functions");
-    mirror.refresh().await?;
-    step.done("");
-
+    mirror.copy_modules()?;
     let folder = mirror.copy(Path::new("terraform"))?;
-    let step = Step::start("Starting the emulator");
     let last = Ports::of_last_run(&files.ports);
     let port = match (port, last.emulator) {
         (None, Some(port)) if is_free(port).await => Some(port),
@@ -138,19 +141,40 @@ async fn run(
     if files.applying.exists() {
         println!("The last start was cut off while it applied. This one begins anew, with other URLs.");
     }
-    if port.is_none() || port != last.emulator || !options.state().exists() || files.applying.exists() {
+    let is_new =
+        port.is_none() || port != last.emulator || !options.state().exists() || files.applying.exists();
+    if is_new {
         drop(fs::remove_dir_all(options.state()));
         drop(fs::remove_file(folder.join("terraform.tfstate")));
+        drop(fs::remove_file(&files.applied));
     }
-    let emulator = emulator.insert(Emulator::start(&options, show).await?);
-    step.done(&format!(", on {}", emulator.endpoint));
+
+    // Meanwhile the emulator starts, and what needs no functions and takes long is applied.
+    let step = Step::start("Building the functions", &files.durations);
+    let build = packages::build(repository, &packages::DEPLOYED);
+    let prepare = async {
+        let emulator = emulator.insert(Emulator::start(&options, show).await?);
+        let stack = stack(folder, &emulator.endpoint);
+        if !files.applied.exists() {
+            emulator.make_bucket(repository, BUCKET).await?;
+        }
+        if is_new {
+            fs::write(&files.applying, "")?;
+            stack.init().await?;
+            stack.apply_only(&SLOW).await?;
+        }
+        Ok((emulator, stack))
+    };
+    let (programs, (emulator, stack)) = tokio::try_join!(build, prepare)?;
+    mirror.package(&programs)?;
+    step.done(&format!(", the emulator is on {}", emulator.endpoint));
 
     fs::write(&files.applying, "")?;
-    let outputs = apply(&Stack::new(folder, &emulator.endpoint)).await?;
+    let outputs = apply(&mirror, &stack, files).await?;
     fs::remove_file(&files.applying)?;
     let websocket_url =
         outputs["websocket_url"].as_str().context("the stack has no websocket_url")?.to_owned();
-    let page = page::serve(&repository.join("examples/chat"), last.page.unwrap_or(0)).await?;
+    let page = page::serve(repository, last.page.unwrap_or(0)).await?;
     let page_url = format!("http://127.0.0.1:{page}/?url={websocket_url}");
     Ports { emulator: Some(emulator.port), page: Some(page) }.write(&files.ports)?;
     write_outputs(outputs, &page_url, &files.outputs)?;
@@ -204,10 +228,12 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
     let endpoint = fs::read_to_string(&files.endpoint)
         .context("Another `make dev` is starting. Wait until it shows its URLs, then run this again.")?;
     let mirror = Mirror::new(repository, &files.folder);
-    let step = Step::start("Building the functions");
-    mirror.refresh().await?;
+    let step = Step::start("Building the functions", &files.durations);
+    mirror.copy_modules()?;
+    mirror.package(&packages::build(repository, &packages::DEPLOYED).await?)?;
     step.done("");
-    let outputs = apply(&Stack::new(mirror.copy(Path::new("terraform"))?, &endpoint)).await?;
+    let stack = stack(mirror.copy(Path::new("terraform"))?, &endpoint);
+    let outputs = apply(&mirror, &stack, files).await?;
     let websocket_url = outputs["websocket_url"].as_str().unwrap_or_default().to_owned();
     let page_url = fs::read_to_string(&files.outputs)
         .ok()
@@ -218,10 +244,33 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-async fn apply(stack: &Stack) -> Result<serde_json::Map<String, Value>> {
-    let step = Step::start("Applying terraform/");
+/// The bucket that the functions' packages are put into.
+const BUCKET: &str = "packages";
+
+/// What Terraform waits for longest: it looks at a queue for half a minute until it believes what it sees.
+const SLOW: [&str; 4] = [
+    "module.publisher.aws_sqs_queue_policy.this",
+    "module.publisher.aws_sqs_queue_policy.dead_letters",
+    "module.publisher.aws_sqs_queue_redrive_policy.this",
+    "module.publisher.aws_sqs_queue_redrive_allow_policy.dead_letters",
+];
+
+fn stack(folder: PathBuf, endpoint: &str) -> Stack {
+    Stack::new(folder, endpoint).with("packages_bucket", BUCKET)
+}
+
+/// Applies the stack, unless it is what was applied last.
+async fn apply(mirror: &Mirror, stack: &Stack, files: &Files) -> Result<serde_json::Map<String, Value>> {
+    let fingerprint = stack.fingerprint(&mirror.folder)?;
+    if fs::read_to_string(&files.applied).is_ok_and(|applied| applied == fingerprint) {
+        println!("Applying terraform/: nothing has changed since the last time");
+        return stack.outputs().await;
+    }
+    let step = Step::start("Applying terraform/", &files.durations);
+    drop(fs::remove_file(&files.applied));
     stack.init().await?;
     let changes = stack.apply(|done, of| step.progress(&format!("{done} of {of} resources"))).await?;
+    fs::write(&files.applied, fingerprint)?;
     step.done(&format!(": {} added, {} changed, {} removed", changes.add, changes.change, changes.remove));
     stack.outputs().await
 }
@@ -245,36 +294,4 @@ async fn interrupted() -> Result<()> {
     STOPPING.store(true, Ordering::Relaxed);
     println!("\nStopping.");
     Ok(())
-}
-
-/// A line that tells of long work: what, how far, how long.
-struct Step {
-    name: &'static str,
-    start: Instant,
-}
-
-impl Step {
-    fn start(name: &'static str) -> Self {
-        let step = Self { name, start: Instant::now() };
-        if std::io::stdout().is_terminal() {
-            step.progress("");
-        } else {
-            println!("{name} …");
-        }
-        step
-    }
-
-    /// Shown in place on a terminal, and not at all in a file.
-    fn progress(&self, how_far: &str) {
-        if std::io::stdout().is_terminal() {
-            print!("\r\x1b[K{} … {how_far}", self.name);
-            drop(std::io::stdout().flush());
-        }
-    }
-
-    fn done(&self, result: &str) {
-        self.progress("");
-        let start = if std::io::stdout().is_terminal() { "\r" } else { "" };
-        println!("{start}{}: done in {:.1} s{result}", self.name, self.start.elapsed().as_secs_f32());
-    }
 }

@@ -5,6 +5,7 @@
 //! in Python is zipped, `NAME.py` to `NAME.zip` beside it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -27,19 +28,22 @@ impl Mirror {
         Self { repository: repository.to_owned(), folder: folder.to_owned() }
     }
 
-    /// Brings the modules and the functions' packages up to date.
+    /// Brings the functions' packages up to date, from their programs by name.
     ///
     /// # Errors
-    /// When the functions do not compile, or a file cannot be copied.
-    pub async fn refresh(&self) -> Result<()> {
-        let programs = packages::build(&self.repository).await?;
-        for (name, program) in &programs {
-            packages::package(name, program, &self.folder.join("target/lambda"))?;
-        }
+    /// When a program cannot be packaged.
+    pub fn package(&self, programs: &BTreeMap<String, PathBuf>) -> Result<()> {
+        packages::package(programs, &self.folder.join("target/lambda"))
+    }
+
+    /// Brings the modules up to date.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy_modules(&self) -> Result<()> {
         let modules = self.repository.join("modules");
         for module in fs::read_dir(&modules).with_context(|| format!("cannot read {}", modules.display()))? {
-            let name = Path::new("modules").join(module?.file_name());
-            self.copy(&name)?;
+            self.copy(&Path::new("modules").join(module?.file_name()))?;
         }
         Ok(())
     }

@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufReader, Cursor},
+    io::{BufReader, Cursor, IsTerminal},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -13,18 +14,27 @@ use serde_json::Value;
 use tokio::process::Command;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// Where the functions' programs are: those that are shipped, and those of the examples.
-const FUNCTIONS: [&str; 2] = ["handlers", "examples"];
+/// The functions that `terraform/` deploys.
+pub const DEPLOYED: [&str; 6] = ["connect", "disconnect", "default", "publish", "send", "subscribe"];
 
-/// Builds every function of the checkout, by name.
+/// All functions: those that are deployed, and those of the examples.
+pub const ALL: [&str; 8] =
+    ["authorize", "connect", "disconnect", "default", "publish", "send", "subscribe", "vote"];
+
+/// Builds these functions, each a package with a program of its name, and gives the programs' paths by name.
 ///
 /// # Errors
 /// When the build fails; the compiler has said why on standard error.
-pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
+pub async fn build(repository: &Path, functions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    let packages = functions.iter().flat_map(|name| ["--package", *name, "--bin", *name]);
+    // The first time it takes minutes: somebody who waits sees how far it is.
+    let quiet = (!std::io::stderr().is_terminal()).then_some("--quiet");
     let output = cargo()
-        // All programs of the workspace, not only the functions: a smaller selection would have other
-        // features, and compile the dependencies once more.
-        .args(["build", "--quiet", "--bins", "--message-format", "json-render-diagnostics"])
+        .args(["build", "--message-format", "json-render-diagnostics"])
+        .args(quiet)
+        // With the workspace-hack, the dependencies have the features that everything else here gives them.
+        .args(["--package", "workspace-hack"])
+        .args(packages)
         .current_dir(repository)
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
@@ -34,10 +44,8 @@ pub async fn build(repository: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if !output.status.success() {
         bail!("The functions do not compile: see above.");
     }
-    let folders = FUNCTIONS.map(|folder| repository.join(folder));
     let messages = String::from_utf8(output.stdout).context("cargo's messages are text")?;
-    let programs = messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?, &folders));
-    Ok(programs.collect())
+    Ok(messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?)).collect())
 }
 
 /// Cargo, as from a shell: what `cargo run` and `cargo test` tell the programs that they run would make
@@ -56,25 +64,31 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The name and path of a program, when the message tells of one in these folders.
-fn program(message: &Value, folders: &[PathBuf]) -> Option<(String, PathBuf)> {
+/// The name and path of a program, when the message tells of one.
+fn program(message: &Value) -> Option<(String, PathBuf)> {
     let executable = message["executable"].as_str()?;
-    let manifest = Path::new(message["manifest_path"].as_str()?);
-    let name = message["target"]["name"].as_str()?;
-    folders.iter().any(|folder| manifest.starts_with(folder)).then(|| (name.to_owned(), executable.into()))
+    Some((message["target"]["name"].as_str()?.to_owned(), executable.into()))
 }
 
-/// Zips a program to `FOLDER/NAME/bootstrap.zip`, the layout of `cargo lambda build`.
+/// Packages these programs in a folder: `FOLDER/NAME/bootstrap.zip`, the layout of `cargo lambda build`.
+///
+/// The zips are made once for all folders, beside the programs, and copied.
 ///
 /// # Errors
-/// When the program cannot be read or the zip not written.
-pub fn package(name: &str, program: &Path, folder: &Path) -> Result<()> {
-    let path = folder.join(name).join("bootstrap.zip");
-    if modified(&path)? > modified(program)? {
-        return Ok(());
+/// When a program cannot be read or a zip not written.
+pub fn package(programs: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<()> {
+    static ZIPPING: Mutex<()> = Mutex::new(());
+    let _guard = ZIPPING.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, program) in programs {
+        let made = program.with_extension("zip");
+        if modified(&made)? <= modified(program)? {
+            zip("bootstrap", program, &made)?;
+        }
+        let package = folder.join(name).join("bootstrap.zip");
+        fs::create_dir_all(folder.join(name))?;
+        fs::copy(&made, &package).with_context(|| format!("cannot write {}", package.display()))?;
     }
-    fs::create_dir_all(folder.join(name))?;
-    zip("bootstrap", program, &path)
+    Ok(())
 }
 
 /// Zips one file, under this name.
@@ -91,7 +105,8 @@ pub fn zip(name: &str, file: &Path, path: &Path) -> Result<()> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file(name, options)?;
     std::io::copy(&mut BufReader::new(fs::File::open(file)?), &mut zip)?;
-    fs::write(path, zip.finish()?.into_inner()).with_context(|| format!("cannot write {}", path.display()))
+    let written = fs::write(path, zip.finish()?.into_inner());
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn modified(path: &Path) -> Result<Option<std::time::SystemTime>> {

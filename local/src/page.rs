@@ -3,22 +3,49 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use axum::Router;
+use axum::{
+    Router,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    },
+};
 use tokio::net::TcpListener;
-use tower_http::services::ServeDir;
+use tower_http::{
+    services::{ServeDir, ServeFile},
+    set_header::SetResponseHeaderLayer,
+};
 
-/// Serves the files of a folder on the loopback interface until the program ends, and gives the port:
-/// this one, or another where it is taken.
+/// What each answer says beside the page's own policy, which is in the page: in there, `frame-ancestors` has no effect.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    // A file that was changed is there after a reload.
+    (CACHE_CONTROL, "no-cache"),
+];
+
+/// Where the page expects the web client.
+const CLIENT: &str = "/websocket-client.js";
+
+/// Serves the chat page of a checkout, with the web client beside it, on the loopback interface until the program ends,
+/// and gives the port: this one, or another where it is taken.
 ///
 /// # Errors
 /// When no port can be had.
-pub async fn serve(folder: &Path, port: u16) -> Result<u16> {
+pub async fn serve(repository: &Path, port: u16) -> Result<u16> {
     let listener = match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(listener) => listener,
         Err(_) => TcpListener::bind("127.0.0.1:0").await.context("cannot open a port for the page")?,
     };
     let port = listener.local_addr()?.port();
-    let router = Router::new().fallback_service(ServeDir::new(folder));
+    let mut router = Router::new()
+        .route_service(CLIENT, ServeFile::new(repository.join("clients/js/websocket-client.js")))
+        .fallback_service(ServeDir::new(repository.join("examples/chat")));
+    for (name, value) in HEADERS {
+        let value = HeaderValue::from_static(value);
+        router = router.layer(SetResponseHeaderLayer::overriding(name, value));
+    }
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(port)
 }

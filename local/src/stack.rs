@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -89,6 +90,53 @@ impl Stack {
         self.change("apply", on_progress).await
     }
 
+    /// Applies no more than these resources, and what they need.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn apply_only(&self, addresses: &[&str]) -> Result<()> {
+        let targets = addresses.iter().map(|address| format!("-target={address}"));
+        let stack =
+            Self { variables: self.variables.iter().cloned().chain(targets).collect(), ..self.clone() };
+        stack.change("apply", |_, _| ()).await.map(drop)
+    }
+
+    /// Stands for all that an apply depends on: the code and packages in the mirror that the stack is in, the
+    /// emulator, the variables, and what is set for Terraform in the environment.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn fingerprint(&self, mirror: &Path) -> Result<String> {
+        let mut hasher = DefaultHasher::new();
+        (&self.folder, &self.endpoint, &self.variables, program()).hash(&mut hasher);
+        let environment: BTreeMap<_, _> =
+            env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TF_")).collect();
+        environment.hash(&mut hasher);
+        let modules = mirror.join("modules");
+        let packages = mirror.join("target/lambda");
+        let mut folders = vec![self.folder.clone()];
+        for parent in [&modules, &packages] {
+            for folder in fs::read_dir(parent).with_context(|| format!("cannot read {}", parent.display()))? {
+                folders.push(folder?.path());
+            }
+        }
+        let mut files = Vec::new();
+        for folder in &folders {
+            for file in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+                let path = file?.path();
+                if path.is_file() && !is_of_terraform(&path) {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        for path in &files {
+            path.hash(&mut hasher);
+            fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.hash(&mut hasher);
+        }
+        Ok(format!("{:016x}", hasher.finish()))
+    }
+
     /// Destroys all that the stack holds.
     ///
     /// # Errors
@@ -111,9 +159,20 @@ impl Stack {
     /// # Errors
     /// When Terraform fails.
     pub async fn actions(&self) -> Result<BTreeMap<String, String>> {
+        self.planned("plan").await
+    }
+
+    /// Applies, and gives what it planned, as [`actions`](Self::actions) does.
+    ///
+    /// # Errors
+    /// When Terraform fails.
+    pub async fn apply_and_tell(&self) -> Result<BTreeMap<String, String>> {
+        self.planned("apply").await
+    }
+
+    async fn planned(&self, command: &str) -> Result<BTreeMap<String, String>> {
         let mut actions = BTreeMap::new();
-        let arguments = [["-input=false".to_owned()].as_slice(), &self.variables].concat();
-        self.run("plan", &arguments, |message| {
+        self.run(command, &self.arguments(command), |message| {
             if message["type"] == "planned_change" {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let change = &message["change"];
@@ -124,14 +183,15 @@ impl Stack {
         Ok(actions)
     }
 
+    fn arguments(&self, command: &str) -> Vec<String> {
+        let approve = (command != "plan").then_some("-auto-approve");
+        let own = ["-input=false"].into_iter().chain(approve).map(str::to_owned);
+        own.chain(self.variables.iter().cloned()).collect()
+    }
+
     async fn change(&self, command: &str, mut on_progress: impl FnMut(u64, u64)) -> Result<Changes> {
-        let mut arguments = vec!["-input=false".to_owned()];
-        if command != "plan" {
-            arguments.push("-auto-approve".to_owned());
-        }
-        arguments.extend_from_slice(&self.variables);
         let (mut done, mut changes) = (0, Changes::default());
-        self.run(command, &arguments, |message| match message["type"].as_str() {
+        self.run(command, &self.arguments(command), |message| match message["type"].as_str() {
             Some("apply_complete") => {
                 done += 1;
                 on_progress(done, changes.add + changes.change + changes.remove);
@@ -204,6 +264,12 @@ impl Stack {
         point_at_emulator(&mut command, &self.endpoint);
         command
     }
+}
+
+/// Whether Terraform wrote the file itself: a state, its backup, or a lock.
+fn is_of_terraform(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(".tfstate") || name.starts_with(".terraform")
 }
 
 /// Terraform's program: `TERRAFORM` in the environment, such as `tofu`, or `terraform`.

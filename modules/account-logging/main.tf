@@ -12,14 +12,13 @@ resource "aws_iam_role" "this" {
   })
 }
 
-data "aws_partition" "this" {}
-
-# AWS's own policy for this, which API Gateway checks for when the role is named.
+# AWS's own policy for this, which API Gateway checks for when the role is named. The partition is read off the role: data
+# would not be known where what this module depends on changes, and the policy would be attached anew.
 resource "aws_iam_role_policy_attachment" "this" {
   count = var.create ? 1 : 0
 
   role       = aws_iam_role.this[0].name
-  policy_arn = "arn:${data.aws_partition.this.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+  policy_arn = "arn:${split(":", aws_iam_role.this[0].arn)[1]}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 }
 
 resource "aws_api_gateway_account" "this" {

@@ -3,16 +3,17 @@
 # What else a stack needs is in var.statements.
 # The provider also asks KMS for DynamoDB's own key, and passes over that it may not.
 
+# By its id: in version 6 of the provider, its name is deprecated.
 data "aws_region" "this" {}
 
 locals {
   # arn:PARTITION:iam::ACCOUNT:role/NAME
   partition = split(":", aws_iam_role.this.arn)[1]
   account   = split(":", aws_iam_role.this.arn)[4]
-  here      = "${data.aws_region.this.name}:${local.account}"
+  here      = "${data.aws_region.this.id}:${local.account}"
 
   alarms      = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.names}-*"
-  api_gateway = "arn:${local.partition}:apigateway:${data.aws_region.this.name}::"
+  api_gateway = "arn:${local.partition}:apigateway:${data.aws_region.this.id}::"
   apis        = ["${local.api_gateway}/apis", "${local.api_gateway}/apis/*"]
   # AWS asks for tags of an API by this name, and for those of its stages by the other.
   api_tags      = [for path in ["v2/apis/", "apis/"] : "${local.api_gateway}/tags/${urlencode("${local.api_gateway}/${path}")}*"]
@@ -23,6 +24,12 @@ locals {
   queues        = "arn:${local.partition}:sqs:${local.here}:${var.names}-*"
   roles         = "arn:${local.partition}:iam::${local.account}:role/${var.names}-*"
   tables        = "arn:${local.partition}:dynamodb:${local.here}:table/${var.names}-*"
+
+  # Of an API, AWS makes up the id: it is the stack's by this tag. Routes and the like have no tags of their own, and AWS does
+  # not say whether those of the API count for them: where there is none, the condition passes.
+  tag           = "stack"
+  has_our_tag   = { "aws:ResourceTag/${local.tag}" = var.names }
+  gives_our_tag = { "aws:RequestTag/${local.tag}" = var.names }
 
   of_our_functions = { StringLike = { "lambda:FunctionArn" = local.functions } }
 }
@@ -55,8 +62,18 @@ locals {
   ]
 
   write = [
-    { Action = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = local.apis },
-    { Action = ["apigateway:DELETE", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"], Resource = local.api_tags },
+    { Action = ["apigateway:POST"], Resource = ["${local.api_gateway}/apis"], Condition = { StringEquals = local.gives_our_tag } },
+    {
+      Action    = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:TagResource", "apigateway:UntagResource"]
+      Resource  = ["${local.api_gateway}/apis/*"]
+      Condition = { StringEqualsIfExists = merge(local.has_our_tag, local.gives_our_tag) }
+    },
+    { Action = ["apigateway:POST", "apigateway:TagResource"], Resource = local.api_tags, Condition = { StringEqualsIfExists = merge(local.has_our_tag, local.gives_our_tag) } },
+    {
+      Action    = ["apigateway:DELETE", "apigateway:UntagResource"]
+      Resource  = local.api_tags
+      Condition = { StringEqualsIfExists = local.has_our_tag, "ForAllValues:StringNotEquals" = { "aws:TagKeys" = local.tag } }
+    },
     { Action = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", "cloudwatch:UntagResource"], Resource = [local.alarms] },
     { Action = ["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"], Resource = local.dashboards },
     {
@@ -71,12 +88,13 @@ locals {
       Resource = [local.tables]
     },
     {
-      Action = [
-        "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:ListInstanceProfilesForRole", "iam:PutRolePolicy", "iam:TagRole",
-        "iam:UntagRole", "iam:UpdateAssumeRolePolicy",
-      ]
+      Action   = ["iam:DeleteRole", "iam:DeleteRolePolicy", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole"]
       Resource = [local.roles]
     },
+    merge(
+      { Action = concat(["iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"], var.required_boundary == null ? [] : ["iam:PutRolePermissionsBoundary"]), Resource = [local.roles] },
+      var.required_boundary == null ? {} : { Condition = { StringEquals = { "iam:PermissionsBoundary" = var.required_boundary } } },
+    ),
     { Action = ["iam:PassRole"], Resource = [local.roles], Condition = { StringEquals = { "iam:PassedToService" = "lambda.amazonaws.com" } } },
     {
       Action = [

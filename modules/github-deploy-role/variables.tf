@@ -107,6 +107,17 @@ variable "statements" {
   }
 }
 
+variable "required_boundary" {
+  description = "The ARN of the policy that has to bound each role that this role makes or changes (its permissions boundary); null asks for none. The stack names the same one: `permissions_boundary` in terraform/."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.required_boundary == null ? true : can(regex("^arn:[^:]+:iam::([0-9]{12}|aws):policy/.+$", var.required_boundary))
+    error_message = "required_boundary is the ARN of a policy: arn:aws:iam::ACCOUNT:policy/NAME."
+  }
+}
+
 variable "oidc_provider" {
   description = <<-EOT
     GitHub's identity provider, where the account has it already, as it can have one. Left out, it is made.

@@ -1,6 +1,12 @@
 locals {
-  # None, or one set: the list holds what was asked for, or nothing.
-  alarms = merge([for thresholds in var.create ? var.alarms[*] : [] : {
+  alarm_actions  = try(coalescelist(var.alarms.actions), [])
+  alarm_defaults = { dead_letters = 1, oldest_message_seconds = 300 }
+
+  # Without a threshold there is no alarm.
+  alarms = { for key, alarm in local.possible_alarms : key => alarm if alarm.threshold != null }
+
+  # None, or one set: the list holds the thresholds, or nothing.
+  possible_alarms = merge([for thresholds in var.create && var.alarms != null ? [merge(local.alarm_defaults, var.alarms)] : [] : {
     dead-letters = {
       metric    = "ApproximateNumberOfMessagesVisible"
       queue     = aws_sqs_queue.dead_letters[0].name
@@ -36,7 +42,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = 300
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching" # Where nothing happens, nothing is wrong.
-  alarm_actions       = var.alarms.actions
-  ok_actions          = var.alarms.actions
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
   tags                = var.tags
 }

@@ -1,6 +1,9 @@
 # What the function may do, and what it takes to send to it.
 
 locals {
+  # A role is of the account: another Region's is called otherwise.
+  role_name = join("-", compact([local.function_name, var.global_name_suffix]))
+
   # Whoever uses a queue with a key of its own uses the key.
   key_grants = [for key in var.queue.kms_key[*] : { actions = ["kms:GenerateDataKey", "kms:Decrypt"], resources = [key.arn] }]
 
@@ -16,7 +19,7 @@ locals {
 resource "aws_iam_role" "this" {
   count = var.create ? 1 : 0
 
-  name                 = local.function_name
+  name                 = local.role_name
   path                 = var.roles.path
   permissions_boundary = var.roles.permissions_boundary
   tags                 = var.tags

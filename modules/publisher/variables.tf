@@ -15,6 +15,22 @@ variable "name" {
   }
 }
 
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions: those of the function's role. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : can(regex("^[A-Za-z0-9-]{1,32}$", var.global_name_suffix))
+    error_message = "global_name_suffix takes 1 to 32 letters, digits and hyphens, such as eu-west-1."
+  }
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : length("${var.name}-publish-${var.global_name_suffix}") <= 64
+    error_message = "With this global_name_suffix, ${var.name}-publish-${coalesce(var.global_name_suffix, "-")} would be longer than the 64 characters that a role's name has at most. Shorten it, or name."
+  }
+}
+
 variable "websocket" {
   description = <<-EOT
     The API to whose connections messages go: `module.websocket` as a whole, or, where it is in another stack, its outputs of these names.
@@ -235,22 +251,28 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes.
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes, and with null it is not made.
 
-    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `dead_letters`: how many messages are in the dead-letter queue.
-    - `oldest_message_seconds`: for how long the oldest message has been waiting, in either queue.
+    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `dead_letters` (1): how many messages are in the dead-letter queue.
+    - `oldest_message_seconds` (300): for how long the oldest message has been waiting, in either queue.
   EOT
-  type = object({
-    actions                = optional(list(string), [])
-    dead_letters           = optional(number, 1)
-    oldest_message_seconds = optional(number, 300)
-  })
-  default = null
+  type        = any # In an object's type, null would be the default.
+  default     = null
 
   validation {
-    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
-    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+    condition     = var.alarms == null ? true : can(keys(var.alarms)) ? length(setsubtract(keys(var.alarms), concat(["actions"], keys(local.alarm_defaults)))) == 0 : false
+    error_message = "alarms takes actions, ${join(", ", keys(local.alarm_defaults))}."
+  }
+
+  validation {
+    condition     = try(var.alarms.actions, null) == null ? true : can([for action in var.alarms.actions : regex("^arn:", action)])
+    error_message = "alarms.actions is a list of ARNs."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(local.alarm_defaults) : try(var.alarms[name], null) == null ? true : try(tonumber(var.alarms[name]) > 0, false)])
+    error_message = "The thresholds of alarms are numbers greater than 0: at 0 an alarm would never end. With null, it is not made."
   }
 }
 

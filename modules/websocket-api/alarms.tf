@@ -4,8 +4,22 @@ locals {
 
   index_dimensions = merge(local.table_dimensions, { GlobalSecondaryIndexName = local.connection_index })
 
-  # None, or one set: the list holds what was asked for, or nothing.
-  alarms = merge([for thresholds in var.create ? var.alarms[*] : [] : merge(
+  alarm_actions = try(coalescelist(var.alarms.actions), [])
+  alarm_defaults = {
+    integration_errors     = 5
+    client_errors          = 100
+    execution_errors       = 5
+    integration_latency_ms = 5000
+    function_errors        = 1
+    function_throttles     = 1
+    table_throttles        = 10
+  }
+
+  # Without a threshold there is no alarm.
+  alarms = { for key, alarm in local.possible_alarms : key => alarm if alarm.threshold != null }
+
+  # None, or one set: the list holds the thresholds, or nothing.
+  possible_alarms = merge([for thresholds in var.create && var.alarms != null ? [merge(local.alarm_defaults, var.alarms)] : [] : merge(
     {
       integration-errors = {
         metric    = ["AWS/ApiGateway", "IntegrationError", local.api_dimensions]
@@ -93,7 +107,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = 300
   evaluation_periods  = try(each.value.periods, 1)
   treat_missing_data  = "notBreaching" # Where nothing happens, nothing is wrong.
-  alarm_actions       = var.alarms.actions
-  ok_actions          = var.alarms.actions
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
   tags                = var.tags
 }

@@ -24,51 +24,23 @@ locals {
   management_endpoint = var.create ? replace(local.only_the_domain_answers ? local.domain_url : local.execute_api_url, "/^ws/", "http") : null
 }
 
-# A stage serves a deployment, a snapshot of the routes. What the snapshot is made of is hashed here, as it was put in:
-# a hash of the resources would change once more after each apply, and redeploy for nothing.
-resource "aws_apigatewayv2_deployment" "this" {
-  count = var.create ? 1 : 0
+# Up to now each deployment was made here. The stage makes its own now; the last one goes with the API.
+removed {
+  from = aws_apigatewayv2_deployment.this
 
-  api_id      = local.api.id
-  description = "Made by Terraform"
-
-  triggers = {
-    inputs = sha256(jsonencode({
-      api        = [var.route_selection_expression, var.api_key_selection_expression, local.only_the_domain_answers]
-      authorizer = var.authorizer == null ? null : [var.authorizer, try(local.integration_targets[var.authorizer.function], null)]
-      routes = { for key, r in local.routes : key => {
-        two_way          = local.two_way[key]
-        api_key_required = r.api_key_required
-        request_model    = r.request_model
-        operation_name   = r.operation_name
-      } }
-      functions    = { for key, r in local.function_routes : key => local.integration_targets[r.function] }
-      integrations = local.route_integrations
-    }))
-  }
-
-  # The stage leaves the old deployment before it goes.
   lifecycle {
-    create_before_destroy = true
+    destroy = false
   }
-
-  depends_on = [
-    aws_apigatewayv2_route.this,
-    aws_apigatewayv2_route_response.this,
-    aws_apigatewayv2_integration_response.reply,
-    # A route that is live must be allowed to invoke.
-    aws_lambda_permission.route,
-    aws_lambda_permission.authorizer,
-    aws_iam_role_policy.route,
-  ]
 }
 
+# A stage serves a deployment, a snapshot of the routes. API Gateway makes one after each change, deletions too. One that is
+# made here is made before what it depends on is deleted, and would go on serving a route that is gone: see docs/decisions.md.
 resource "aws_apigatewayv2_stage" "this" {
   count = var.create ? 1 : 0
 
   api_id          = local.api.id
   name            = var.stage
-  deployment_id   = aws_apigatewayv2_deployment.this[0].id
+  auto_deploy     = true
   stage_variables = var.stage_variables
   tags            = var.tags
 
@@ -96,16 +68,21 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 
   dynamic "access_log_settings" {
-    for_each = aws_cloudwatch_log_group.access
+    for_each = local.access_log_destinations
 
     content {
-      destination_arn = access_log_settings.value.arn
+      destination_arn = access_log_settings.value
       format          = jsonencode(local.access_log_format)
     }
   }
 
-  # Without the group API Gateway makes one, which never ends.
-  depends_on = [aws_cloudwatch_log_group.execution]
+  depends_on = [
+    # What is served first is all of it.
+    aws_apigatewayv2_route.this,
+    aws_apigatewayv2_route_response.this,
+    # Without the group API Gateway makes one, which never ends.
+    aws_cloudwatch_log_group.execution,
+  ]
 
   # A domain's mapping leaves a stage of the old name before that goes.
   lifecycle {

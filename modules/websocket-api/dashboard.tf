@@ -2,7 +2,7 @@
 resource "aws_cloudwatch_dashboard" "this" {
   count = var.create && var.dashboard ? 1 : 0
 
-  dashboard_name = var.name
+  dashboard_name = "${var.name}${local.global_suffix}"
   dashboard_body = jsonencode({
     widgets = [for number, graph in [for graph in [
       { title = "Connects and messages", stat = "Sum", metrics = [for m in ["ConnectCount", "MessageCount"] : ["AWS/ApiGateway", m, "ApiId", local.api.id, "Stage", var.stage]] },

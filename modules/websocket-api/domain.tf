@@ -1,7 +1,8 @@
 locals {
   domain            = var.create ? var.domain : null
+  makes_domain      = one(local.domain[*].existing) == false
   makes_records     = one(local.domain[*].hosted_zone) != null
-  makes_certificate = local.domain != null && one(local.domain[*].certificate) == null
+  makes_certificate = local.makes_domain && one(local.domain[*].certificate) == null
   domain_addresses  = local.makes_records ? { ipv4 = ["A"], dualstack = ["A", "AAAA"] }[var.ip_address_type] : []
 }
 
@@ -37,7 +38,7 @@ resource "aws_acm_certificate_validation" "this" {
 }
 
 resource "aws_apigatewayv2_domain_name" "this" {
-  count = local.domain == null ? 0 : 1
+  count = local.makes_domain ? 1 : 0
 
   domain_name = local.domain.name
   tags        = var.tags
@@ -55,7 +56,7 @@ resource "aws_apigatewayv2_api_mapping" "this" {
 
   api_id          = local.api.id
   stage           = aws_apigatewayv2_stage.this[0].name
-  domain_name     = aws_apigatewayv2_domain_name.this[0].domain_name
+  domain_name     = local.makes_domain ? aws_apigatewayv2_domain_name.this[0].domain_name : local.domain.name
   api_mapping_key = local.domain.mapping_key
 }
 

@@ -1,7 +1,7 @@
 locals {
-  # Told apart by what is known at plan: an arn may not be yet.
-  made_functions     = { for key, f in var.functions : key => f if var.create && (f.package != null || f.s3 != null) }
-  existing_functions = { for key, f in var.functions : key => f if var.create && f.package == null && f.s3 == null }
+  # Told apart by what is known at plan: an arn may not be yet, and what is in an object may not be, but the object is.
+  made_functions     = { for key, f in var.functions : key => f if var.create && (f.package != null || f.zip != null || f.s3 != null) }
+  existing_functions = { for key, f in var.functions : key => f if var.create && f.package == null && f.zip == null && f.s3 == null }
   warm_functions     = { for key, f in local.made_functions : key => f if f.provisioned_concurrency > 0 }
   lambda_names       = { for key in keys(local.made_functions) : key => "${var.name}-${key}" }
   warm_alias         = "live"
@@ -27,8 +27,6 @@ locals {
     { for key, alias in aws_lambda_alias.warm : key => alias.invoke_arn },
     { for key, parts in local.arn_parts : key => "arn:${parts[1]}:apigateway:${parts[3]}:lambda:path/2015-03-31/functions/${join(":", parts)}/invocations" },
   )
-  # What a route or the authorizer invokes, in terms of what was put in: no attribute of a resource is in it.
-  integration_targets = { for key, f in var.functions : key => try("${local.lambda_names[key]}:${coalesce(local.qualifiers[key], "$LATEST")}", f.arn) }
 }
 
 locals {
@@ -43,13 +41,20 @@ locals {
   metrics_namespace = "WebSocket/${var.name}"
 }
 
+locals {
+  zips = { for key, f in local.made_functions : key => f.zip != null ? f.zip : {
+    path = f.package
+    hash = f.package == null ? null : try(filebase64sha256(f.package), null) # To destroy, no package is needed.
+  } }
+}
+
 resource "aws_lambda_function" "this" {
   for_each = local.made_functions
 
   function_name                  = local.lambda_names[each.key]
   role                           = aws_iam_role.function[each.key].arn
-  filename                       = each.value.package
-  source_code_hash               = each.value.package == null ? null : try(filebase64sha256(each.value.package), null) # To destroy, no package is needed.
+  filename                       = local.zips[each.key].path
+  source_code_hash               = local.zips[each.key].hash
   s3_bucket                      = try(each.value.s3.bucket, null)
   s3_key                         = try(each.value.s3.key, null)
   s3_object_version              = try(each.value.s3.version, null)
@@ -60,6 +65,7 @@ resource "aws_lambda_function" "this" {
   timeout                        = each.value.timeout
   layers                         = each.value.layers
   reserved_concurrent_executions = each.value.reserved_concurrency
+  kms_key_arn                    = one(each.value.environment_key[*].arn)
   publish                        = each.value.provisioned_concurrency > 0
   tags                           = var.tags
 

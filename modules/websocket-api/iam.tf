@@ -51,6 +51,7 @@ locals {
         [for grant in local.table_key_grants : grant if length(f.connections) > 0],
         [for grant in local.history_key_grants : grant if length(f.history) > 0],
       )),
+      [for key in f.environment_key[*] : { Effect = "Allow", Action = ["kms:Decrypt"], Resource = [key.arn] }],
       [for destination in f.failure_destination[*] : {
         Effect   = "Allow"
         Action   = [local.failure_actions[split(":", destination.arn)[2]]]
@@ -73,10 +74,15 @@ locals {
   )
 }
 
+locals {
+  # Roles, and the dashboard, are of the account: another Region's are called otherwise.
+  global_suffix = join("", [for suffix in var.global_name_suffix[*] : "-${suffix}"])
+}
+
 resource "aws_iam_role" "function" {
   for_each = local.made_functions
 
-  name                 = "${var.name}-${each.key}"
+  name                 = "${var.name}-${each.key}${local.global_suffix}"
   path                 = var.roles.path
   permissions_boundary = var.roles.permissions_boundary
   tags                 = var.tags
@@ -93,6 +99,12 @@ resource "aws_iam_role_policy" "function" {
   name   = "function"
   role   = aws_iam_role.function[each.key].id
   policy = jsonencode({ Version = "2012-10-17", Statement = local.function_grants[each.key] })
+
+  # As the function, to which this spreads from what depends on it. Unless it is said, Terraform 1.9 finds a cycle where a
+  # function goes while the table changes.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role" "route" {

@@ -7,13 +7,17 @@ resource "aws_apigatewayv2_integration" "function" {
   integration_method = "POST"
   integration_uri    = local.invoke_arns[each.key]
 
+  # Another function, or an alias of it, is allowed before it is invoked.
+  depends_on = [aws_lambda_permission.route]
+
   # A route that points at it would keep the old one from going.
   lifecycle {
     create_before_destroy = true
   }
 }
 
-# One permission per route: the function can be invoked by that route of that stage, and by no other.
+# One permission per route: the function can be invoked by that route of that stage, and by no other. Where its policy has no room
+# for all of them, or where it is asked for, there is one for the stage.
 resource "aws_lambda_permission" "route" {
   for_each = local.permissions
 
@@ -32,11 +36,27 @@ resource "aws_lambda_permission" "route" {
 }
 
 locals {
-  # A function's policy has 20 KB. With more routes than fit, one statement allows all of the stage's.
+  # The bytes of a route's statement in its function's policy, at most: what is known only at apply, or by the function's own
+  # stack alone, is as long as it can be.
+  statement_bytes = { for key, r in local.function_routes : key => 1 + length(base64encode(jsonencode({
+    Sid       = "terraform-YYYYMMDDhhmmssffffffffffff00000000"
+    Effect    = "Allow"
+    Principal = { Service = "apigateway.amazonaws.com" }
+    Action    = "lambda:InvokeFunction"
+    Resource  = "arn:aws-us-gov:lambda:us-isof-south-1:123456789012:function:${try("${local.lambda_names[r.function]}:${local.warm_alias}", format("%0193d", 0))}"
+    Condition = { ArnLike = { "AWS:SourceArn" = "arn:aws-us-gov:execute-api:us-isof-south-1:123456789012:a1b2c3d4e5/${var.stage}/${key}" } }
+  }))) / 4 * 3 }
   routes_by_function = { for key, r in local.function_routes : r.function => key... }
+
+  # A function's policy has 20,480 bytes. Room is left for the statement of the stage, which is there before the routes' go, for
+  # the authorizer's, and for some of other stacks.
+  policy_bytes = 20480 - 4 * 512
+  stage_permissions = { for name, keys in local.routes_by_function : name =>
+    var.functions[name].stage_permission || sum([for key in keys : local.statement_bytes[key]]) > local.policy_bytes
+  }
   permissions = merge(
-    { for key, r in local.function_routes : key => { function = r.function, route = key } if length(local.routes_by_function[r.function]) <= 40 },
-    { for name, keys in local.routes_by_function : "* ${name}" => { function = name, route = "*" } if length(keys) > 40 },
+    { for key, r in local.function_routes : key => { function = r.function, route = key } if !local.stage_permissions[r.function] },
+    { for name, whole in local.stage_permissions : "* ${name}" => { function = name, route = "*" } if whole },
   )
 }
 
@@ -44,7 +64,7 @@ locals {
   # The key of the one template that there is. In an expression, its dollar sign is escaped.
   template_key = "$default"
 
-  # Where a route leads that has no function. The deployment's hash reads it too.
+  # Where a route leads that has no function.
   route_integrations = { for key, i in merge(
     { for key, r in local.routes : key => { type = "MOCK", template = jsonencode({ statusCode = 200 }) } if r.mock != null },
     { for key, r in local.routes : key => {
@@ -80,7 +100,7 @@ locals {
     template = try(i.template, null)
     headers  = { for name, value in try(i.headers, {}) : "integration.request.header.${name}" => value }
     reply    = local.replies[key]
-    role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}" : null
+    role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}${local.global_suffix}" : null
   } }
 
   # SQS's own words. Every value is encoded: what a client says stays a value.
@@ -107,6 +127,8 @@ resource "aws_apigatewayv2_integration" "route" {
   template_selection_expression = each.value.template == null ? null : "\\${local.template_key}"
   request_templates             = each.value.template == null ? null : { (local.template_key) = each.value.template }
   passthrough_behavior          = each.value.type == "AWS" ? "NEVER" : null
+
+  depends_on = [aws_iam_role_policy.route]
 
   lifecycle {
     create_before_destroy = true

@@ -2,6 +2,12 @@ locals {
   retention_days = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
   log_key        = one(var.logging.kms_key[*].arn)
 
+  # API Gateway takes a group's ARN without the ":*" that some write behind it.
+  access_log_destinations = concat(
+    aws_cloudwatch_log_group.access[*].arn,
+    [for destination in var.logging.access_log_destination[*] : trimsuffix(destination.arn, ":*") if var.create],
+  )
+
   # One line for each connect, message and disconnect: what it was, how it ended, and who was to blame.
   access_log_format = coalesce(var.logging.access_log_format, {
     requestId           = "$context.requestId"
@@ -40,7 +46,7 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_cloudwatch_log_group" "access" {
-  count = var.create && var.logging.access_logs ? 1 : 0
+  count = var.create && var.logging.access_logs && var.logging.access_log_destination == null ? 1 : 0
 
   name              = "/aws/apigateway/${var.name}/${var.stage}/access"
   retention_in_days = var.logging.retention_days

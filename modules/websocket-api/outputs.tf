@@ -1,7 +1,7 @@
 output "websocket_url" {
   description = "Where clients connect: wss://…, under the domain where there is one."
   value       = local.websocket_url
-  depends_on  = [aws_apigatewayv2_stage.this, aws_lambda_permission.route, aws_apigatewayv2_api_mapping.this, aws_route53_record.alias]
+  depends_on  = [aws_apigatewayv2_stage.this, aws_apigatewayv2_api_mapping.this, aws_route53_record.alias]
 }
 
 output "management_endpoint" {
@@ -98,15 +98,20 @@ output "functions" {
 }
 
 output "log_groups" {
-  description = "The names of API Gateway's log groups: `access` and `execution`, null where that is off."
+  description = "The names of API Gateway's log groups that are made here: `access` and `execution`, null where that is off or goes elsewhere."
   value = {
     access    = one(aws_cloudwatch_log_group.access[*].name)
     execution = one(aws_cloudwatch_log_group.execution[*].name)
   }
 }
 
+output "domain_name" {
+  description = "The domain's name, once it is there: for other APIs that share it (`domain.existing`); null without a domain."
+  value       = one(aws_apigatewayv2_api_mapping.this[*].domain_name)
+}
+
 output "domain_target" {
-  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain."
+  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain that is made here."
   value       = local.domain_target
 }
 
@@ -118,9 +123,4 @@ output "alarm_arns" {
 output "dashboard_name" {
   description = "The dashboard's name; null where there is none."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
-}
-
-output "deployment_hash" {
-  description = "Changes when, and only when, the API is deployed anew: for what has to follow a deployment."
-  value       = one(aws_apigatewayv2_deployment.this[*].triggers["inputs"])
 }

@@ -33,6 +33,9 @@ resource "aws_apigatewayv2_route" "this" {
   request_models             = each.value.request_model == null ? null : { "$default" = aws_apigatewayv2_model.request[each.key].name }
 
   route_response_selection_expression = local.two_way[each.key] ? "$default" : null
+
+  # It is served from the moment that it is there: what it leads to has to be complete.
+  depends_on = [aws_apigatewayv2_integration_response.reply]
 }
 
 resource "aws_apigatewayv2_route_response" "this" {

@@ -6,7 +6,7 @@ variable "create" {
 }
 
 variable "name" {
-  description = "The name of the API, and the first part of the names of all that belongs to it. Roles and dashboards are of the account: it is unique there, over Regions and stages."
+  description = "The name of the API, and the first part of the names of all that belongs to it. It is unique in the account and Region; over Regions too, unless each has a `global_name_suffix`."
   type        = string
 
   validation {
@@ -15,10 +15,31 @@ variable "name" {
   }
 }
 
+variable "global_name_suffix" {
+  description = "The end of the names that an account has only once, over all Regions: those of roles and of the dashboard. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : can(regex("^[A-Za-z0-9-]{1,32}$", var.global_name_suffix))
+    error_message = "global_name_suffix takes 1 to 32 letters, digits and hyphens, such as eu-west-1."
+  }
+
+  validation {
+    condition     = var.global_name_suffix == null ? true : alltrue([for key in concat(keys(local.made_functions), values(local.labels)) : length("${var.name}-${key}-${var.global_name_suffix}") <= 64])
+    error_message = "With this global_name_suffix, these would be longer than the 64 characters that a role's name has at most: ${join(", ", [for key in concat(keys(local.made_functions), values(local.labels)) : "${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}" if length("${var.name}-${key}-${coalesce(var.global_name_suffix, "-")}") > 64])}. Shorten it, name or the function's name."
+  }
+}
+
 variable "description" {
   description = "What the API is for, as the console shows it."
   type        = string
   default     = null
+
+  validation {
+    condition     = length(coalesce(var.description, "-")) <= 1024
+    error_message = "description has 1,024 characters at most."
+  }
 }
 
 variable "stage" {
@@ -38,6 +59,11 @@ variable "stage_variables" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name, value in var.stage_variables : can(regex("^[A-Za-z0-9_]+$", name)) && can(regex("^[A-Za-z0-9._~:/?#&=,-]+$", value))])
+    error_message = "The names of stage_variables take letters, digits and underscores, the values letters, digits and any of -._~:/?#&=, and none is empty."
+  }
 }
 
 variable "ip_address_type" {
@@ -59,7 +85,7 @@ variable "route_selection_expression" {
   nullable    = false
 
   validation {
-    condition     = strcontains(var.route_selection_expression, "request.body.")
+    condition     = can(regex("^\\$request\\.body\\.[A-Za-z0-9_.-]+$", var.route_selection_expression))
     error_message = "route_selection_expression names a field of the message: $request.body.NAME."
   }
 }
@@ -78,12 +104,14 @@ variable "api_key_selection_expression" {
 
 variable "functions" {
   description = <<-EOT
-    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`)
-    or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
+    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`,
+    `zip`) or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
 
-    - `package`: the path of a zip. Its content is what is deployed: a new zip at the same path is a new version.
+    - `package`: the path of a zip that is there before Terraform runs. Its content is what is deployed: a new zip at the same path is a new version.
+    - `zip`: a zip that another resource makes: its `path`, and its `hash`, SHA-256 in Base64, by which a new version is seen.
     - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` where the bucket has versions. Another key or version is what is deployed anew; another content under the same key is not seen.
     - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
+    - `stage_permission`: whether one permission lets all routes of the stage invoke the function, in place of one for each route. It is so by itself where the routes of this API alone would fill the function's policy, which has 20,480 bytes. Ask for it where several APIs share the function.
     - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
     - `history`: what it does with the `history` of channels: `read` what was sent, `write` what is sent.
     - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
@@ -94,6 +122,7 @@ variable "functions" {
     - `memory_size`: in MB; CPU comes with it.
     - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
     - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES` where `history` does, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
+    - `environment_key`: `arn` of a key of yours that encrypts the environment; the function may decrypt with it. Without it the key is Lambda's own.
     - `layers`: ARNs of layer versions, 5 at most.
     - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
     - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
@@ -105,8 +134,10 @@ variable "functions" {
   EOT
   type = map(object({
     package                 = optional(string)
+    zip                     = optional(object({ path = string, hash = string }))
     s3                      = optional(object({ bucket = string, key = string, version = optional(string) }))
     arn                     = optional(string)
+    stage_permission        = optional(bool, false)
     connections             = optional(set(string), [])
     history                 = optional(set(string), [])
     manage_connections      = optional(set(string), [])
@@ -117,6 +148,7 @@ variable "functions" {
     memory_size             = optional(number, 256)
     timeout                 = optional(number, 10)
     environment             = optional(map(string), {})
+    environment_key         = optional(object({ arn = string }))
     layers                  = optional(list(string), [])
     reserved_concurrency    = optional(number, -1)
     provisioned_concurrency = optional(number, 0)
@@ -135,8 +167,8 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for f in values(var.functions) : length([for way in [f.package, f.s3, f.arn] : way if way != null]) == 1])
-    error_message = "Each function takes one of package, the path of a zip to make it from, s3, a zip in a bucket, and arn, an existing function; not several, not none."
+    condition     = alltrue([for f in values(var.functions) : length([for way in [f.package, f.zip, f.s3, f.arn] : way if way != null]) == 1])
+    error_message = "Each function takes one of package, the path of a zip to make it from, zip, one that another resource makes, s3, a zip in a bucket, and arn, an existing function; not several, not none."
   }
 
   validation {
@@ -145,10 +177,10 @@ variable "functions" {
   }
 
   validation {
-    condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.s3 != null || alltrue([
+    condition = alltrue([for f in values(var.functions) : f.arn == null || f.package != null || f.zip != null || f.s3 != null || alltrue([
       length(f.connections) + length(f.history) + length(f.manage_connections) + length(f.policy_statements) + length(f.environment) + length(f.layers) == 0,
       f.reserved_concurrency == -1, f.provisioned_concurrency == 0, f.vpc == null, !f.tracing,
-      f.log_level == null, f.log_retention_days == null, f.failure_destination == null,
+      f.log_level == null, f.log_retention_days == null, f.failure_destination == null, f.environment_key == null,
     ])])
     error_message = "A function given by arn keeps its own role and configuration: leave all else out, and use the outputs policies, table_name and management_endpoint in its own stack."
   }
@@ -377,6 +409,16 @@ variable "routes" {
   }
 
   validation {
+    condition     = alltrue([for r in values(var.routes) : floor(coalesce(r.throttling_burst_limit, 1)) == coalesce(r.throttling_burst_limit, 1)])
+    error_message = "A route's throttling_burst_limit is a whole number."
+  }
+
+  validation {
+    condition     = alltrue([for r in values(var.routes) : r.operation_name == null ? true : length(r.operation_name) >= 1 && length(r.operation_name) <= 64])
+    error_message = "A route's operation_name has 1 to 64 characters."
+  }
+
+  validation {
     condition     = alltrue([for r in values(var.routes) : r.request_model == null ? true : can(keys(jsondecode(r.request_model)))])
     error_message = "A route's request_model is a JSON schema, as text: jsonencode({ type = \"object\", … })."
   }
@@ -467,6 +509,11 @@ variable "throttling" {
     condition     = var.throttling.rate_limit > 0 && var.throttling.burst_limit > 0
     error_message = "throttling limits are greater than 0: with 0 every request is answered 429."
   }
+
+  validation {
+    condition     = floor(var.throttling.burst_limit) == var.throttling.burst_limit
+    error_message = "throttling.burst_limit is a whole number."
+  }
 }
 
 variable "connection_table" {
@@ -536,6 +583,7 @@ variable "domain" {
     A domain name of your own for the API; null leaves it at the one that AWS gives.
 
     - `name`: the domain name, such as `ws.example.com`. It serves WebSocket APIs alone.
+    - `existing`: whether another module or stack makes the domain. Then only the mapping is made here, so that several APIs share a domain, each under a `mapping_key` of its own. Take the `name` from the output `domain_name` of the module that makes it.
     - `certificate`: `arn` of a certificate for it, in the API's Region. Without it one is made, and validated in `hosted_zone`.
     - `hosted_zone`: `id` of the Route 53 zone where the domain's records are made. Without it you make them: see the output `domain_target`.
     - `mapping_key`: the path below the domain; without it the API is at the root.
@@ -543,6 +591,7 @@ variable "domain" {
   EOT
   type = object({
     name                         = string
+    existing                     = optional(bool, false)
     certificate                  = optional(object({ arn = string }))
     hosted_zone                  = optional(object({ id = string }))
     mapping_key                  = optional(string)
@@ -556,13 +605,23 @@ variable "domain" {
   }
 
   validation {
-    condition     = var.domain == null ? true : var.domain.certificate != null || var.domain.hosted_zone != null
-    error_message = "A domain takes a certificate, or a hosted_zone in which one can be validated, or both."
+    condition     = var.domain == null ? true : var.domain.existing || var.domain.certificate != null || var.domain.hosted_zone != null
+    error_message = "A domain takes a certificate, or a hosted_zone in which one can be validated, or both; an existing one neither."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : !var.domain.existing || var.domain.certificate == null && var.domain.hosted_zone == null
+    error_message = "An existing domain has its certificate and its records: leave certificate and hosted_zone out."
   }
 
   validation {
     condition     = try(var.domain.mapping_key, null) == null ? true : can(regex("^[A-Za-z0-9$_.+!*'()-]+(/[A-Za-z0-9$_.+!*'()-]+)*$", var.domain.mapping_key))
     error_message = "domain.mapping_key takes letters, digits and any of $-_.+!*'(), in parts with a slash between them and none at the ends."
+  }
+
+  validation {
+    condition     = length(try(coalesce(var.domain.mapping_key), "")) <= 300
+    error_message = "domain.mapping_key has 300 characters at most."
   }
 }
 
@@ -575,6 +634,7 @@ variable "logging" {
     - `kms_key`: `arn` of a key of yours that encrypts every log group; its policy has to let CloudWatch Logs use it.
     - `function_level`: the least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
     - `access_logs`: whether API Gateway logs a line for each connect, message and disconnect.
+    - `access_log_destination`: `arn` of a log group of yours that takes those lines, or of a Firehose stream whose name begins with `amazon-apigateway-`. Without it a log group is made.
     - `access_log_format`: the fields of that line, by name, from `$context`.
     - `execution_level`: what API Gateway logs of its own doing: OFF, ERROR or INFO.
     - `data_trace`: whether execution logs hold the messages themselves. They may be private: for debugging alone.
@@ -582,15 +642,16 @@ variable "logging" {
     - `account_role`: the output `role` of `account-logging`, where that is in the same stack: API Gateway's logs wait for it.
   EOT
   type = object({
-    retention_days    = optional(number, 30)
-    kms_key           = optional(object({ arn = string }))
-    function_level    = optional(string, "INFO")
-    access_logs       = optional(bool, false)
-    access_log_format = optional(map(string))
-    execution_level   = optional(string, "OFF")
-    data_trace        = optional(bool, false)
-    detailed_metrics  = optional(bool, false)
-    account_role      = optional(object({ arn = string }))
+    retention_days         = optional(number, 30)
+    kms_key                = optional(object({ arn = string }))
+    function_level         = optional(string, "INFO")
+    access_logs            = optional(bool, false)
+    access_log_destination = optional(object({ arn = string }))
+    access_log_format      = optional(map(string))
+    execution_level        = optional(string, "OFF")
+    data_trace             = optional(bool, false)
+    detailed_metrics       = optional(bool, false)
+    account_role           = optional(object({ arn = string }))
   })
   default  = {}
   nullable = false
@@ -626,6 +687,16 @@ variable "logging" {
   }
 
   validation {
+    condition     = var.logging.access_log_destination == null || var.logging.access_logs
+    error_message = "logging.access_log_destination is for access_logs: switch them on."
+  }
+
+  validation {
+    condition     = var.logging.access_log_destination == null ? true : can(regex("^arn:[^:]+:(logs:[^:]+:[0-9]{12}:log-group:[^:]+|firehose:[^:]+:[0-9]{12}:deliverystream/amazon-apigateway-.+)(:\\*)?$", var.logging.access_log_destination.arn))
+    error_message = "logging.access_log_destination is the arn of a log group, or of a Firehose stream whose name begins with amazon-apigateway-: API Gateway takes no other."
+  }
+
+  validation {
     condition     = var.logging.access_log_format == null || var.logging.access_logs
     error_message = "logging.access_log_format is for access_logs: switch them on."
   }
@@ -633,32 +704,33 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes.
+    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes, and with null it is not made.
 
-    - `actions`: ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `integration_errors`: answers 4xx or 5xx of functions and other integrations.
-    - `client_errors`: requests that API Gateway refused itself.
-    - `execution_errors`: integrations that could not be called.
-    - `integration_latency_ms`: the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
-    - `function_errors`: failures of any one function that is made here.
-    - `function_throttles`: refusals of any one function that is made here, for want of concurrency.
-    - `table_throttles`: reads or writes that the connection table, its index or the history refused.
+    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
+    - `integration_errors` (5): answers 4xx or 5xx of functions and other integrations.
+    - `client_errors` (100): requests that API Gateway refused itself.
+    - `execution_errors` (5): integrations that could not be called.
+    - `integration_latency_ms` (5000): the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
+    - `function_errors` (1): failures of any one function that is made here.
+    - `function_throttles` (1): refusals of any one function that is made here, for want of concurrency.
+    - `table_throttles` (10): reads or writes that the connection table, its index or the history refused.
   EOT
-  type = object({
-    actions                = optional(list(string), [])
-    integration_errors     = optional(number, 5)
-    client_errors          = optional(number, 100)
-    execution_errors       = optional(number, 5)
-    integration_latency_ms = optional(number, 5000)
-    function_errors        = optional(number, 1)
-    function_throttles     = optional(number, 1)
-    table_throttles        = optional(number, 10)
-  })
-  default = null
+  type        = any # In an object's type, null would be the default.
+  default     = null
 
   validation {
-    condition     = var.alarms == null ? true : alltrue([for name, threshold in var.alarms : name == "actions" ? true : threshold > 0])
-    error_message = "The thresholds of alarms are greater than 0: at 0 an alarm would never end."
+    condition     = var.alarms == null ? true : can(keys(var.alarms)) ? length(setsubtract(keys(var.alarms), concat(["actions"], keys(local.alarm_defaults)))) == 0 : false
+    error_message = "alarms takes actions, ${join(", ", keys(local.alarm_defaults))}."
+  }
+
+  validation {
+    condition     = try(var.alarms.actions, null) == null ? true : can([for action in var.alarms.actions : regex("^arn:", action)])
+    error_message = "alarms.actions is a list of ARNs."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(local.alarm_defaults) : try(var.alarms[name], null) == null ? true : try(tonumber(var.alarms[name]) > 0, false)])
+    error_message = "The thresholds of alarms are numbers greater than 0: at 0 an alarm would never end. With null, it is not made."
   }
 }
 

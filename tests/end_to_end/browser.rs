@@ -1,40 +1,35 @@
-//! The web client in examples/chat, in a real browser.
+//! The page in examples/chat, in a real browser.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+mod driver;
+mod scripted;
 
-use anyhow::{Context, Result, bail, ensure};
-use end_to_end::{Client, harness::trial};
-use fantoccini::{ClientBuilder, Locator, key::Key};
-use hyper_util::client::legacy::connect::HttpConnector;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::{Client, harness::Sequence};
+use fantoccini::key::Key;
 use libtest_mimic::Trial;
 use local_cloud::{page, repository};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{
     fixtures::now_millis,
     tokens::{Signer, jwks},
 };
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-    process::{Child, Command},
-    sync::OnceCell,
-    time::sleep,
-};
+use tokio::sync::OnceCell;
 
+use self::driver::{Browser, DESKTOP, DRIVER, LOG, Look, Page};
 use crate::cloud::Cloud;
 
 type Shared = Arc<OnceCell<Site>>;
 
-/// How long a page may take to show what it must.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 pub(crate) fn trials() -> Vec<Trial> {
     let site: Shared = Arc::default();
+    let sequence = Sequence::default();
     macro_rules! on {
         ($site:ident, $($test:ident),* $(,)?) => {
             vec![$({
                 let site = Arc::clone(&$site);
-                trial(concat!("browser::", stringify!($test)), move || async move {
+                sequence.trial(concat!("browser::", stringify!($test)), move || async move {
                     let site = site.get_or_try_init(|| Site::start("terraform")).await?;
                     Browser::run(async |browser| $test(site, browser).await).await
                 })
@@ -46,11 +41,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         two_pages_chat,
         what_one_says_is_shown_once_though_it_comes_after_its_ack,
         a_channel_is_joined_and_left,
-        what_the_server_refuses_is_said_in_its_words,
+        what_the_server_refuses_is_said_in_peoples_words,
+        a_reload_brings_back_what_was_said,
         the_server_restarts_and_the_pages_come_back,
         everything_is_accessible_on_desktop_and_phone_in_light_and_dark,
     );
-    trials.push(trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so));
+    trials.extend(scripted::trials(&sequence));
+    trials.push(
+        sequence.trial("browser::a_bad_token_is_refused_and_said_so", a_bad_token_is_refused_and_said_so),
+    );
     let is_missing = std::process::Command::new(DRIVER).arg("--version").output().is_err();
     let is_ignored = is_missing && std::env::var_os("REQUIRE_BROWSER").is_none();
     if is_ignored {
@@ -79,157 +78,11 @@ impl Site {
 
     async fn of(cloud: Cloud) -> Result<Self> {
         cloud.stack.apply(|_, _| ()).await?;
-        let port = page::serve(&repository().join("examples/chat"), 0).await?;
+        let port = page::serve(&repository(), 0).await?;
         let url = format!("http://127.0.0.1:{port}/?url={}", cloud.output("websocket_url").await?);
         Ok(Self { cloud, url })
     }
 }
-
-const DRIVER: &str = "chromedriver";
-
-/// The driver of browsers. Each page has one of its own, with nothing in its profile.
-struct Browser {
-    url: String,
-    driver: Child,
-}
-
-/// What a browser looks like.
-#[derive(Clone, Copy)]
-struct Look {
-    name: &'static str,
-    is_phone: bool,
-    is_dark: bool,
-}
-
-const DESKTOP: Look = Look { name: "desktop", is_phone: false, is_dark: false };
-
-impl Browser {
-    async fn start() -> Result<Self> {
-        let mut driver = Command::new(DRIVER)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut lines = BufReader::new(driver.stdout.take().context("the driver has no output")?).lines();
-        while let Some(line) = lines.next_line().await? {
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return Ok(Self { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), driver });
-            }
-        }
-        bail!("{DRIVER} does not start")
-    }
-
-    /// Gives it to a test, and ends every browser after it, however it went.
-    async fn run(test: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
-        let mut browser = Self::start().await?;
-        let result = test(&browser).await;
-        let address = browser.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(format!("GET /shutdown HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        browser.driver.wait().await?;
-        result
-    }
-
-    /// A page, in a browser on a desktop.
-    async fn open(&self, url: &str) -> Result<Page> {
-        self.open_with(url, DESKTOP).await
-    }
-
-    async fn open_with(&self, url: &str, look: Look) -> Result<Page> {
-        let mut arguments = vec![
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--hide-scrollbars",
-            "--window-size=1200,760",
-        ];
-        if look.is_dark {
-            arguments.push("--force-dark-mode"); // prefers-color-scheme is dark then.
-        }
-        let mut options = json!({"args": arguments});
-        if look.is_phone {
-            options["mobileEmulation"] =
-                json!({"deviceMetrics": {"width": 390, "height": 760, "pixelRatio": 2.0}});
-        }
-        let capabilities = json!({"goog:chromeOptions": options});
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities.as_object().context("an object")?.clone())
-            .connect(&self.url)
-            .await?;
-        client.goto(url).await?;
-        Ok(Page(client))
-    }
-}
-
-/// A page in a browser of its own, which ends with it.
-struct Page(fantoccini::Client);
-
-impl Page {
-    /// Types, as a person does: Enter is `\n`.
-    async fn types(&self, selector: &str, keys: &str) -> Result<()> {
-        Ok(self.0.find(Locator::Css(selector)).await?.send_keys(keys).await?)
-    }
-
-    async fn clicks(&self, selector: &str) -> Result<()> {
-        Ok(self.0.find(Locator::Css(selector)).await?.click().await?)
-    }
-
-    async fn is_called(&self, name: &str) -> Result<()> {
-        self.run("document.getElementById('name').value = arguments[0]", &[json!(name)]).await?;
-        Ok(())
-    }
-
-    async fn says(&self, text: &str) -> Result<()> {
-        self.types("#text", &format!("{text}\n")).await
-    }
-
-    async fn run(&self, script: &str, arguments: &[Value]) -> Result<Value> {
-        Ok(self.0.execute(script, arguments.to_vec()).await?)
-    }
-
-    /// What is to be seen of all that the selector finds.
-    async fn text(&self, selector: &str) -> Result<String> {
-        let script = "return [...document.querySelectorAll(arguments[0])]
-            .filter((found) => found.checkVisibility()).map((found) => found.innerText).join('\\n')";
-        Ok(self.run(script, &[json!(selector)]).await?.as_str().context("a text")?.to_owned())
-    }
-
-    /// Waits until there is such a text.
-    async fn sees(&self, selector: &str, text: &str) -> Result<()> {
-        let wait = async {
-            while !self.text(selector).await?.contains(text) {
-                sleep(Duration::from_millis(50)).await;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(result) => result,
-            Err(_) => bail!("{selector} does not show {text:?} but {:?}", self.text(selector).await?),
-        }
-    }
-
-    async fn is_connected(&self) -> Result<()> {
-        self.sees("#state", "Connected").await
-    }
-
-    /// How many lines of the shown channel have this text.
-    async fn lines_with(&self, text: &str) -> Result<usize> {
-        Ok(self.text(LOG).await?.lines().filter(|line| *line == text).count())
-    }
-
-    async fn closes(self) -> Result<()> {
-        Ok(self.0.close().await?)
-    }
-}
-
-/// The messages of the channel that is shown.
-const LOG: &str = ".log:not([hidden])";
 
 // --- tests ---------------------------------------------------------------------------------------------
 
@@ -330,16 +183,39 @@ async fn a_channel_is_joined_and_left(site: &Site, browser: &Browser) -> Result<
     Ok(())
 }
 
-async fn what_the_server_refuses_is_said_in_its_words(site: &Site, browser: &Browser) -> Result<()> {
+async fn what_the_server_refuses_is_said_in_peoples_words(site: &Site, browser: &Browser) -> Result<()> {
     let page = browser.open(&site.url).await?;
+    page.is_connected().await?;
     page.types("#channel", "no blanks, please\n").await?;
-    page.sees("#join-error", "channel").await?;
-    // What the server would end the connection for is refused by the client itself.
+    page.sees("#join-error", "A channel's name has letters, digits").await?;
+    // What the server would end the connection for is refused while it can still be changed.
     page.run("document.getElementById('text').value = 'x'.repeat(32768)", &[]).await?;
     page.types("#text", "\n").await?;
-    page.sees(".failed .status", "at most 32768").await?;
-    page.is_good(DESKTOP, "-failed").await?;
+    page.sees("#problem", "The message is too long. Shorten it by about").await?;
+    page.is_good(DESKTOP, "-too-long").await?;
+    ensure!(page.run("return document.getElementById('text').value.length", &[]).await? == 32768);
+    ensure!(page.text(LOG).await?.is_empty() || !page.text(LOG).await?.contains("xxx"), "it is not said");
     page.is_connected().await?;
+    Ok(())
+}
+
+async fn a_reload_brings_back_what_was_said(site: &Site, browser: &Browser) -> Result<()> {
+    let [ada, bob] = ada_and_bob(site, browser).await?;
+    ada.types("#channel", "kitchen\n").await?;
+    ada.sees("#channels [aria-current]", "kitchen").await?;
+    ada.says("Coffee is ready").await?;
+    ada.sees(LOG, "Coffee is ready").await?;
+    bob.says("Has somebody seen Ada?").await?;
+    ada.sees("#channels .unread", "1").await?;
+
+    ada.0.refresh().await?;
+    ada.is_connected().await?;
+    ada.sees("#channels", "kitchen").await?;
+    ada.sees(LOG, "Bob\nHas somebody seen Ada?").await?;
+    ada.types("#text", &(Key::Alt + &Key::Down.to_string())).await?;
+    ada.sees(LOG, "Coffee is ready").await?;
+    ensure!(ada.lines_with("Coffee is ready").await? == 1);
+    ensure!(!ada.text(LOG).await?.contains("missing"), "all of it is there");
     Ok(())
 }
 
@@ -440,6 +316,7 @@ async fn everything_is_accessible_on_desktop_and_phone_in_light_and_dark(
         page.sees(LOG, "without a reload").await?;
         page.says("Just opened it on the train: it lost the network in the tunnel, and was back by itself.")
             .await?;
+        page.sees(".own:not(.pending)", "Just opened").await?;
         say(&mut chloe, "*", "Chloé", "Same here. What does it cost us?").await?;
         page.sees(LOG, "What does it cost us?").await?;
         page.says("Four dollars a month, for all of us.").await?;
@@ -475,28 +352,6 @@ async fn say(client: &mut Client, channel: &str, name: &str, text: &str) -> Resu
     client.say(json!({"action": "send", "channel": channel, "message": message}).to_string()).await?;
     client.hear("ack").await?;
     Ok(())
-}
-
-impl Page {
-    /// Makes sure that axe finds nothing, and that nothing is wider than the screen. With UPDATE_SCREENSHOTS=1, the
-    /// READMEs' pictures are taken anew: a page's, in no special state.
-    async fn is_good(&self, look: Look, state: &str) -> Result<()> {
-        let name = format!("{}{state}", look.name);
-        let width = self.run("return [document.documentElement.scrollWidth, innerWidth]", &[]).await?;
-        ensure!(width[0].as_u64() <= width[1].as_u64(), "{name}: wider than the screen: {width}");
-        let axe = repository().join("examples/chat/node_modules/axe-core/axe.min.js");
-        let axe =
-            std::fs::read_to_string(&axe).context("axe-core is not installed: run `make client-tools`")?;
-        self.run(&axe, &[]).await?;
-        let look_for = "axe.run().then(({ violations }) => arguments[0](violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html + ' ' + node.failureSummary)])))";
-        let violations = self.0.execute_async(look_for, Vec::new()).await?;
-        ensure!(violations == json!([]), "{name}: {violations:#}");
-        if state.is_empty() && std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
-            let picture = repository().join(format!("docs/images/chat-{name}.png"));
-            std::fs::write(picture, self.0.screenshot().await?)?;
-        }
-        Ok(())
-    }
 }
 
 /// Whether the chat backend keeps a history.

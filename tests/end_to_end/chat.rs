@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::{Client, harness::trial};
+use end_to_end::{Client, harness::Sequence};
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
 use local_cloud::stack::Changes;
@@ -18,11 +18,12 @@ type Shared = Arc<OnceCell<Cloud>>;
 /// In this order: the first applies the stack, the last destroys it.
 pub(crate) fn trials() -> Vec<Trial> {
     let cloud: Shared = Arc::default();
+    let sequence = Sequence::default();
     macro_rules! on {
         ($cloud:ident, $($test:ident),* $(,)?) => {
             vec![$({
                 let cloud = Arc::clone(&$cloud);
-                trial(concat!("chat::", stringify!($test)), move || async move { $test(applied(&cloud).await?).await })
+                sequence.trial(concat!("chat::", stringify!($test)), move || async move { $test(applied(&cloud).await?).await })
             }),*]
         };
     }
@@ -45,7 +46,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_a_channel_does_not_allow_is_answered,
         two_hundred_clients_get_twenty_broadcasts_each_once,
     );
-    trials.push(trial("chat::destroy_leaves_nothing", move || destroy_leaves_nothing(cloud)));
+    trials.push(sequence.trial("chat::destroy_leaves_nothing", move || destroy_leaves_nothing(cloud)));
     trials
 }
 

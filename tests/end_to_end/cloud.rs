@@ -1,7 +1,7 @@
 //! A stack on an emulator of its own, and what a test looks at behind it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use local_cloud::{
     emulator::{Emulator, Options},
     mirror::Mirror,
-    repository,
+    packages, repository,
     stack::{REGION, Stack, point_at_emulator},
 };
 use serde::de::DeserializeOwned;
@@ -64,8 +64,13 @@ impl Cloud {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
+        static PROGRAMS: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
+        let programs = PROGRAMS
+            .get_or_try_init(|| async { packages::build(&repository(), &packages::ALL).await })
+            .await?;
         let mirror = Mirror::new(&repository(), &folder);
-        mirror.refresh().await?;
+        mirror.copy_modules()?;
+        mirror.package(programs)?;
         let options = Options {
             repository: repository(),
             folder: folder.clone(),

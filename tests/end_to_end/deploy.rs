@@ -87,6 +87,16 @@ impl Checkout {
         Ok(())
     }
 
+    /// Calls AWS as the role that was taken on.
+    async fn aws(&self, service: &str, operation: &str, parameters: &serde_json::Value) -> Result<()> {
+        let mut command = Command::new(repository().join(".local/venv/bin/python"));
+        self.cloud.point_at(&mut command);
+        command.arg(repository().join("tests/end_to_end/aws.py")).args([service, operation]);
+        let output = command.arg(parameters.to_string()).envs(&self.environment).output().await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     async fn run(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new("make");
         self.cloud.point_at(&mut command);
@@ -248,11 +258,37 @@ async fn as_the_roles_of_github_actions() -> Result<()> {
     ensure!(said.contains("No changes."), "{said}");
     fs::copy(repository().join("terraform/dev.tfvars"), checkout.cloud.folder.join("terraform/dev.tfvars"))?;
     checkout.make(&["deploy", BUCKET, "AUTO_APPROVE=1"]).await?;
+
+    // Another stage's API is another stack's by its tag, which cannot be taken away.
+    let api = checkout.make(&["output", BUCKET, "OUTPUT=api_id"]).await?;
+    let tags = format!("arn:aws:apigateway:us-east-1::/apis/{}", api.trim());
+    for (role, job, allowed) in [
+        ("github-chat-prod", "environment:prod", false),
+        ("github-chat-plan", "pull_request", false),
+        ("github-chat-dev", "environment:dev", true),
+    ] {
+        checkout.become_role(role, job).await?;
+        let renamed = checkout
+            .aws("apigatewayv2", "update_api", &json!({"ApiId": api.trim(), "Description": "mine"}))
+            .await;
+        ensure!(
+            if allowed { renamed.is_ok() } else { refused(renamed) },
+            "who changes the API of dev is {role}"
+        );
+        let untagged = json!({"ResourceArn": tags, "TagKeys": ["stack"]});
+        ensure!(refused(checkout.aws("apigatewayv2", "untag_resource", &untagged).await), "{role} untags it");
+    }
+    checkout.make(&["deploy", BUCKET, "AUTO_APPROVE=1"]).await?;
     checkout.make(&["destroy", BUCKET, "AUTO_APPROVE=1"]).await?;
     let left = checkout.cloud.inventory().await?;
     ensure!(left.iter().all(|name| name.starts_with("iam github-chat-")), "{left:?}");
     checkout.cloud.stop().await;
     Ok(())
+}
+
+/// Whether it was for want of a right that a call failed.
+fn refused(answer: Result<()>) -> bool {
+    answer.is_err_and(|error| error.to_string().contains("is not authorized to perform"))
 }
 
 async fn a_local_state_moves_into_the_bucket() -> Result<()> {

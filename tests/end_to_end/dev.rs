@@ -1,6 +1,7 @@
 //! `make dev`'s program, as a user meets it.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -9,7 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
-use local_cloud::{packages, repository};
+use local_cloud::{
+    packages, repository,
+    stack::{Changes, Stack},
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -67,7 +71,8 @@ async fn it_starts_updates_and_stops_all() -> Result<()> {
 
     let second = program(&folder).output().await?;
     let said = String::from_utf8_lossy(&second.stdout);
-    ensure!(second.status.success() && said.contains("0 added, 0 changed, 0 removed"), "{said}");
+    ensure!(second.status.success() && said.contains(UNCHANGED), "{said}");
+    nothing_is_to_be_done(&folder).await?;
     client.say(r#"{"action":"ping"}"#).await?;
     client.hear("pong").await.context("the update kept the connection")?;
 
@@ -91,9 +96,25 @@ async fn it_starts_updates_and_stops_all() -> Result<()> {
     let mut client = Client::connect(&text("websocket_url")?).await?;
     client.say(r#"{"action":"send","message":"back again"}"#).await?;
     ensure!(client.hear("message").await?["message"] == "back again");
+    nothing_is_to_be_done(&folder).await.context("it has nothing to make anew")?;
+    let changed = program(&folder).env("TF_VAR_log_retention_days", "14").output().await?;
+    let said = String::from_utf8_lossy(&changed.stdout);
+    ensure!(changed.status.success() && said.contains("0 added, 6 changed, 0 removed"), "{said}");
+    ensure!(said.contains("Applying terraform/ (last time "), "{said}");
     let said = interrupt(again, &folder).await?.stdout;
     let said = String::from_utf8_lossy(&said);
-    ensure!(said.contains("0 added, 0 changed, 0 removed"), "it has nothing to make anew: {said}");
+    ensure!(said.contains(UNCHANGED), "it is not even asked: {said}");
+    Ok(())
+}
+
+const UNCHANGED: &str = "nothing has changed since the last time";
+
+/// Terraform finds all as it is wanted, though it was not asked.
+async fn nothing_is_to_be_done(folder: &Path) -> Result<()> {
+    let endpoint = fs::read_to_string(folder.join("dev/endpoint"))?;
+    let stack = Stack::new(folder.join("dev/terraform"), &endpoint).with("packages_bucket", "packages");
+    let changes = stack.plan().await?;
+    ensure!(changes == Changes::default(), "{changes:?}");
     Ok(())
 }
 
@@ -148,7 +169,8 @@ async fn outputs(folder: &Path) -> Result<Value> {
     bail!("no outputs.json within five minutes")
 }
 
-async fn get(url: &str) -> Result<String> {
+/// The answer to a GET, with its head.
+pub(crate) async fn get(url: &str) -> Result<String> {
     let rest = url.strip_prefix("http://").context("an HTTP URL")?;
     let (host, path) = rest.split_once('/').context("a path")?;
     let mut stream = TcpStream::connect(host).await?;

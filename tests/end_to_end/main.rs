@@ -18,7 +18,7 @@ use end_to_end::harness;
 
 fn main() -> ExitCode {
     harness::run(
-        || [chat::trials(), browser::trials()].into_iter().flatten().collect(),
+        || vec![chat::trials(), browser::trials()],
         || {
             let groups = [
                 upgrade::trials(), // The longest comes first.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     denial::Denial,
-    identity::{Channels, Identity, Principal},
+    identity::{Channels, Identity},
 };
 
 /// The [output of an authorizer][output].
@@ -59,7 +59,7 @@ impl Answer {
     /// When the answer is larger than API Gateway takes: only the channels can make it so.
     pub fn allow(method_arn: &str, identity: Identity) -> Result<Self, Denial> {
         let Identity { principal, channels } = identity;
-        let answer = Self::new(Effect::Allow, method_arn, principal.into(), Context { channels });
+        let answer = Self::new(Effect::Allow, method_arn, principal.to_string(), Context { channels });
         match serde_json::to_vec(&answer) {
             Ok(json) if json.len() <= Self::MAX_BYTES => Ok(answer),
             _ => Err(Denial::InvalidChannels),
@@ -78,12 +78,6 @@ impl Answer {
             policy_document: Policy { version: "2012-10-17", statement: [statement] },
             context,
         }
-    }
-}
-
-impl From<Principal> for String {
-    fn from(principal: Principal) -> Self {
-        principal.to_string()
     }
 }
 
@@ -111,12 +105,18 @@ mod tests {
 
     #[test]
     fn what_api_gateway_would_not_take_is_denied() {
+        // Patterns of so many characters in all, of which JSON writes some longer than they are.
+        let patterns = |length: usize, sign: &str| {
+            let text = format!("user:{} ", sign.repeat(94)).repeat(length / 100);
+            format!("{text}{}", "x".repeat(length % 100))
+        };
         let envelope = serde_json::to_vec(&Answer::allow(METHOD_ARN, identity(json!("x"))).unwrap());
         let room = Answer::MAX_BYTES - envelope.unwrap().len() + 1;
-        assert!(Answer::allow(METHOD_ARN, identity(json!("x".repeat(room)))).is_ok());
-        let denial = Answer::allow(METHOD_ARN, identity(json!("x".repeat(room + 1)))).unwrap_err();
+        assert!(room % 100 > 1, "the last pattern is not empty");
+        assert!(Answer::allow(METHOD_ARN, identity(json!(patterns(room, "x")))).is_ok());
+        let denial = Answer::allow(METHOD_ARN, identity(json!(patterns(room + 1, "x")))).unwrap_err();
         assert_eq!(denial, Denial::InvalidChannels);
         // What JSON writes longer than it is counts as it is written.
-        assert!(Answer::allow(METHOD_ARN, identity(json!("\"".repeat(room / 2 + 1)))).is_err());
+        assert!(Answer::allow(METHOD_ARN, identity(json!(patterns(room, "\"")))).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fs, str::FromStr};
 
-use crate::{key::KeySet, secret::SecretArn, url::SafeUrl};
+use crate::{key::KeySet, secret::SecretArn, url::SafeUrl, verify::Rules};
 
 /// Who issues the tokens: their claim `iss`, sign by sign. Where no other variable says where the keys are, it is a
 /// URL, and the issuer is asked: at `/.well-known/openid-configuration` behind it.
@@ -25,6 +25,10 @@ pub const JWKS_FILE: &str = "JWKS_FILE";
 /// Where the keys are, as a JSON Web Key Set, of an issuer that cannot be asked for it.
 pub const JWKS_URL: &str = "JWKS_URL";
 
+/// The claim with the client that a token was issued to, such as `client_id` or `azp`: where a token has no `aud`, it
+/// must be one of [`AUDIENCE`]. Unset: each token must have an `aud`.
+pub const CLIENT_CLAIM: &str = "CLIENT_CLAIM";
+
 /// The query parameter with the token; unset: `token`.
 pub const TOKEN_PARAMETER: &str = "TOKEN_PARAMETER";
 
@@ -34,8 +38,7 @@ pub const CHANNELS_CLAIM: &str = "CHANNELS_CLAIM";
 /// What the variables say.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) issuer: String,
-    pub(crate) audiences: Vec<String>,
+    pub(crate) rules: Rules,
     pub(crate) keys: KeySource,
     pub(crate) token_parameter: String,
     pub(crate) channels_claim: String,
@@ -107,16 +110,15 @@ impl Config {
         let keys = match (sources.next(), sources.next()) {
             (Some((SECRET_ARN, arn)), None) => KeySource::Secret(parse(SECRET_ARN, &arn)?),
             (Some((JWKS_URL, url)), None) => KeySource::Url(parse(JWKS_URL, &url)?),
-            (Some((JWKS_FILE, path)), None) => KeySource::Fixed(parse(JWKS_FILE, &read_file(&path)?)?),
-            (Some((name, keys)), None) => KeySource::Fixed(parse(name, &keys)?),
+            (Some((JWKS_FILE, path)), None) => fixed(JWKS_FILE, &read_file(&path)?)?,
+            (Some((name, keys)), None) => fixed(name, &keys)?,
             (None, _) => KeySource::Issuer(
                 issuer.parse().map_err(|error| ConfigError::NoKeys { source: Box::new(error) })?,
             ),
             _ => return Err(ConfigError::SeveralKeys),
         };
         Ok(Self {
-            issuer,
-            audiences,
+            rules: Rules { issuer, audiences, client_claim: variable(CLIENT_CLAIM) },
             keys,
             token_parameter: variable(TOKEN_PARAMETER).unwrap_or_else(|| "token".to_owned()),
             channels_claim: variable(CHANNELS_CLAIM).unwrap_or_else(|| "channels".to_owned()),
@@ -127,6 +129,11 @@ impl Config {
 fn read_file(path: &str) -> Result<String, ConfigError> {
     fs::read_to_string(path)
         .map_err(|error| ConfigError::Invalid { name: JWKS_FILE, source: format!("{path}: {error}").into() })
+}
+
+fn fixed(name: &'static str, keys: &str) -> Result<KeySource, ConfigError> {
+    let keys = KeySet::parse_fixed(keys);
+    keys.map(KeySource::Fixed).map_err(|error| ConfigError::Invalid { name, source: Box::new(error) })
 }
 
 fn parse<T>(name: &'static str, value: &str) -> Result<T, ConfigError>
@@ -153,7 +160,8 @@ mod tests {
     #[test]
     fn an_issuer_and_an_audience_are_enough() {
         let config = read(&[("ISSUER", "https://example.com/"), ("AUDIENCE", "web, mobile ,")]).unwrap();
-        assert_eq!(config.audiences, ["web", "mobile"]);
+        assert_eq!(config.rules.audiences, ["web", "mobile"]);
+        assert_eq!(config.rules.client_claim, None);
         assert!(matches!(config.keys, KeySource::Issuer(url) if url.as_str() == "https://example.com/"));
         assert_eq!((config.token_parameter.as_str(), config.channels_claim.as_str()), ("token", "channels"));
     }

@@ -1,6 +1,6 @@
 //! What went wrong on our side. A client's fault is no error: it is a [`Denial`](crate::denial::Denial).
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, sync::Arc};
 
 use lambda_runtime::Diagnostic;
 use lambda_websocket::error::chain;
@@ -13,6 +13,14 @@ pub enum Error {
     /// Secrets Manager, or Systems Manager, did not hand out the secret.
     #[error("the secret {arn} cannot be read")]
     Secret {
+        /// What `SECRET_ARN` names.
+        arn: String,
+        /// What the SDK says of it.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The secret is deleted, or is about to be.
+    #[error("the secret {arn} is not there")]
+    NoSecret {
         /// What `SECRET_ARN` names.
         arn: String,
         /// What the SDK says of it.
@@ -61,6 +69,24 @@ pub enum Error {
     /// It took too long.
     #[error("the keys did not come in time")]
     TimedOut,
+    /// They could not be read just now.
+    #[error(transparent)]
+    Unread(Arc<Error>),
+    /// They could not be read a moment ago, and are not asked for again yet.
+    #[error("the keys could not be read a moment ago")]
+    Paused(#[source] Arc<Error>),
+}
+
+impl Error {
+    /// Whether the place was read, and holds no key any more: what it held is withdrawn.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::NoSecret { .. } => true,
+            // An issuer that answers with something else than a set of keys is in trouble.
+            Self::Keys { source, .. } => !matches!(source, InvalidKeys::Json(_)),
+            _ => false,
+        }
+    }
 }
 
 impl From<Error> for Diagnostic {

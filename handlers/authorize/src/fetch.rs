@@ -1,17 +1,21 @@
 //! A document of the issuer's, fetched with the HTTP client that the SDK is on.
 
-use std::str;
+use std::{net::IpAddr, str};
 
 use aws_smithy_http_client::{
     Connector,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
-    http::HttpConnector, orchestrator::HttpRequest, result::ConnectorError,
+    dns::{DnsFuture, ResolveDns, ResolveDnsError},
+    http::HttpConnector,
+    orchestrator::HttpRequest,
+    result::ConnectorError,
 };
 use aws_smithy_types::byte_stream::{ByteStream, error::Error as StreamError};
+use tokio::net::lookup_host;
 
-use crate::url::SafeUrl;
+use crate::url::{SafeUrl, is_internal, is_local_name};
 
 /// The most that is read, in bytes: keys take a few thousand.
 const MAX_BYTES: usize = 256 * 1024;
@@ -42,7 +46,11 @@ pub(crate) struct Fetcher(Connector);
 
 impl Fetcher {
     pub(crate) fn new() -> Self {
-        Self(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build())
+        Self(
+            Connector::builder()
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .build_with_resolver(Resolver),
+        )
     }
 
     /// The document at this URL. It takes as long as it takes: the caller sets the limit.
@@ -61,5 +69,53 @@ impl Fetcher {
             }
         }
         Ok(str::from_utf8(&document)?.to_owned())
+    }
+}
+
+/// Finds the addresses of a name, and refuses one that leads inside: whoever has a name of their own can have it stand
+/// for any address.
+#[derive(Clone, Copy, Debug)]
+struct Resolver;
+
+/// A name stands for an address that only this machine reaches.
+#[derive(Debug, thiserror::Error)]
+#[error("{name:?} leads to the internal address {address}")]
+struct Internal {
+    name: String,
+    address: IpAddr,
+}
+
+impl Resolver {
+    async fn resolve(name: &str) -> Result<Vec<IpAddr>, ResolveDnsError> {
+        let found = lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+        let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+        // What names this machine by its name was let through by `SafeUrl`.
+        match addresses.iter().find(|address| is_internal(**address) && !is_local_name(name)) {
+            Some(address) => Err(ResolveDnsError::new(Internal { name: name.to_owned(), address: *address })),
+            None => Ok(addresses),
+        }
+    }
+}
+
+impl ResolveDns for Resolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(Self::resolve(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_websocket::error::chain;
+
+    use super::*;
+
+    /// What the system's resolver takes for an address, and no other part of the program.
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_asked() {
+        for (name, address) in [("127.1", "127.0.0.1"), ("0x7f000001", "127.0.0.1"), ("0", "0.0.0.0")] {
+            let error = chain(&Resolver.resolve_dns(name).await.unwrap_err());
+            assert!(error.ends_with(&format!("{name:?} leads to the internal address {address}")), "{error}");
+        }
+        assert!(Resolver.resolve_dns("localhost").await.is_ok());
     }
 }

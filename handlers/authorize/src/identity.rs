@@ -1,7 +1,8 @@
 //! Who a token says it is, and which channels it opens.
 
-use std::fmt;
+use std::borrow::Cow;
 
+use lambda_websocket::{patterns::ChannelPatterns, principal::Principal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -10,15 +11,11 @@ use crate::denial::Denial;
 /// What is known of a client whose token is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who it is.
+    /// Who it is: the claim `sub`.
     pub principal: Principal,
     /// The channels that it may join; none: the token says nothing of them.
     pub channels: Option<Channels>,
 }
-
-/// The claim `sub`: 1 to 128 characters, none of them a control character.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal(String);
 
 /// Patterns of channels, separated by blanks.
 ///
@@ -36,28 +33,9 @@ impl Identity {
     pub fn parse(claims: &Map<String, Value>, channels_claim: &str) -> Result<Self, Denial> {
         let principal = claims.get("sub").and_then(Value::as_str).ok_or(Denial::InvalidSubject)?;
         Ok(Self {
-            principal: Principal::parse(principal)?,
+            principal: Principal::parse(principal).map_err(|_| Denial::InvalidSubject)?,
             channels: claims.get(channels_claim).map(Channels::parse).transpose()?,
         })
-    }
-}
-
-impl Principal {
-    const MAX_LENGTH: usize = 128;
-
-    fn parse(text: &str) -> Result<Self, Denial> {
-        let length = text.chars().take(Self::MAX_LENGTH + 1).count();
-        if (1..=Self::MAX_LENGTH).contains(&length) && !text.chars().any(char::is_control) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Denial::InvalidSubject)
-        }
-    }
-}
-
-impl fmt::Display for Principal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -68,9 +46,16 @@ impl Channels {
     /// channel: a blank holds no pattern either, and is not empty.
     const NONE: &str = " ";
 
-    /// Reads a list of patterns, or a text with blanks between them as OAuth's `scope` has.
+    /// Reads a list of patterns, or a text with blanks between them as OAuth's `scope` has; or a list written as a text,
+    /// since an attribute of a user of Cognito cannot be a list.
     fn parse(claim: &Value) -> Result<Self, Denial> {
-        let patterns: Vec<&str> = match claim {
+        let claim = match claim {
+            Value::String(text) if text.trim_start().starts_with('[') => {
+                Cow::Owned(serde_json::from_str(text).map_err(|_| Denial::InvalidChannels)?)
+            }
+            claim => Cow::Borrowed(claim),
+        };
+        let patterns: Vec<&str> = match claim.as_ref() {
             Value::String(text) => text.split_whitespace().collect(),
             Value::Array(items) => {
                 items.iter().map(Value::as_str).collect::<Option<_>>().ok_or(Denial::InvalidChannels)?
@@ -82,7 +67,10 @@ impl Channels {
         if patterns.iter().any(|pattern| pattern.is_empty() || pattern.contains(breaks)) {
             return Err(Denial::InvalidChannels);
         }
-        Ok(Self(if patterns.is_empty() { Self::NONE.to_owned() } else { patterns.join(" ") }))
+        let channels = if patterns.is_empty() { Self::NONE.to_owned() } else { patterns.join(" ") };
+        // What the other functions could not read would be an error of `connect`.
+        ChannelPatterns::parse(&channels).map_err(|_| Denial::InvalidChannels)?;
+        Ok(Self(channels))
     }
 }
 
@@ -102,12 +90,21 @@ mod tests {
         for text in
             ["a", "auth0|5f7c8ec7c33c6c004bbafe82", "Ada Lovelace", "ünï@example.com", &"é".repeat(128)]
         {
-            assert_eq!(Principal::parse(text).unwrap().to_string(), text);
+            let claims = json!({ "sub": text });
+            let identity = Identity::parse(claims.as_object().unwrap(), "channels").unwrap();
+            assert_eq!(identity.principal.as_str(), text);
         }
-        for text in ["", "a\nb", "a\u{7f}", "a\u{85}", &"a".repeat(129)] {
-            assert_eq!(Principal::parse(text), Err(Denial::InvalidSubject), "{text:?}");
-        }
-        for sub in [json!(null), json!(7), json!(["ada"]), json!({})] {
+        for sub in [
+            json!(""),
+            json!("a\nb"),
+            json!("a\u{7f}"),
+            json!("a\u{85}"),
+            json!("a".repeat(129)),
+            json!(null),
+            json!(7),
+            json!(["ada"]),
+            json!({}),
+        ] {
             let claims = json!({ "sub": sub });
             assert_eq!(
                 Identity::parse(claims.as_object().unwrap(), "channels"),
@@ -120,7 +117,13 @@ mod tests {
 
     #[test]
     fn channels_are_a_list_or_a_text() {
-        for claim in [json!(["room:*", "news"]), json!("room:* news"), json!("  room:*\tnews ")] {
+        for claim in [
+            json!(["room:*", "news"]),
+            json!("room:* news"),
+            json!("  room:*\tnews "),
+            json!(r#"["room:*","news"]"#),
+            json!(" [ \"room:*\", \"news\" ]\n"),
+        ] {
             assert_eq!(channels(&claim), Ok("room:* news".to_owned()), "{claim}");
         }
     }
@@ -131,7 +134,7 @@ mod tests {
             |claims: Value, name| Identity::parse(claims.as_object().unwrap(), name).unwrap().channels;
         assert_eq!(parse(json!({"sub": "a"}), "channels"), None);
         assert_eq!(parse(json!({"sub": "a", "channels": "x"}), "https://example.com/channels"), None);
-        for claim in [json!([]), json!(""), json!("  ")] {
+        for claim in [json!([]), json!(""), json!("  "), json!("[]")] {
             assert_eq!(
                 parse(json!({"sub": "a", "rooms": claim}), "rooms"),
                 Some(Channels(" ".to_owned())),
@@ -155,6 +158,13 @@ mod tests {
             json!(["a\u{a0}b"]),
             json!(["a\u{0}"]),
             json!("a\u{1}b"),
+            json!(["a*b"]),
+            json!("räume"),
+            json!("room,news"),
+            json!("[1]"),
+            json!("[\"a b\"]"),
+            json!("[\"a\""),
+            json!("[\"a\"] b"),
         ] {
             assert_eq!(channels(&claim), Err(Denial::InvalidChannels), "{claim}");
         }
@@ -163,8 +173,13 @@ mod tests {
     proptest! {
         /// Read as the other functions read it, the context holds the patterns of the token and no other.
         #[test]
-        fn no_pattern_is_added(patterns in prop::collection::vec(any::<String>(), 0..5)) {
-            if let Ok(text) = channels(&json!(patterns)) {
+        fn no_pattern_is_added(
+            patterns in prop::collection::vec(prop_oneof![any::<String>(), "[a-z:* .]{1,6}", "user:\\PC{1,4}"], 0..5),
+            as_text in any::<bool>(),
+        ) {
+            let claim = if as_text { json!(json!(patterns).to_string()) } else { json!(patterns) };
+            if let Ok(text) = channels(&claim) {
+                prop_assert!(ChannelPatterns::parse(&text).is_ok(), "{:?}", text);
                 prop_assert!(!text.is_empty());
                 prop_assert_eq!(text.split_whitespace().collect::<Vec<_>>(), patterns);
             }

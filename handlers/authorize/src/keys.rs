@@ -1,12 +1,13 @@
 //! The keys that are good at the moment: read once, and again when they are old or do not have the one that is
 //! asked for.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::SdkConfig;
-use jsonwebtoken::Header;
 use lambda_websocket::error::chain;
-use serde::Deserialize;
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
@@ -14,23 +15,30 @@ use crate::{
     config::KeySource,
     denial::Denial,
     error::Error,
-    fetch::Fetcher,
     key::{Key, KeySet},
-    secret::Secret,
-    url::SafeUrl,
+    source::Source,
+    token::Header,
 };
 
 /// When keys are read, and how long that may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+struct Policy {
     /// How long keys are good for: a key that was taken back, or a secret that was rotated, is known after it.
     max_age: Duration,
-    /// How long keys are good for where a token names another key: whoever makes up names must not make us ask
-    /// the issuer each time.
+    /// How long keys are good for where a token names another key, or where they could not be read anew: whoever
+    /// makes up names must not make us ask the issuer each time.
     min_age: Duration,
+    /// How long keys are good for while they cannot be read anew.
+    max_stale: Duration,
     /// How long reading may take, both documents of an issuer together: a function has 10 seconds unless it says
     /// otherwise, and its start as many.
     timeout: Duration,
+    /// The time between the first two attempts where there are no keys. It doubles with each failure.
+    first_pause: Duration,
+    /// What it doubles to.
+    max_pause: Duration,
+    /// By the clock on the wall: a monotonic one may stand still while Lambda has the function frozen.
+    clock: fn() -> SystemTime,
 }
 
 impl Default for Policy {
@@ -38,7 +46,11 @@ impl Default for Policy {
         Self {
             max_age: Duration::from_secs(10 * 60),
             min_age: Duration::from_secs(60),
+            max_stale: Duration::from_secs(60 * 60),
             timeout: Duration::from_secs(5),
+            first_pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(60),
+            clock: SystemTime::now,
         }
     }
 }
@@ -47,155 +59,170 @@ impl Default for Policy {
 #[derive(Debug)]
 pub(crate) struct Keys {
     source: Source,
+    cache: Cache,
+}
+
+impl Keys {
+    pub(crate) fn new(source: KeySource, sdk: &SdkConfig) -> Self {
+        Self { source: Source::new(source, sdk), cache: Cache::new(Policy::default()) }
+    }
+
+    /// Reads the keys.
+    pub(crate) async fn warm(&self) -> Result<(), Error> {
+        let mut state = self.cache.state.lock().await;
+        self.cache.read(&mut state, &async || self.source.read().await).await
+    }
+
+    /// The keys that a token may be signed with.
+    pub(crate) async fn find(&self, header: &Header) -> Result<Vec<Key>, Refusal> {
+        self.cache.find(header, async || self.source.read().await).await
+    }
+}
+
+/// The keys that were read last. One reads, and the others wait for it.
+#[derive(Debug)]
+struct Cache {
     policy: Policy,
-    known: Mutex<Option<Known>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Option<Known>,
+    /// When they were asked for last, in vain too.
+    asked_at: Option<SystemTime>,
+    /// What went wrong since they were read.
+    failures: u32,
+    last_failure: Option<Arc<Error>>,
 }
 
 #[derive(Debug)]
 struct Known {
     keys: KeySet,
-    /// By the clock on the wall: a monotonic one may stand still while Lambda has the function frozen.
     read_at: SystemTime,
-    /// When they were asked for last, in vain too.
-    asked_at: SystemTime,
 }
 
-impl Known {
-    fn new(keys: KeySet) -> Self {
-        let now = SystemTime::now();
-        Self { keys, read_at: now, asked_at: now }
-    }
-}
-
-/// Whether that was less than this ago. After a clock that was set back it was not.
-fn was_within(time: SystemTime, age: Duration) -> bool {
-    time.elapsed().is_ok_and(|elapsed| elapsed < age)
-}
-
-impl Keys {
-    pub(crate) fn new(source: KeySource, sdk: &SdkConfig) -> Self {
-        Self { source: Source::new(source, sdk), policy: Policy::default(), known: Mutex::new(None) }
+impl Cache {
+    fn new(policy: Policy) -> Self {
+        Self { policy, state: Mutex::default() }
     }
 
-    /// Reads the keys.
-    pub(crate) async fn warm(&self) -> Result<(), Error> {
-        *self.known.lock().await = Some(self.read().await?);
-        Ok(())
-    }
-
-    /// The key that a token says it is signed with.
-    pub(crate) async fn find(&self, header: &Header) -> Result<Key, Refusal> {
-        let mut known = self.known.lock().await;
-        let current = match known.take() {
-            Some(known) if was_within(known.read_at, self.policy.max_age) => known,
-            old => self.renew(old).await?,
+    async fn find(
+        &self,
+        header: &Header,
+        read: impl AsyncFn() -> Result<KeySet, Error>,
+    ) -> Result<Vec<Key>, Refusal> {
+        let mut state = self.state.lock().await;
+        let is_due = !self.has_keys(&state, self.policy.max_age) && self.may_ask(&state);
+        let failure = if is_due { self.read(&mut state, &read).await.err() } else { None };
+        let keys = match self.keys(&state) {
+            Ok(keys) => keys,
+            Err(paused) => return Err(failure.unwrap_or(paused).into()),
         };
-        let current = known.insert(current);
-        let found = match current.keys.find(header) {
-            Err(Denial::UnknownKey) if !was_within(current.asked_at, self.policy.min_age) => {
-                current.asked_at = SystemTime::now(); // Also where it is in vain.
-                *current = self.read().await?;
-                current.keys.find(header)
+        if let Some(error) = &failure {
+            tracing::warn!(error = chain(error), "the keys cannot be read anew, the old ones stay");
+        }
+        match (keys.find(header), failure) {
+            // It may be one of the keys that could not be read.
+            (Err(Denial::UnknownKey), Some(error)) => Err(error.into()),
+            (Err(Denial::UnknownKey), None) if self.may_ask(&state) => {
+                self.read(&mut state, &read).await?;
+                Ok(self.keys(&state)?.find(header)?)
             }
-            found => found,
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// Reads the keys. What the source has takes the place of those that are known, also where it has none.
+    async fn read(
+        &self,
+        state: &mut State,
+        read: &impl AsyncFn() -> Result<KeySet, Error>,
+    ) -> Result<(), Error> {
+        // A caller that is gone in the middle of it has asked, too.
+        state.asked_at = Some((self.policy.clock)());
+        let read = timeout(self.policy.timeout, read()).await.unwrap_or(Err(Error::TimedOut));
+        let now = (self.policy.clock)();
+        state.asked_at = Some(now);
+        match read {
+            Ok(keys) => {
+                *state = State {
+                    known: Some(Known { keys, read_at: now }),
+                    asked_at: Some(now),
+                    ..State::default()
+                };
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_final() {
+                    state.known = None;
+                }
+                let error = Arc::new(error);
+                state.failures = state.failures.saturating_add(1);
+                state.last_failure = Some(Arc::clone(&error));
+                Err(Error::Unread(error))
+            }
+        }
+    }
+
+    /// The keys that are known, unless they are too old.
+    fn keys<'a>(&self, state: &'a State) -> Result<&'a KeySet, Error> {
+        match &state.known {
+            Some(known) if self.was_within(known.read_at, self.policy.max_stale) => Ok(&known.keys),
+            _ => Err(state.last_failure.clone().map_or(Error::TimedOut, Error::Paused)),
+        }
+    }
+
+    fn has_keys(&self, state: &State, age: Duration) -> bool {
+        state.known.as_ref().is_some_and(|known| self.was_within(known.read_at, age))
+    }
+
+    /// Whether it was long enough ago that the keys were asked for.
+    fn may_ask(&self, state: &State) -> bool {
+        let pause = if self.has_keys(state, self.policy.max_stale) {
+            self.policy.min_age
+        } else {
+            let doubled = 2_u32.saturating_pow(state.failures.saturating_sub(1));
+            self.policy.first_pause.saturating_mul(doubled).min(self.policy.max_pause)
         };
-        Ok(found?.clone())
+        state.asked_at.is_none_or(|asked_at| !self.was_within(asked_at, pause))
     }
 
-    /// Keys that are old are better than none while the issuer cannot be reached. It is asked again when they are
-    /// older by the lesser age.
-    async fn renew(&self, old: Option<Known>) -> Result<Known, Error> {
-        match (self.read().await, old) {
-            (Err(error), Some(old)) => {
-                tracing::warn!(error = chain(&error), "the keys cannot be read anew, the old ones stay");
-                let grace = self.policy.max_age.saturating_sub(self.policy.min_age);
-                let now = SystemTime::now();
-                Ok(Known { read_at: now - grace, asked_at: now, ..old })
-            }
-            (read, _) => read,
-        }
+    /// Whether that was less than this ago. After a clock that was set back it was not.
+    fn was_within(&self, time: SystemTime, age: Duration) -> bool {
+        (self.policy.clock)().duration_since(time).is_ok_and(|elapsed| elapsed < age)
     }
-
-    async fn read(&self) -> Result<Known, Error> {
-        let read = timeout(self.policy.timeout, self.source.read()).await;
-        Ok(Known::new(read.map_err(|_| Error::TimedOut)??))
-    }
-}
-
-/// A place to read keys from.
-#[derive(Debug)]
-enum Source {
-    Secret(Secret),
-    Fixed(KeySet),
-    Url { fetcher: Fetcher, url: SafeUrl },
-    Issuer { fetcher: Fetcher, issuer: SafeUrl },
-}
-
-impl Source {
-    fn new(source: KeySource, sdk: &SdkConfig) -> Self {
-        match source {
-            KeySource::Secret(arn) => Self::Secret(Secret::new(arn, sdk)),
-            KeySource::Fixed(keys) => Self::Fixed(keys),
-            KeySource::Url(url) => Self::Url { fetcher: Fetcher::new(), url },
-            KeySource::Issuer(issuer) => Self::Issuer { fetcher: Fetcher::new(), issuer },
-        }
-    }
-
-    async fn read(&self) -> Result<KeySet, Error> {
-        match self {
-            Self::Secret(secret) => secret.read().await,
-            Self::Fixed(keys) => Ok(keys.clone()),
-            Self::Url { fetcher, url } => fetch_keys(fetcher, url).await,
-            Self::Issuer { fetcher, issuer } => fetch_keys(fetcher, &discover(fetcher, issuer).await?).await,
-        }
-    }
-}
-
-async fn fetch_keys(fetcher: &Fetcher, url: &SafeUrl) -> Result<KeySet, Error> {
-    fetch(fetcher, url).await?.parse().map_err(|source| Error::Keys { place: url.to_string(), source })
-}
-
-/// Where the issuer's keys are, as it says itself ([OpenID Connect Discovery][discovery]).
-///
-/// [discovery]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
-async fn discover(fetcher: &Fetcher, issuer: &SafeUrl) -> Result<SafeUrl, Error> {
-    #[derive(Deserialize)]
-    struct Configuration {
-        issuer: String,
-        jwks_uri: String,
-    }
-
-    let url = issuer.join(".well-known/openid-configuration");
-    let configuration: Configuration = serde_json::from_str(&fetch(fetcher, &url).await?)
-        .map_err(|source| Error::Discovery { url: url.to_string(), source })?;
-    if configuration.issuer != issuer.as_str() {
-        return Err(Error::OtherIssuer { url: url.to_string(), found: configuration.issuer });
-    }
-    configuration.jwks_uri.parse().map_err(|source| Error::KeysUrl { url: url.to_string(), source })
-}
-
-async fn fetch(fetcher: &Fetcher, url: &SafeUrl) -> Result<String, Error> {
-    fetcher.get(url).await.map_err(|source| Error::Fetch { url: url.to_string(), source })
 }
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::Algorithm;
+    use std::{
+        cell::{Cell, LazyCell},
+        time::UNIX_EPOCH,
+    };
+
     use serde_json::{Value, json};
     use testkit::{
         issuer::{Answer, Issuer},
         sdk_config,
         tokens::{Signer, jwks},
     };
+    use tokio::{
+        join,
+        time::{Instant, sleep},
+    };
 
     use super::*;
+    use crate::key::{Algorithm, InvalidKeys};
 
     const NEVER: Duration = Duration::from_secs(3600);
 
     /// Keys that stay as they are, unless the policy is changed.
     fn keys(source: KeySource) -> Keys {
-        let policy = Policy { max_age: NEVER, min_age: NEVER, timeout: Duration::from_secs(5) };
-        Keys { policy, ..Keys::new(source, &sdk_config("http://127.0.0.1:9")) }
+        let mut keys = Keys::new(source, &sdk_config("http://127.0.0.1:9"));
+        keys.cache.policy =
+            Policy { max_age: NEVER, min_age: NEVER, max_stale: NEVER * 9, ..Policy::default() };
+        keys
     }
 
     fn of(issuer: &Issuer) -> Keys {
@@ -208,9 +235,15 @@ mod tests {
 
     /// The name of the denial where there is no such key; the error's sentence where there are no keys.
     async fn find(keys: &Keys, id: &str) -> Result<(), String> {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(id.to_owned());
-        match keys.find(&header).await {
+        outcome(keys.find(&header(id)).await)
+    }
+
+    fn header(id: &str) -> Header {
+        Header { algorithm: Algorithm::Ed25519, kid: Some(id.to_owned()) }
+    }
+
+    fn outcome(found: Result<Vec<Key>, Refusal>) -> Result<(), String> {
+        match found {
             Ok(_) => Ok(()),
             Err(Refusal::Denied(denial)) => Err(denial.code().to_owned()),
             Err(Refusal::Failed(error)) => Err(chain(&error)),
@@ -245,9 +278,9 @@ mod tests {
 
         assert_eq!(find(&keys, "2").await, Err("unknown_key".to_owned()), "asked a moment ago");
         assert_eq!(issuer.requests(), 2);
-        keys.policy.min_age = Duration::ZERO;
+        keys.cache.policy.min_age = Duration::ZERO;
         assert_eq!(find(&keys, "2").await, Ok(()));
-        keys.policy.min_age = NEVER;
+        keys.cache.policy.min_age = NEVER;
         assert_eq!(find(&keys, "1").await, Err("unknown_key".to_owned()), "taken back");
         assert_eq!(issuer.requests(), 4);
     }
@@ -259,8 +292,20 @@ mod tests {
         assert_eq!(find(&keys, "1").await, Ok(()));
         issuer.set(Answer::Keys(public("2"))).await;
         assert_eq!(find(&keys, "1").await, Ok(()), "for as long as the keys are young");
-        keys.policy.max_age = Duration::ZERO;
+        (keys.cache.policy.max_age, keys.cache.policy.min_age) = (Duration::ZERO, Duration::ZERO);
         assert_eq!(find(&keys, "1").await, Err("unknown_key".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn keys_that_were_withdrawn_are_forgotten_also_where_none_are_left() {
+        for left in [json!({"keys": []}), json!({"keys": [{"kty": "oct"}]})] {
+            let issuer = Issuer::start(public("1")).await;
+            let mut keys = of(&issuer);
+            assert_eq!(find(&keys, "1").await, Ok(()));
+            issuer.set(Answer::Keys(left)).await;
+            (keys.cache.policy.max_age, keys.cache.policy.min_age) = (Duration::ZERO, Duration::ZERO);
+            assert_eq!(find(&keys, "1").await, Err("unknown_key".to_owned()));
+        }
     }
 
     #[tokio::test]
@@ -269,16 +314,16 @@ mod tests {
         let mut keys = of(&issuer);
         assert_eq!(find(&keys, "1").await, Ok(()));
         issuer.set(Answer::Status(503)).await;
-        let known = keys.known.get_mut().as_mut().unwrap();
-        known.read_at -= NEVER;
-        keys.policy.min_age = Duration::from_secs(60);
+        keys.cache.state.get_mut().known.as_mut().unwrap().read_at -= NEVER;
+        *keys.cache.state.get_mut().asked_at.as_mut().unwrap() -= NEVER;
+        keys.cache.policy.min_age = Duration::from_secs(60);
         for _ in 0..3 {
             assert_eq!(find(&keys, "1").await, Ok(()));
         }
         assert_eq!(find(&keys, "2").await, Err("unknown_key".to_owned()));
         assert_eq!(issuer.requests(), 3);
 
-        keys.known.get_mut().as_mut().unwrap().asked_at -= NEVER;
+        *keys.cache.state.get_mut().asked_at.as_mut().unwrap() -= NEVER;
         let error = find(&keys, "2").await.unwrap_err();
         assert!(
             error.ends_with("cannot be read: the answer was 503"),
@@ -291,7 +336,8 @@ mod tests {
     #[tokio::test]
     async fn without_keys_it_is_an_error_and_the_next_try_may_succeed() {
         let issuer = Issuer::start(public("1")).await;
-        let keys = of(&issuer);
+        let mut keys = of(&issuer);
+        keys.cache.policy.first_pause = Duration::ZERO;
         for (answer, sentence) in [
             (Answer::Status(500), "cannot be read: the answer was 500"),
             (Answer::Status(302), "cannot be read: the answer was 302"),
@@ -305,7 +351,6 @@ mod tests {
                 Answer::Text(json!({"issuer": issuer.url, "jwks_uri": "http://example.com"}).to_string()),
                 r#"names a jwks_uri that is not safe: "http://example.com" is no https URL"#,
             ),
-            (Answer::Keys(json!({"keys": []})), "/keys holds no key: none of its keys is one for signatures"),
             (Answer::Keys(json!([])), "/keys holds no key: it is no JSON Web Key Set"),
             (Answer::Text(" ".repeat(300_000)), "cannot be read: the answer has more than 262144 bytes"),
         ] {
@@ -322,7 +367,7 @@ mod tests {
         let issuer = Issuer::start(public("1")).await;
         issuer.set(Answer::Nothing).await;
         let mut keys = of(&issuer);
-        keys.policy.timeout = Duration::from_millis(100);
+        keys.cache.policy.timeout = Duration::from_millis(100);
         assert_eq!(find(&keys, "1").await.unwrap_err(), "the keys did not come in time");
 
         let nobody = keys_of_nobody();
@@ -337,5 +382,129 @@ mod tests {
     #[test]
     fn the_time_that_reading_may_take_is_within_that_of_a_function() {
         assert!(Policy::default().timeout < Duration::from_secs(10));
+    }
+
+    /// A clock on the wall that goes as tokio's does, which the tests below have stand still.
+    fn clock() -> SystemTime {
+        thread_local! {
+            static START: LazyCell<Instant> = const { LazyCell::new(Instant::now) };
+        }
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000) + START.with(|start| start.elapsed())
+    }
+
+    fn cache() -> Cache {
+        Cache::new(Policy { clock, ..Policy::default() })
+    }
+
+    fn set(id: &str) -> KeySet {
+        KeySet::parse(&public(id).to_string()).unwrap()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Asks every second for as long as this, of a source that fails: at which seconds the source was asked.
+    async fn asked(cache: &Cache, id: &str, seconds: u64) -> (Vec<u64>, Vec<Result<(), String>>) {
+        let (start, mut at, mut outcomes) = (Instant::now(), Vec::new(), Vec::new());
+        for _ in 0..seconds {
+            let asked = Cell::new(false);
+            let found = cache
+                .find(&header(id), async || {
+                    asked.set(true);
+                    Err(Error::TimedOut)
+                })
+                .await;
+            if asked.get() {
+                at.push(start.elapsed().as_secs());
+            }
+            outcomes.push(outcome(found));
+            sleep(SECOND).await;
+        }
+        (at, outcomes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_keys_the_pauses_double_and_who_comes_meanwhile_hears_at_once() {
+        let cache = cache();
+        let (at, outcomes) = asked(&cache, "1", 300).await;
+        assert_eq!(at, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+        assert_eq!(outcomes[0], Err("the keys did not come in time".to_owned()));
+        let paused = "the keys could not be read a moment ago: the keys did not come in time";
+        assert_eq!(outcomes[2], Err(paused.to_owned()));
+
+        sleep(MINUTE).await;
+        assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
+        assert_eq!(cache.state.lock().await.failures, 0, "the next outage begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_asks_and_the_others_hear_what_it_heard() {
+        let (cache, asked) = (cache(), Cell::new(0));
+        let slow = async |answer: Option<KeySet>| {
+            asked.set(asked.get() + 1);
+            sleep(SECOND * 60).await;
+            answer.ok_or(Error::TimedOut)
+        };
+        let (one, other) = (header("1"), header("2"));
+        let start = Instant::now();
+        let (first, second, third) = join!(
+            cache.find(&one, async || slow(None).await),
+            cache.find(&other, async || slow(None).await),
+            cache.find(&one, async || slow(None).await),
+        );
+        assert!([first, second, third].into_iter().all(|found| matches!(found, Err(Refusal::Failed(_)))));
+        assert_eq!((asked.get(), start.elapsed()), (1, SECOND * 5), "nobody waits for a second attempt");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn old_keys_stay_for_an_hour_while_they_cannot_be_read_anew_and_no_longer() {
+        let cache = cache();
+        assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
+        let (at, outcomes) = asked(&cache, "1", 2 * 3600).await;
+        let good = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
+        assert_eq!(good, 3600);
+        assert!(outcomes[good..].iter().all(Result::is_err));
+        assert_eq!(at[..3], [600, 660, 720], "each minute, once they are old");
+        assert!(at.len() <= 111, "{}", at.len());
+
+        // The clock of the hour is the last success, not the last attempt.
+        assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_takes_the_place_of_the_keys_and_so_does_the_end_of_the_secret() {
+        let gone = || Error::NoSecret { arn: "arn".to_owned(), source: "deleted".into() };
+        let short = || Error::Keys { place: "arn".to_owned(), source: InvalidKeys::ShortSecret { found: 1 } };
+        let nothing = || KeySet::parse(r#"{"keys": []}"#).unwrap();
+        let not_a_set = || Error::Keys {
+            place: "url".to_owned(),
+            source: serde_json::from_str::<Value>("<").unwrap_err().into(),
+        };
+        type Answer<'a> = &'a dyn Fn() -> Result<KeySet, Error>;
+        let answers: [(Answer<'_>, Result<(), &str>); 5] = [
+            (&|| Ok(nothing()), Err("unknown_key")),
+            (&|| Ok(set("2")), Err("unknown_key")),
+            (&|| Err(gone()), Err("the secret arn is not there: deleted")),
+            (&|| Err(short()), Err("arn holds no key: a secret for HS256 has 32 bytes or more, not 1")),
+            (&|| Err(not_a_set()), Ok(())),
+        ];
+        for (answer, expected) in answers {
+            let cache = cache();
+            assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
+            sleep(MINUTE * 10).await;
+            let found = outcome(cache.find(&header("1"), async || answer()).await);
+            assert_eq!(found, expected.map_err(str::to_owned));
+            sleep(MINUTE * 10).await;
+            assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()), "it is back");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_are_made_up_ask_once_a_minute() {
+        let cache = cache();
+        assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
+        let (at, _) = asked(&cache, "made up", 300).await;
+        assert_eq!(at, [60, 120, 180, 240]);
+        assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()), "the others stay");
     }
 }

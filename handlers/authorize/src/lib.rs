@@ -21,7 +21,6 @@
 
 pub mod answer;
 pub mod config;
-mod crypto;
 pub mod denial;
 pub mod error;
 mod fetch;
@@ -30,22 +29,24 @@ mod key;
 pub mod keys;
 pub mod request;
 mod secret;
+mod source;
+mod token;
 mod url;
 mod verify;
 
 use aws_config::SdkConfig;
-use lambda_websocket::error::chain;
+use lambda_websocket::{error::chain, log::visible};
 
 use crate::{
     answer::Answer, config::Config, denial::Denial, error::Error, identity::Identity, keys::Keys,
-    request::Request, verify::Verifier,
+    request::Request, token::Token, verify::Rules,
 };
 
 /// What it takes to tell who may connect.
 #[derive(Debug)]
 pub struct Authorizer {
     keys: Keys,
-    verifier: Verifier,
+    rules: Rules,
     token_parameter: String,
     channels_claim: String,
 }
@@ -63,7 +64,7 @@ impl Authorizer {
     /// An authorizer that has not read its keys yet.
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
         Self {
-            verifier: Verifier::new(&config.issuer, &config.audiences),
+            rules: config.rules,
             keys: Keys::new(config.keys, sdk),
             token_parameter: config.token_parameter,
             channels_claim: config.channels_claim,
@@ -81,9 +82,9 @@ impl Authorizer {
 
     async fn identify(&self, request: &Request) -> Result<Identity, Refusal> {
         let token = request.token(&self.token_parameter).ok_or(Denial::MissingToken)?;
-        let header = verify::header(token)?;
-        let key = self.keys.find(&header).await?;
-        let claims = self.verifier.verify(token, &key)?;
+        let token = Token::parse(token)?;
+        let claims = token.verify(&self.keys.find(&token.header).await?)?;
+        self.rules.check(&claims)?;
         Ok(Identity::parse(&claims, &self.channels_claim)?)
     }
 }
@@ -94,18 +95,19 @@ impl Authorizer {
 /// When the keys cannot be read: nobody can tell then whether the token is good.
 pub async fn authorize(authorizer: &Authorizer, request: Request) -> Result<Answer, Error> {
     let answer = authorizer.identify(&request).await.and_then(|identity| {
-        let principal = identity.principal.clone();
+        let principal = visible(identity.principal.as_str());
         Ok((Answer::allow(&request.method_arn, identity)?, principal))
     });
     let connection_id = request.context.connection_id.as_str();
     let request_id = request.context.request_id.as_str();
     match answer {
         Ok((answer, principal)) => {
-            tracing::info!(connection_id, request_id, %principal, "allowed");
+            tracing::info!(connection_id, request_id, principal, "allowed");
             Ok(answer)
         }
         Err(Refusal::Denied(denial)) => {
-            tracing::info!(connection_id, request_id, code = denial.code(), "denied");
+            let claim = denial.claim();
+            tracing::info!(connection_id, request_id, code = denial.code(), claim, "denied");
             Ok(Answer::deny(&request.method_arn))
         }
         Err(Refusal::Failed(error)) => {
@@ -154,8 +156,12 @@ mod tests {
             ("malformed", "token".to_owned()),
             ("malformed", format!("{}.", unsigned(&json!({"alg": "none"}), &good))),
             ("unknown_extension", header("crit", json!(["b64"]))),
+            ("unknown_extension", header("crit", Value::Null)),
+            ("unknown_extension", header("b64", json!(false))),
+            ("wrong_type", header("typ", json!("logout+jwt"))),
             ("unknown_key", header("kid", json!("2"))),
             ("wrong_algorithm", header("alg", json!("HS256"))),
+            ("wrong_algorithm", header("alg", json!("Ed448"))),
             ("bad_signature", theirs.token(&good)),
             ("expired", with("exp", json!(1_700_000_000))),
             ("not_yet_valid", with("nbf", json!(4_102_444_800_u64))),
@@ -165,6 +171,7 @@ mod tests {
             ("missing_claim", with("nbf", json!("now"))),
             ("invalid_subject", with("sub", json!(""))),
             ("invalid_channels", with("channels", json!(true))),
+            ("invalid_channels", with("channels", json!("no channel, is it?"))),
         ] {
             let mut event = fixtures::authorize_json();
             event["queryStringParameters"]["token"] = json!(token);

@@ -1,6 +1,6 @@
 //! What API Gateway asks, and where the token is in it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, slice};
 
 use serde::Deserialize;
 
@@ -15,7 +15,9 @@ use serde::Deserialize;
 pub struct Request {
     /// What the client wants to invoke: the API's `$connect`.
     pub(crate) method_arn: String,
+    /// Of a header that comes in several lines, the last.
     pub(crate) headers: Option<HashMap<String, String>>,
+    pub(crate) multi_value_headers: Option<HashMap<String, Vec<String>>>,
     pub(crate) query_string_parameters: Option<HashMap<String, String>>,
     #[serde(rename = "requestContext")]
     pub(crate) context: Context,
@@ -39,19 +41,25 @@ impl Request {
     /// - the sub-protocols `bearer, TOKEN`: the one place beside the URL where a browser can put it.
     pub(crate) fn token(&self, parameter: &str) -> Option<&str> {
         [
-            self.header("authorization").and_then(credentials),
+            self.lines("authorization").iter().find_map(|line| credentials(line)),
             self.query_string_parameters.as_ref().and_then(|query| query.get(parameter)).map(String::as_str),
-            self.header("sec-websocket-protocol").and_then(after_bearer),
+            after_bearer(self.lines("sec-websocket-protocol")),
         ]
         .into_iter()
         .flatten()
         .find(|token| !token.is_empty())
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.headers.as_ref()?;
-        headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    /// The lines of a header.
+    fn lines(&self, name: &str) -> &[String] {
+        let all = self.multi_value_headers.as_ref().and_then(|headers| find(headers, name));
+        let last = || self.headers.as_ref().and_then(|headers| find(headers, name)).map(slice::from_ref);
+        all.map(Vec::as_slice).or_else(last).unwrap_or_default()
     }
+}
+
+fn find<'a, T>(headers: &'a HashMap<String, T>, name: &str) -> Option<&'a T> {
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// The token of a header that is of the scheme `Bearer`, in any case ([RFC 9110]).
@@ -62,10 +70,13 @@ fn credentials(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim())
 }
 
-/// The item after `bearer` of a list of sub-protocols. A token is made of signs that may stand in one.
-fn after_bearer(list: &str) -> Option<&str> {
-    let mut items = list.split(',').map(str::trim);
-    items.find(|item| *item == BEARER)?;
+/// The item after `bearer` of a list of sub-protocols, which may be spread over several lines ([RFC 6455]). A token is
+/// made of signs that may stand in one.
+///
+/// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4
+fn after_bearer(lines: &[String]) -> Option<&str> {
+    let mut items = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    items.find(|item| item.eq_ignore_ascii_case(BEARER))?;
     items.next()
 }
 
@@ -96,6 +107,7 @@ mod tests {
             (json!(null), json!({"token": "a.b.c", "room": "lobby"})),
             (json!({"Sec-WebSocket-Protocol": "bearer, a.b.c"}), json!(null)),
             (json!({"sec-websocket-protocol": "chat.v1,bearer,a.b.c,chat.v2"}), json!(null)),
+            (json!({"sec-websocket-protocol": "Bearer, a.b.c"}), json!(null)),
         ] {
             assert_eq!(request(&headers, &query).token("token"), Some("a.b.c"), "{headers} {query}");
         }

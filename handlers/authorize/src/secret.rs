@@ -3,8 +3,10 @@
 use std::{error::Error as StdError, fmt, str::FromStr, time::Duration};
 
 use aws_config::{SdkConfig, timeout::TimeoutConfig};
-use aws_sdk_secretsmanager as secretsmanager;
-use aws_sdk_ssm::{self as ssm, types::ParameterType};
+use aws_sdk_secretsmanager::{
+    self as secretsmanager, error::SdkError, operation::get_secret_value::GetSecretValueError,
+};
+use aws_sdk_ssm::{self as ssm, operation::get_parameter::GetParameterError, types::ParameterType};
 use lambda_websocket::aws::CONNECT_TIMEOUT;
 
 use crate::{
@@ -88,12 +90,17 @@ impl Secret {
         let text = match &self.client {
             Client::SecretsManager(client) => {
                 let answer = client.get_secret_value().secret_id(arn).send().await;
-                let secret = answer.map_err(|error| self.unread(error))?;
+                let gone = |error: &GetSecretValueError| {
+                    // The second is the error of a secret that is marked for deletion.
+                    error.is_resource_not_found_exception() || error.is_invalid_request_exception()
+                };
+                let secret = answer.map_err(|error| self.unread(error, gone))?;
                 secret.secret_string.ok_or(InvalidKeys::NoText)
             }
             Client::ParameterStore(client) => {
                 let answer = client.get_parameter().name(arn).with_decryption(true).send().await;
-                let parameter = answer.map_err(|error| self.unread(error))?.parameter;
+                let gone = GetParameterError::is_parameter_not_found;
+                let parameter = answer.map_err(|error| self.unread(error, gone))?.parameter;
                 match parameter {
                     Some(parameter) if parameter.r#type == Some(ParameterType::SecureString) => {
                         parameter.value.ok_or(InvalidKeys::NoText)
@@ -106,8 +113,13 @@ impl Secret {
             .map_err(|source| Error::Keys { place: self.arn.to_string(), source })
     }
 
-    fn unread(&self, error: impl StdError + Send + Sync + 'static) -> Error {
-        Error::Secret { arn: self.arn.to_string(), source: Box::new(error) }
+    fn unread<E>(&self, error: SdkError<E>, is_gone: impl Fn(&E) -> bool) -> Error
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        let (arn, gone) = (self.arn.to_string(), error.as_service_error().is_some_and(is_gone));
+        let source = Box::new(error);
+        if gone { Error::NoSecret { arn, source } } else { Error::Secret { arn, source } }
     }
 }
 

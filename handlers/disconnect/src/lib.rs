@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    announcement::Announcer, departure, error::Error, event::Disconnect, registry::Registry, reply::Reply,
-    telemetry,
+    announcement::Announcer, departure, error::Error, event::Disconnect, log::visible, registry::Registry,
+    reply::Reply, telemetry,
 };
 
 /// The part of an invocation's time that is left for the answer.
@@ -30,6 +30,7 @@ pub async fn disconnect(farewell: &Farewell, event: Disconnect) -> Result<Reply,
     let Disconnect { connection, request_id, status_code, reason, deadline, .. } = event;
     let Farewell { registry, announcer } = farewell;
     departure::disconnect(registry, announcer.as_ref(), &connection, deadline - FOR_THE_ANSWER).await?;
+    let reason = reason.as_deref().map(visible);
     tracing::info!(connection_id = %connection.id, request_id, status_code, reason, "disconnected");
     telemetry::count(telemetry::CONNECTIONS_CLOSED, 1);
     Ok(Reply::empty())

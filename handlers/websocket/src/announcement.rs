@@ -105,7 +105,7 @@ impl Announcer {
             };
             if let Err(error) = told.await {
                 // It may not be known to be in, so it is not: it has to ask again.
-                self.registry.unsubscribe(channel, id).await?;
+                self.registry.delete(self.registry.rows_in(channel, id).await?, None).await?;
                 return Err(error);
             }
         }

@@ -236,8 +236,18 @@ impl Broadcaster {
             // Before anybody's row is read: who is not found finds the message.
             history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
         }
+        let mut posted = self.post_to_all(broadcast, deadline).await?;
+        let gone = mem::take(&mut posted.gone);
+        let until = deadline - FOR_THE_ANSWER;
+        let (handed_over, ()) =
+            join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
+        handed_over
+    }
+
+    /// Posts to whom a message has yet to reach, as far as there is time.
+    async fn post_to_all(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Posted, Error> {
         let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
-        let mut posted = match &broadcast.to {
+        let posted = match &broadcast.to {
             Recipients::Everyone => {
                 telemetry::count(telemetry::MESSAGES, 1);
                 self.to_places(broadcast, self.registry.places(), until).await?
@@ -249,22 +259,7 @@ impl Broadcaster {
             }
         };
         telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
-        let gone = mem::take(&mut posted.gone);
-        let until = deadline - FOR_THE_ANSWER;
-        let (handed_over, ()) =
-            join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
-        let report = handed_over?;
-        tracing::info!(
-            message_id = broadcast.message_id,
-            delivered = report.delivered,
-            gone = report.gone,
-            slow = report.slow,
-            failed = report.failed,
-            queued = report.queued,
-            incomplete = report.incomplete,
-            "broadcast",
-        );
-        Ok(report)
+        Ok(posted)
     }
 
     /// Does what another invocation left to do. It may do it again: the queue has brought it so many times.
@@ -279,11 +274,12 @@ impl Broadcaster {
                 departure::prune(&self.registry, announcer, prune, deadline - FOR_THE_ANSWER).await
             }
             Delivery::Leave(leave) => {
-                let farewell = departure::leave(&self.registry, announcer, leave, receives > 1).await?;
-                match farewell {
-                    Some(farewell) => self.send(&farewell, deadline).await.map(drop),
-                    None => Ok(()),
-                }
+                let until = deadline - FOR_THE_ANSWER;
+                let left = departure::leave(&self.registry, announcer, leave, receives > 1, until).await?;
+                let Some(left) = left else { return Ok(()) };
+                // Who is found gone is not pruned: where many leave at once, each leave would find the same.
+                let posted = self.post_to_all(&left, deadline).await?;
+                self.hand_over(&left, posted, until).await.map(drop)
             }
         }
     }
@@ -420,6 +416,7 @@ impl Broadcaster {
             report.failed += failed.len() as u64;
             report.slow += throttled.len() as u64;
             report.incomplete = rest.is_some();
+            log(broadcast, &report);
             return Ok(report);
         };
         let is_last_retry = broadcast.retries == MAX_RETRIES;
@@ -448,6 +445,7 @@ impl Broadcaster {
         if let Some(rest) = rest {
             queue.send([(Delivery::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
         }
+        log(broadcast, &report);
         Ok(report)
     }
 
@@ -480,6 +478,19 @@ impl Broadcaster {
             tracing::warn!(error = chain(&error), "connections that are gone stay registered");
         }
     }
+}
+
+fn log(broadcast: &Broadcast, report: &Report) {
+    tracing::info!(
+        message_id = broadcast.message_id,
+        delivered = report.delivered,
+        gone = report.gone,
+        slow = report.slow,
+        failed = report.failed,
+        queued = report.queued,
+        incomplete = report.incomplete,
+        "broadcast",
+    );
 }
 
 /// What is taken from the pages of a channel.

@@ -8,6 +8,7 @@
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"connections": ["a=", "b="]}, "retries": 1}}
 //! {"prune": {"channel": "lobby", "members": ["0.a=", "3.b="], "foundAt": 1700000000123}}
 //! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "shard": 0, "at": 1700000000123}}
+//! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "at": 1700000000123}}
 //! ```
 //!
 //! The text is JSON of SQS's alphabet. JSON has two characters more, U+FFFE and U+FFFF, which SQS refuses or replaces. They
@@ -89,7 +90,8 @@ enum Wire {
         connection_id: ConnectionId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         principal: Option<Principal>,
-        shard: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shard: Option<u8>,
         at: u64,
     },
 }
@@ -158,7 +160,7 @@ impl Wire {
                 check(is_past(*found_at), "foundAt", "a time that has come")
             }
             Self::Leave { shard, at, .. } => {
-                check(*shard < Shards::MAX, "shard", "less than 64")?;
+                check(shard.is_none_or(|shard| shard < Shards::MAX), "shard", "less than 64")?;
                 check(is_past(*at), "at", "a time that has come")
             }
         }
@@ -272,7 +274,7 @@ mod tests {
         let members = vec![Cursor { shard: 3, connection_id: id("a=") }];
         assert_snapshot!(Delivery::Prune(Prune { channel: channel.clone(), members, found_at: 12 }).to_text(), @r#"{"prune":{"channel":"lobby","members":["3.a="],"foundAt":12}}"#);
         let principal = Principal::parse("ada").ok();
-        assert_snapshot!(Delivery::Leave(Leave { channel, connection_id: id("a="), principal, shard: 3, at: 12 }).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"at":12}}"#);
+        assert_snapshot!(Delivery::Leave(Leave { channel, connection_id: id("a="), principal, shard: Some(3), at: 12 }).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"at":12}}"#);
     }
 
     fn is_in_sqs_alphabet(character: char) -> bool {

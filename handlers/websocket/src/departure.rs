@@ -4,8 +4,10 @@
 //! function `publish` to [prune] it, so that no sender waits for that.
 //!
 //! No leave is lost. A channel that is told of it gets a [`Leave`] into the queue first, and the row stays until `publish`
-//! has that: it deletes the row and tells the channel. Of several leaves of one row only the first finds it, so the channel
-//! hears one; where that invocation ends in between, the queue brings the leave again, and the channel hears it then.
+//! has that: it deletes the row, and puts the leave into the queue once more, to tell the channel a moment later. Of several
+//! leaves of one row only the first finds it, so the channel hears one; where that invocation ends in between, the queue
+//! brings the leave again, and the channel hears it then.
+//! The moment is for the others who are gone: a leave that is told while their rows are there is posted to all of them.
 //! Only to unsubscribe deletes the row at once: there the channel is told before.
 
 use std::{collections::HashSet, time::Duration};
@@ -27,6 +29,9 @@ use crate::{
     time::unix_millis,
 };
 
+/// How long after its row is deleted a leave is told.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
+
 /// Connections that a message to a channel found gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prune {
@@ -44,8 +49,8 @@ pub struct Leave {
     pub(crate) connection_id: ConnectionId,
     /// Whose it was, where that is known.
     pub(crate) principal: Option<Principal>,
-    /// Where its row is in the channel.
-    pub(crate) shard: u8,
+    /// Where its row is in the channel; nothing once that is deleted.
+    pub(crate) shard: Option<u8>,
     /// When it was noticed, in milliseconds since the Unix epoch.
     pub(crate) at: u64,
 }
@@ -63,7 +68,8 @@ pub async fn disconnect(
     let rows = registry.rows_of_closed(connection).await?;
     let (told, others) = part(rows, announcer);
     let leaves = told.iter().filter_map(|row| leave_of(row, connection.principal.clone(), unix_millis()));
-    let (queued, deleted) = join(queue(announcer, leaves, deadline), registry.delete(others, None)).await;
+    let (queued, deleted) =
+        join(queue(announcer, leaves, Duration::ZERO, deadline), registry.delete(others, None)).await;
     queued?;
     deleted?;
     Ok(())
@@ -133,24 +139,32 @@ pub(crate) async fn prune(
     });
     let leaves = leaves.buffer_unordered(DELETES_AT_ONCE).try_collect::<Vec<_>>();
     let leaves = timeout_at(deadline, leaves).await.map_err(|_| Error::NoTime)??;
-    queue(announcer, leaves.into_iter().flatten(), deadline).await
+    queue(announcer, leaves.into_iter().flatten(), Duration::ZERO, deadline).await
 }
 
-/// Deletes the row, and gives what to tell the channel, where that is still to be told: this is the first to find the row,
-/// or it is done again, and no other device of theirs stays.
+/// Deletes the row of a leave, and leaves it to another invocation to tell the channel, where that is still to be told: this
+/// is the first to find the row, or it is done again. Of a leave without a row it gives what to tell the channel, where no
+/// other device of theirs stays.
 ///
 /// # Errors
-/// When a row could not be read or deleted.
+/// When a row could not be read or deleted, or the queue does not take what is left to do.
 pub(crate) async fn leave(
     registry: &Registry,
     announcer: Option<&Announcer>,
     leave: Leave,
     is_again: bool,
+    deadline: Instant,
 ) -> Result<Option<Broadcast>, Error> {
-    let Leave { channel, connection_id, principal, shard, at } = leave;
-    let row = Member::at(&channel, Cursor { shard, connection_id: connection_id.clone() });
-    let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
-    let Some(announcer) = announcer.filter(|_| was_there || is_again) else { return Ok(None) };
+    if let Some(shard) = leave.shard {
+        let row = Member::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
+        let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
+        if was_there || is_again {
+            queue(announcer, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
+        }
+        return Ok(None);
+    }
+    let Some(announcer) = announcer else { return Ok(None) };
+    let Leave { channel, connection_id, principal, at, .. } = leave;
     let principal = principal.as_ref();
     if announcer.is_there(&channel, principal, &connection_id).await? {
         return Ok(None);
@@ -169,15 +183,16 @@ fn part(rows: HashSet<Member>, announcer: Option<&Announcer>) -> (HashSet<Member
 
 fn leave_of(row: &Member, principal: Option<Principal>, at: u64) -> Option<Leave> {
     let Cursor { shard, connection_id } = row.cursor()?;
-    Some(Leave { channel: row.channel()?, connection_id, principal, shard, at })
+    Some(Leave { channel: row.channel()?, connection_id, principal, shard: Some(shard), at })
 }
 
 async fn queue(
     announcer: Option<&Announcer>,
     leaves: impl IntoIterator<Item = Leave>,
+    delay: Duration,
     deadline: Instant,
 ) -> Result<(), Error> {
     let Some(announcer) = announcer else { return Ok(()) };
-    let leaves = leaves.into_iter().map(|leave| (Delivery::Leave(leave), Duration::ZERO));
+    let leaves = leaves.into_iter().map(|leave| (Delivery::Leave(leave), delay));
     Ok(announcer.queue.send(leaves, deadline).await?)
 }

@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    delivery::InvalidDelivery, event::EventError, history::HistoryError, publication::InvalidPublication,
-    queue::QueueError, registry::RegistryError,
+    delivery::InvalidDelivery, event::EventError, history::HistoryError, log::visible,
+    publication::InvalidPublication, queue::QueueError, registry::RegistryError,
 };
 
 /// Why an invocation failed.
@@ -72,7 +72,7 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// The error and all that caused it, as one sentence.
+/// The error and all that caused it, as one sentence for the log.
 pub fn chain(error: &dyn StdError) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();
@@ -81,5 +81,5 @@ pub fn chain(error: &dyn StdError) -> String {
         sentence.push_str(&error.to_string());
         cause = error.source();
     }
-    sentence
+    visible(&sentence)
 }

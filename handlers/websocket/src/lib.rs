@@ -30,6 +30,7 @@
 //! | [`reply`] | what the handler answers to API Gateway |
 //! | [`config`] | the environment variables, read once at start |
 //! | [`aws`] | the SDK clients, built once at start |
+//! | [`log`] | what somebody else wrote, in a line of the log
 //! | [`time`] | what time it is |
 //! | [`error`] | what went wrong on our side |
 //!
@@ -65,6 +66,7 @@ pub mod fields;
 pub mod frame;
 pub mod history;
 pub mod json;
+pub mod log;
 mod pace;
 pub mod patterns;
 pub mod presence;

@@ -4,10 +4,6 @@ mock_provider "aws" {
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws-cn:iam::123456789012:role/api-gateway-logs" }
   }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws-cn" }
-  }
 }
 
 run "api_gateway_writes_by_the_role" {

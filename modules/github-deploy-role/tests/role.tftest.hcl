@@ -10,7 +10,7 @@ mock_provider "aws" {
   }
 
   mock_data "aws_region" {
-    defaults = { name = "cn-north-1" }
+    defaults = { id = "cn-north-1" }
   }
 }
 
@@ -185,4 +185,48 @@ run "all_is_no_action" {
   }
 
   expect_failures = [var.statements]
+}
+
+run "each_stack_has_its_own_api" {
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Condition if contains(s.Resource, "arn:aws-cn:apigateway:cn-north-1::/apis") && s.Action != ["apigateway:GET"]] == [
+      { StringEquals = { "aws:RequestTag/stack" = "chat-dev" } },
+    ]
+    error_message = "an API without the stack's tag is made: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Condition if s.Resource == ["arn:aws-cn:apigateway:cn-north-1::/apis/*"]] == [
+      { StringEqualsIfExists = { "aws:RequestTag/stack" = "chat-dev", "aws:ResourceTag/stack" = "chat-dev" } },
+    ]
+    error_message = "the API of another stack is changed: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition = alltrue([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : (
+      try(s.Condition.StringEqualsIfExists["aws:RequestTag/stack"], null) == "chat-dev" || try(s.Condition["ForAllValues:StringNotEquals"]["aws:TagKeys"], null) == "stack"
+    ) if strcontains(s.Resource[0], ":/tags/")])
+    error_message = "the tag is given to another stack, or taken away: ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "without_a_boundary_no_role_is_made_where_one_is_required" {
+  variables {
+    required_boundary = "arn:aws-cn:iam::123456789012:policy/bounds"
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if contains(s.Action, "iam:CreateRole")] == [{
+      Effect    = "Allow"
+      Action    = ["iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PutRolePermissionsBoundary"]
+      Resource  = ["arn:aws-cn:iam::123456789012:role/chat-dev-*"]
+      Condition = { StringEquals = { "iam:PermissionsBoundary" = "arn:aws-cn:iam::123456789012:policy/bounds" } }
+    }]
+    error_message = "a role without it is made: ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "DeleteRolePermissionsBoundary")
+    error_message = "the boundary is taken away: ${aws_iam_role_policy.this.policy}"
+  }
 }

@@ -439,3 +439,27 @@ run "the_api_and_the_publisher_name_each_other" {
     error_message = "both are planned: ${jsonencode(output.functions)}"
   }
 }
+
+run "an_alarm_whose_threshold_is_null_is_not_made" {
+  variables {
+    alarms = { dead_letters = null, actions = ["arn:aws:sns:eu-central-1:123456789012:ops"] }
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["oldest-delivery", "oldest-message"] && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 300 && aws_cloudwatch_metric_alarm.this["oldest-message"].alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:ops"])
+    error_message = jsonencode(aws_cloudwatch_metric_alarm.this)
+  }
+}
+
+run "in_another_region_the_role_is_called_otherwise" {
+  command = plan
+
+  variables {
+    global_name_suffix = "eu-west-1"
+  }
+
+  assert {
+    condition     = aws_iam_role.this[0].name == "updates-publish-eu-west-1" && aws_lambda_function.this[0].function_name == "updates-publish"
+    error_message = "a role is of the account, a function of its Region: ${aws_iam_role.this[0].name}, ${aws_lambda_function.this[0].function_name}"
+  }
+}

@@ -129,3 +129,21 @@ run "what_the_functions_count_is_shown_where_they_count" {
     error_message = aws_cloudwatch_dashboard.this[0].dashboard_body
   }
 }
+
+run "an_alarm_whose_threshold_is_null_is_not_made" {
+  variables {
+    alarms = {
+      client_errors          = null
+      execution_errors       = null
+      function_errors        = null
+      integration_errors     = null
+      integration_latency_ms = null
+      table_throttles        = null
+    }
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["function-f-throttles"] && aws_cloudwatch_metric_alarm.this["function-f-throttles"].threshold == 1
+    error_message = jsonencode(keys(aws_cloudwatch_metric_alarm.this))
+  }
+}

@@ -50,11 +50,11 @@ run "a_function_is_asked_on_connect_alone" {
 
   assert {
     condition = (
-      aws_lambda_permission.authorizer[0].source_arn == "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/authorizers/auth01"
+      aws_lambda_permission.authorizer[0].source_arn == "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/authorizers/*"
       && aws_lambda_permission.authorizer[0].function_name == "arn:aws:lambda:eu-central-1:123456789012:function:guard"
       && aws_lambda_permission.authorizer[0].qualifier == "live"
     )
-    error_message = "the authorizer, and it alone, may invoke the function: ${jsonencode(aws_lambda_permission.authorizer)}"
+    error_message = "the API's authorizer may invoke the function, and nothing else may: ${jsonencode(aws_lambda_permission.authorizer)}"
   }
 
   assert {

@@ -22,7 +22,7 @@ run "nothing_is_created" {
   assert {
     condition = sum([
       length(aws_acm_certificate.this), length(aws_acm_certificate_validation.this), length(aws_apigatewayv2_api.this),
-      length(aws_apigatewayv2_api_mapping.this), length(aws_apigatewayv2_authorizer.this), length(aws_apigatewayv2_deployment.this),
+      length(aws_apigatewayv2_api_mapping.this), length(aws_apigatewayv2_authorizer.this),
       length(aws_apigatewayv2_domain_name.this), length(aws_apigatewayv2_integration.function), length(aws_apigatewayv2_integration.route),
       length(aws_apigatewayv2_integration_response.reply), length(aws_apigatewayv2_model.request), length(aws_apigatewayv2_route.this),
       length(aws_apigatewayv2_route_response.this), length(aws_apigatewayv2_stage.this), length(aws_cloudwatch_dashboard.this),
@@ -38,7 +38,7 @@ run "nothing_is_created" {
   }
 
   assert {
-    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && output.history == null && length(output.functions) == 0 && output.policies["POST"] == null && output.deployment_hash == null
+    condition     = output.websocket_url == null && output.management_endpoint == null && output.api_id == null && output.table_name == null && output.history == null && length(output.functions) == 0 && output.policies["POST"] == null
     error_message = "an output names what is not there"
   }
 }

@@ -162,3 +162,25 @@ run "when_the_domain_alone_answers_at_its_root" {
     error_message = output.management_endpoint
   }
 }
+
+run "an_existing_domain_is_only_mapped" {
+  variables {
+    domain = { name = "ws.example.com", existing = true, mapping_key = "second" }
+  }
+
+  assert {
+    condition = (
+      aws_apigatewayv2_api_mapping.this[0].domain_name == "ws.example.com"
+      && aws_apigatewayv2_api_mapping.this[0].api_mapping_key == "second"
+      && output.websocket_url == "wss://ws.example.com/second"
+      && output.domain_name == "ws.example.com"
+      && output.domain_target == null
+    )
+    error_message = jsonencode(aws_apigatewayv2_api_mapping.this)
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_domain_name.this) + length(aws_acm_certificate.this) + length(aws_route53_record.alias) + length(aws_route53_record.validation) == 0
+    error_message = "the domain is made by somebody else"
+  }
+}

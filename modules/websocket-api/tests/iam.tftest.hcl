@@ -205,3 +205,54 @@ run "what_else_a_function_is_given_is_granted_as_narrowly" {
     error_message = aws_iam_role_policy.function["none"].policy
   }
 }
+
+run "in_another_region_the_names_of_an_account_end_otherwise" {
+  command = plan
+
+  variables {
+    global_name_suffix = "eu-west-1"
+    dashboard          = true
+    routes = {
+      "$default" = { function = "none" }
+      track      = { queue = { arn = "arn:aws:sqs:eu-west-1:123456789012:q" } }
+    }
+  }
+
+  assert {
+    condition     = aws_iam_role.function["none"].name == "chat-none-eu-west-1" && can(regex("^chat-track[0-9a-f]{6}-eu-west-1$", aws_iam_role.route["track"].name))
+    error_message = "roles are of the account: ${aws_iam_role.function["none"].name}, ${aws_iam_role.route["track"].name}"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "chat-eu-west-1"
+    error_message = "so are dashboards: ${aws_cloudwatch_dashboard.this[0].dashboard_name}"
+  }
+
+  assert {
+    condition = alltrue([
+      aws_apigatewayv2_api.this[0].name == "chat", aws_lambda_function.this["none"].function_name == "chat-none",
+      aws_dynamodb_table.connections[0].name == "chat-connections", aws_cloudwatch_log_group.function["none"].name == "/aws/lambda/chat-none",
+    ])
+    error_message = "what a Region has of its own is called as ever"
+  }
+}
+
+run "a_function_decrypts_its_environment" {
+  variables {
+    functions = { none = { package = "tests/package.zip", environment = { A = "b" }, environment_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" } } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["none"].kms_key_arn == "arn:aws:kms:eu-central-1:123456789012:key/k"
+    error_message = "the environment has another key"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.function["none"].policy).Statement[1] == {
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = ["arn:aws:kms:eu-central-1:123456789012:key/k"]
+    }
+    error_message = aws_iam_role_policy.function["none"].policy
+  }
+}

@@ -89,3 +89,16 @@ run "execution_logs_go_to_a_group_that_ends" {
     error_message = jsonencode(aws_apigatewayv2_stage.this[0].route_settings)
   }
 }
+
+run "access_logs_go_where_they_are_sent" {
+  command = plan
+
+  variables {
+    logging = { access_logs = true, access_log_destination = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:all:*" } }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 0 && aws_apigatewayv2_stage.this[0].access_log_settings[0].destination_arn == "arn:aws:logs:eu-central-1:123456789012:log-group:all"
+    error_message = "no other group is made, and the ARN is as API Gateway takes it: ${aws_apigatewayv2_stage.this[0].access_log_settings[0].destination_arn}"
+  }
+}

@@ -164,7 +164,7 @@ run "keys_that_differ_in_signs_are_told_apart" {
 
 run "a_functions_policy_is_not_overfilled" {
   variables {
-    routes = merge({ for number in range(41) : "r${number}" => { function = "talk" } }, { "$connect" = { function = "connect" } })
+    routes = merge({ for number in range(60) : "r${number}" => { function = "talk" } }, { "$connect" = { function = "connect" } })
   }
 
   assert {
@@ -184,5 +184,54 @@ run "up_to_forty_routes_are_told_apart" {
   assert {
     condition     = length(aws_lambda_permission.route) == 40 && alltrue([for key, p in aws_lambda_permission.route : endswith(p.source_arn, "/dev/${key}")])
     error_message = jsonencode(keys(aws_lambda_permission.route))
+  }
+}
+
+run "long_keys_fill_a_policy_earlier" {
+  variables {
+    stage  = format("%064d", 0)
+    routes = merge({ for number in range(40) : format("%0100d", number) => { function = "talk" } }, { "$connect" = { function = "connect" } })
+  }
+
+  assert {
+    condition     = keys(aws_lambda_permission.route) == ["$connect", "* talk"]
+    error_message = jsonencode(keys(aws_lambda_permission.route))
+  }
+}
+
+# As many as there is room for: the policy that AWS keeps, with room for the statements of the stage and of the authorizer.
+run "a_policy_is_filled_and_has_room" {
+  variables {
+    stage  = format("%032d", 0)
+    routes = { for number in range(30) : format("é%030d", number) => { function = "talk" } }
+  }
+
+  assert {
+    condition = length(aws_lambda_permission.route) == 30 && 20480 - 1024 > length(base64encode(jsonencode([for p in aws_lambda_permission.route : {
+      Sid       = "terraform-20261125180000000000000001"
+      Effect    = "Allow"
+      Principal = { Service = p.principal }
+      Action    = p.action
+      Resource  = "arn:aws:lambda:ap-northeast-1:123456789012:function:${p.function_name}"
+      Condition = { ArnLike = { "AWS:SourceArn" = p.source_arn } }
+    }]))) / 4 * 3
+    error_message = jsonencode(keys(aws_lambda_permission.route))
+  }
+}
+
+run "one_permission_can_be_asked_for" {
+  variables {
+    functions = {
+      connect = { package = "tests/package.zip" }
+      talk    = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:talk", stage_permission = true }
+    }
+  }
+
+  assert {
+    condition = { for key, p in aws_lambda_permission.route : key => p.source_arn } == {
+      "$connect" = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/$connect"
+      "* talk"   = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/dev/*"
+    }
+    error_message = jsonencode({ for key, p in aws_lambda_permission.route : key => p.source_arn })
   }
 }

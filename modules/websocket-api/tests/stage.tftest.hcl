@@ -23,6 +23,12 @@ run "by_default" {
     condition     = aws_apigatewayv2_stage.this[0].name == "live"
     error_message = aws_apigatewayv2_stage.this[0].name
   }
+
+  # A deployment that is made here would still hold the routes that are being deleted.
+  assert {
+    condition     = aws_apigatewayv2_stage.this[0].auto_deploy
+    error_message = "every change is deployed"
+  }
 }
 
 run "a_route_overrides_one_limit_and_keeps_the_other" {

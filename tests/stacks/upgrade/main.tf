@@ -44,7 +44,7 @@ module "websocket" {
   functions = {
     talk   = { package = "${var.code}.zip", runtime = "python3.12", handler = "${var.code}.handler", provisioned_concurrency = var.warm }
     stored = { s3 = { bucket = aws_s3_object.package.bucket, key = aws_s3_object.package.key, version = aws_s3_object.package.version_id }, runtime = "python3.12", handler = "${var.stored_code}.handler" }
-    guard  = { package = "first.zip", runtime = "python3.12", handler = "first.guard" }
+    guard  = { zip = { path = terraform_data.built.output.path, hash = terraform_data.built.output.hash }, runtime = "python3.12", handler = "first.guard" }
   }
 
   routes = merge({
@@ -54,6 +54,11 @@ module "websocket" {
   }, { for key in var.more_routes : key => { mock = jsonencode({ type = key }) } })
 
   authorizer = var.token == "" ? null : { function = "guard", identity_sources = ["route.request.querystring.${var.token}"] }
+}
+
+# A zip that is known only once it is built.
+resource "terraform_data" "built" {
+  input = { path = "first.zip", hash = filebase64sha256("first.zip") }
 }
 
 resource "aws_s3_bucket" "packages" {

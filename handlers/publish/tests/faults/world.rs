@@ -218,8 +218,9 @@ impl World {
     /// Each row's channel and connection.
     fn rows(&self) -> Vec<(String, String)> {
         let rows = self.simulation.rows().into_iter();
-        rows.map(|(partition, id)| {
-            (partition.rsplit_once('#').map(|(channel, _)| channel.to_owned()).unwrap_or_default(), id)
+        // What has no shard is no channel: a replay under way.
+        rows.filter_map(|(partition, id)| {
+            partition.rsplit_once('#').map(|(channel, _)| (channel.to_owned(), id.clone()))
         })
         .collect()
     }

@@ -73,3 +73,29 @@ async fn in_json_each_line_is_an_object() {
     assert!(lines.iter().any(|line| line["fields"]["code"] == "malformed"), "{written}");
     assert!(lines.iter().all(|line| line["level"] == "INFO"), "{written}");
 }
+
+/// What turns the direction of writing around makes a line look like another.
+#[tokio::test]
+async fn a_principal_shows_what_is_not_seen() {
+    let signer = Signer::eddsa("1");
+    let sub = "bob\u{202e}\u{2066}nimda\u{2069}\u{200b}";
+    let token = signer.token(&json!({"sub": sub, "iss": "me", "aud": "you", "exp": 4_102_444_800_u64}));
+    for format in ["JSON", "Text"] {
+        let written = written("INFO", format, &signer, &[&token]).await;
+        assert!(written.contains(r"u{202e}"), "{format}: {written}");
+        assert!(!written.contains(['\u{202e}', '\u{2066}', '\u{2069}', '\u{200b}']), "{format}: {written}");
+    }
+}
+
+#[tokio::test]
+async fn the_claim_that_is_missing_is_named() {
+    let signer = Signer::eddsa("1");
+    let token =
+        signer.token(&json!({"sub": "ada", "iss": "me", "client_id": "you", "exp": 4_102_444_800_u64}));
+    let written = written("INFO", "JSON", &signer, &[&token]).await;
+    let mut lines = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert!(
+        lines.any(|line| line["fields"]["code"] == "missing_claim" && line["fields"]["claim"] == "aud"),
+        "{written}"
+    );
+}

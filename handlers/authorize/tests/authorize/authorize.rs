@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use authorize::{Authorizer, authorize, config::Config};
 use axum::http::{HeaderMap, StatusCode};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::{
@@ -33,10 +34,12 @@ fn config(name: &'static str, value: &str) -> Config {
 
 /// An authorizer that knows the public keys of these signers.
 fn knowing(signers: &[&Signer]) -> Authorizer {
-    Authorizer::new(
-        config("JWKS", &jwks(signers.iter().copied()).to_string()),
-        &sdk_config("http://127.0.0.1:9"),
-    )
+    with_keys(&jwks(signers.iter().copied())["keys"])
+}
+
+/// An authorizer with these keys.
+fn with_keys(keys: &Value) -> Authorizer {
+    Authorizer::new(config("JWKS", &json!({ "keys": keys }).to_string()), &sdk_config("http://127.0.0.1:9"))
 }
 
 /// An authorizer whose secret is handed out by an AWS that answers this to the one question that it should be asked.
@@ -304,6 +307,215 @@ async fn what_is_no_token_is_denied() {
     }
     let answer = serde_json::to_value(authorize(&authorizer, request(None)).await.unwrap()).unwrap();
     assert_eq!(answer["policyDocument"]["Statement"][0]["Effect"], "Deny", "without any");
+}
+
+/// RFC 9864 gives each algorithm a name of its own: `EdDSA` with Ed25519 is `Ed25519`.
+#[tokio::test]
+async fn ed25519_is_known_by_both_of_its_names() {
+    let signer = Signer::eddsa("1");
+    for in_key in [json!("EdDSA"), json!("Ed25519"), Value::Null] {
+        let mut jwk = signer.jwk();
+        jwk["alg"] = in_key.clone();
+        let authorizer = with_keys(&json!([jwk]));
+        for in_token in ["EdDSA", "Ed25519"] {
+            let token = signer.token_with(&json!({"alg": in_token, "kid": "1"}), &good());
+            assert!(let_in(&authorizer, &token).await.is_some(), "{in_token}, key {in_key}");
+        }
+        for other in ["Ed448", "ED25519", "ES256"] {
+            let token = signer.token_with(&json!({"alg": other, "kid": "1"}), &good());
+            assert_eq!(let_in(&authorizer, &token).await, None, "{other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_several_keys_that_fit_each_is_tried() {
+    let (ours, theirs) = (Signer::rs256("1"), Signer::eddsa("1"));
+    let (other, token) = (Signer::eddsa("1"), theirs.token(&good()));
+    let without = |signer: &Signer, name: &str| {
+        let mut jwk = signer.jwk();
+        jwk.as_object_mut().unwrap().remove(name);
+        jwk
+    };
+    let with_algorithm = |signer: &Signer| {
+        let mut jwk = signer.jwk();
+        jwk["alg"] = json!("EdDSA");
+        jwk
+    };
+    for keys in [
+        json!([theirs.jwk(), theirs.jwk()]),
+        json!([theirs.jwk(), with_algorithm(&theirs)]),
+        json!([ours.jwk(), other.jwk(), theirs.jwk()]),
+        json!([without(&other, "kid"), without(&theirs, "kid")]),
+    ] {
+        let authorizer = with_keys(&keys);
+        assert!(let_in(&authorizer, &token).await.is_some(), "{keys}");
+        let forged = Signer::eddsa("1").token(&good());
+        assert_eq!(let_in(&authorizer, &forged).await, None, "{keys}");
+    }
+    let token = theirs.token_with(&json!({"alg": "EdDSA"}), &good());
+    assert!(let_in(&with_keys(&json!([other.jwk(), theirs.jwk()])), &token).await.is_some(), "without a kid");
+}
+
+#[tokio::test]
+async fn a_modulus_may_begin_with_a_zero() {
+    let signer = Signer::rs256("1");
+    for (name, zeros) in [("n", 1), ("n", 3), ("e", 1)] {
+        let mut jwk = signer.jwk();
+        let mut octets = vec![0; zeros];
+        octets.extend(URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap());
+        jwk[name] = json!(URL_SAFE_NO_PAD.encode(octets));
+        let authorizer = with_keys(&json!([jwk]));
+        assert!(let_in(&authorizer, &signer.token(&good())).await.is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_verify_does_not() {
+    let signer = Signer::eddsa("1");
+    let token = signer.token(&good());
+    for (name, value, good) in [
+        ("use", json!("sig"), true),
+        ("use", Value::Null, true),
+        ("use", json!("enc"), false),
+        ("use", json!("tls"), false),
+        ("key_ops", json!(["verify"]), true),
+        ("key_ops", json!(["sign", "verify"]), true),
+        ("key_ops", json!(["sign"]), false),
+        ("key_ops", json!(["encrypt", "wrapKey"]), false),
+        ("key_ops", json!([]), false),
+        ("alg", json!("RS256"), false),
+    ] {
+        let mut jwk = signer.jwk();
+        jwk[name] = value.clone();
+        let keys = json!([jwk, Signer::es256("2").jwk()]);
+        let principal = let_in(&with_keys(&keys), &token).await;
+        assert_eq!(principal.is_some(), good, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_header_asks_for_and_is_not_known_is_refused() {
+    let (signer, claims) = (Signer::eddsa("1"), good());
+    let authorizer = knowing(&[&signer]);
+    for (name, value, good) in [
+        ("typ", json!("JWT"), true),
+        ("typ", json!("jwt"), true),
+        ("typ", json!("at+jwt"), true),
+        ("typ", json!("application/at+JWT"), true),
+        ("typ", Value::Null, true),
+        ("typ", json!("logout+jwt"), false),
+        ("typ", json!("secevent+jwt"), false),
+        ("typ", json!("JOSE+JSON"), false),
+        ("typ", json!(""), false),
+        ("typ", json!(["JWT"]), false),
+        ("crit", Value::Null, false),
+        ("crit", json!([]), false),
+        ("crit", json!(["exp"]), false),
+        ("crit", json!("exp"), false),
+        ("b64", json!(true), true),
+        ("b64", json!(false), false),
+        ("b64", Value::Null, false),
+        ("kid", json!(1), false),
+    ] {
+        let mut header = json!({"alg": "EdDSA", "kid": "1"});
+        header[name] = value;
+        let principal = let_in(&authorizer, &signer.token_with(&header, &claims)).await;
+        assert_eq!(principal.is_some(), good, "{header}");
+    }
+    let twice = r#"{"alg":"EdDSA","kid":"2","kid":"1"}"#;
+    assert_eq!(let_in(&authorizer, &signer.token_of(twice, &claims.to_string())).await, None, "{twice}");
+}
+
+/// As API Gateway's own authorizer of HTTP APIs does it: the other claim counts only where there is no `aud`.
+#[tokio::test]
+async fn without_an_audience_the_client_counts_where_that_is_asked_for() {
+    let signer = Signer::eddsa("1");
+    let keys = jwks([&signer]).to_string();
+    let authorizer = |claim: Option<&str>| {
+        let variable = |name| match name {
+            "ISSUER" => Some(ISSUER.to_owned()),
+            "AUDIENCE" => Some("web,mobile".to_owned()),
+            "JWKS" => Some(keys.clone()),
+            "CLIENT_CLAIM" => claim.map(str::to_owned),
+            _ => None,
+        };
+        Authorizer::new(Config::read(variable).unwrap(), &sdk_config("http://127.0.0.1:9"))
+    };
+    for (claim, audience, client, good) in [
+        (None, None, json!("web"), false),
+        (Some("client_id"), None, json!("web"), true),
+        (Some("client_id"), None, json!("mobile"), true),
+        (Some("client_id"), None, json!("other"), false),
+        (Some("client_id"), None, json!(["web"]), false),
+        (Some("client_id"), None, json!(7), false),
+        (Some("client_id"), None, Value::Null, false),
+        (Some("azp"), None, json!("web"), false),
+        (Some("client_id"), Some(json!("web")), json!("other"), true),
+        (Some("client_id"), Some(json!("other")), json!("web"), false),
+        (Some("client_id"), Some(json!([])), json!("web"), false),
+        (Some("client_id"), Some(json!(null)), json!("web"), false),
+        (Some("client_id"), Some(json!(7)), json!("web"), false),
+    ] {
+        let mut claims = claims("aud", Value::Null);
+        claims["client_id"] = client;
+        if let Some(audience) = audience {
+            claims["aud"] = audience;
+        }
+        let principal = let_in(&authorizer(claim), &signer.token(&claims)).await;
+        assert_eq!(principal.is_some(), good, "{claim:?}: {claims}");
+    }
+}
+
+/// What is handed on is read by `connect`, and by every function after it.
+#[tokio::test]
+async fn channels_that_no_function_could_read_are_denied() {
+    let signer = Signer::eddsa("1");
+    let authorizer = knowing(&[&signer]);
+    for (claim, context) in [
+        (json!("[\"room:*\", \"news\"]"), Some("room:* news")),
+        (json!(" [] "), Some(" ")),
+        (json!("[1]"), None),
+        (json!("[\"a\""), None),
+        (json!("[a b]"), None),
+        (json!("{\"a\": 1}"), None),
+        (json!(["a*b"]), None),
+        (json!(["**"]), None),
+        (json!("room,news"), None),
+        (json!(["räume"]), None),
+        (json!(["user:ada", "user:*", "*"]), Some("user:ada user:* *")),
+        (json!("x".repeat(200)), None),
+    ] {
+        let token = signer.token(&claims("channels", claim.clone()));
+        let found = ask(&authorizer, &token).await["context"]["channels"].as_str().map(str::to_owned);
+        assert_eq!(found.as_deref(), context, "{claim}");
+        let_in(&authorizer, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_be_in_a_second_header_line_and_bearer_in_any_case() {
+    let signer = Signer::eddsa("1");
+    let (authorizer, token) = (knowing(&[&signer]), signer.token(&good()));
+    for (name, last, lines) in [
+        ("Sec-WebSocket-Protocol", json!("chat.v1"), json!([format!("bearer, {token}"), "chat.v1"])),
+        ("Sec-WebSocket-Protocol", json!(token), json!(["bearer", token])),
+        ("sec-websocket-protocol", json!("x"), json!(["chat.v1, Bearer", format!("{token}, chat.v2")])),
+        ("Sec-WebSocket-Protocol", json!(format!("BEARER, {token}")), Value::Null),
+        ("Authorization", json!("Basic MQ=="), json!([format!("bearer {token}"), "Basic MQ=="])),
+    ] {
+        let mut event = fixtures::authorize_json();
+        for (headers, value) in [("headers", last), ("multiValueHeaders", lines)] {
+            let headers = event[headers].as_object_mut().unwrap();
+            headers.remove("Sec-WebSocket-Protocol");
+            if !value.is_null() {
+                headers.insert(name.to_owned(), value);
+            }
+        }
+        let answer = authorize(&authorizer, serde_json::from_value(event.clone()).unwrap()).await.unwrap();
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!(answer["principalId"], "ada", "{event}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use lambda_websocket::broadcast::Broadcast;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
-const SCHEMA: &str = include_str!("../../../modules/publisher/message.schema.json");
+const SCHEMA: &str = include_str!("../../../../modules/publisher/message.schema.json");
 
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::validator_for(&schema()).unwrap());
 

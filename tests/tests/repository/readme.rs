@@ -2,7 +2,7 @@
 //! the cost model, its targets are those of the Makefile, and what it links to is there.
 //!
 //! Behind each `<!-- … -->` stands what this test finds in the code. After a change, write it there with
-//! `UPDATE_README=1 cargo test --workspace --test readme`.
+//! `UPDATE_README=1 cargo test -p end-to-end --test repository`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -25,7 +25,7 @@ fn the_examples_and_the_tables_are_those_of_the_code() {
         } else {
             assert!(
                 found == expected,
-                "{} lags behind: UPDATE_README=1 cargo test --workspace --test readme",
+                "{} lags behind: UPDATE_README=1 cargo test -p end-to-end --test repository",
                 path.display()
             );
         }
@@ -104,13 +104,14 @@ fn what_is_linked_to_is_there() {
     assert!(links > 10, "{links}");
 }
 
-/// The checkout's own texts, the documentation, and the READMEs of the modules and examples.
+/// The checkout's own texts, the documentation, and the READMEs of the modules, examples and clients.
 fn readmes() -> Vec<PathBuf> {
     let list = |folder: &str| {
         let entries = fs::read_dir(repository().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };
-    let folders = ["modules", "examples"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
+    let folders =
+        ["modules", "examples", "clients"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
     let texts = ["", "docs", "bench"].into_iter().flat_map(list);
     let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     texts.chain(folders.filter(|path| path.exists())).collect()
@@ -131,7 +132,7 @@ fn fill(text: &str) -> String {
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
             "costs" => bench::cost::table(),
-            "end" | "needs" => {
+            "end" | "needs" | "times" => {
                 filled.push_str(&rest[..end + 4]);
                 rest = &rest[end + 4..];
                 continue;
@@ -172,6 +173,18 @@ fn of_field<'a>(description: &'a str, field: &str) -> &'a str {
     line.unwrap_or_else(|| panic!("no line {start:?} in {description:?}"))
 }
 
+/// The fields of an input of type `any`, by the lines of its description: - `name` (default): what it is.
+fn untyped_fields<'a>(type_: &str, description: &'a str) -> Vec<(&'a str, &'a str, &'a str)> {
+    let lines = description.lines().filter(|_| type_ == "any");
+    lines
+        .filter_map(|line| {
+            let (name, rest) = line.trim_start().strip_prefix("- `")?.split_once("` (")?;
+            let (default, what) = rest.split_once("): ")?;
+            Some((name, default, what))
+        })
+        .collect()
+}
+
 /// A description's first paragraph, on one line.
 fn summary(description: &str) -> String {
     let first = description.trim_start().split("\n\n").next().unwrap();
@@ -189,6 +202,9 @@ fn inputs(module: &Path) -> String {
         let short = short(&line(type_));
         let description = description(&block);
         writeln!(table, "| `{name}` | {} | `{short}` | {default} |", summary(&description)).unwrap();
+        for (field, default, what) in untyped_fields(&short, &description) {
+            writeln!(table, "| `{name}.{field}` | {what} | `any` | `{default}` |").unwrap();
+        }
         for (field, type_, default) in fields {
             let (path, what) = (path(type_is_map(&block), &field), of_field(&description, &field));
             writeln!(table, "| `{name}{path}` | {what} | `{type_}` | {default} |").unwrap();

@@ -29,6 +29,11 @@ const WEBSOCKET_API: Module = Module {
         // The API
         (r#"name = "my chat""#, "name takes 1 to 40 letters"),
         (r#"name = "a123456789b123456789c123456789d123456789e""#, "name takes 1 to 40 letters"),
+        (r#"global_name_suffix = "eu west 1""#, "global_name_suffix takes 1 to 32 letters"),
+        (
+            "name = \"a123456789b123456789c123456789d123456789\"\nfunctions = { abcdefghijklmno = { @ZIP } }\nroutes = { \"$connect\" = { function = \"abcdefghijklmno\" } }\nglobal_name_suffix = \"eu-west-1\"",
+            "With this global_name_suffix, these would be longer than the 64 characters that a role's name has at most: a123456789b123456789c123456789d123456789-abcdefghijklmno-eu-west-1. Shorten",
+        ),
         (r#"stage = "$default""#, "stage takes 1 to 128 letters"),
         (r#"ip_address_type = "ipv6""#, r#"ip_address_type is "ipv4" or "dualstack""#),
         (r#"api_key_selection_expression = "$request.body.key""#, "api_key_selection_expression is"),
@@ -36,6 +41,14 @@ const WEBSOCKET_API: Module = Module {
             r#"route_selection_expression = "action""#,
             "route_selection_expression names a field of the message",
         ),
+        (
+            r#"route_selection_expression = "$request.header.request.body.action""#,
+            "route_selection_expression names a field of the message",
+        ),
+        (r#"description = format("%01025d", 0)"#, "description has 1,024 characters at most"),
+        (r#"stage_variables = { a-b = "c" }"#, "The names of stage_variables take letters"),
+        (r#"stage_variables = { a = "b c" }"#, "The names of stage_variables take letters"),
+        ("throttling = { burst_limit = 1.5 }", "throttling.burst_limit is a whole number"),
         (
             "throttling = { rate_limit = 0 }",
             "throttling limits are greater than 0: with 0 every request is answered 429",
@@ -181,6 +194,14 @@ const WEBSOCKET_API: Module = Module {
             "A route's throttling limits are greater than 0",
         ),
         (
+            r#"routes = { a = { function = "f", throttling_burst_limit = 1.5 } }"#,
+            "A route's throttling_burst_limit is a whole number",
+        ),
+        (
+            r#"routes = { a = { function = "f", operation_name = "" } }"#,
+            "A route's operation_name has 1 to 64 characters",
+        ),
+        (
             r#"routes = { a = { function = "f", throttling_burst_limit = 0 } }"#,
             "A route's throttling limits are greater",
         ),
@@ -252,6 +273,14 @@ const WEBSOCKET_API: Module = Module {
             r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = "/chat" }"#,
             "domain.mapping_key takes letters",
         ),
+        (
+            r#"domain = { name = "ws.example.com", hosted_zone = { id = "Z1" }, mapping_key = format("%0301d", 0) }"#,
+            "domain.mapping_key has 300 characters at most",
+        ),
+        (
+            r#"domain = { name = "ws.example.com", existing = true, hosted_zone = { id = "Z1" } }"#,
+            "An existing domain has its certificate and its records",
+        ),
         // Logs and alarms
         (
             "logging = { retention_days = 2 }",
@@ -275,7 +304,19 @@ const WEBSOCKET_API: Module = Module {
             r#"logging = { access_log_format = { a = "$context.requestId" } }"#,
             "logging.access_log_format is for access_logs",
         ),
-        ("alarms = { function_errors = 0 }", "The thresholds of alarms are greater than 0"),
+        ("alarms = { function_errors = 0 }", "The thresholds of alarms are numbers greater than 0"),
+        (r#"alarms = { function_errors = "few" }"#, "The thresholds of alarms are numbers greater than 0"),
+        ("alarms = { functions_errors = 1 }", "alarms takes actions, client_errors, execution_errors"),
+        (r#"alarms = { actions = "ops" }"#, "alarms.actions is a list of ARNs"),
+        (
+            r#"logging = { access_log_destination = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:all" } }"#,
+            "logging.access_log_destination is for access_logs",
+        ),
+        (
+            r#"logging = { access_logs = true, access_log_destination = { arn = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/mine" } }"#,
+            "logging.access_log_destination is the arn of a log group, or of a Firehose stream",
+        ),
+        ("functions = { f = { @ARN, environment_key = { arn = \"k\" } } }", "A function given by arn keeps"),
     ],
 };
 
@@ -297,6 +338,11 @@ const PUBLISHER: Module = Module {
     ],
     refused: &[
         (r#"name = "my updates""#, "name takes 1 to 40 letters"),
+        (r#"global_name_suffix = "eu west 1""#, "global_name_suffix takes 1 to 32 letters"),
+        (
+            "name = \"a123456789b123456789c123456789d123456789\"\nglobal_name_suffix = \"ap-southeast-2-z\"",
+            "With this global_name_suffix, a123456789b123456789c123456789d123456789-publish-ap-southeast-2-z would be longer than the 64",
+        ),
         (
             r#"websocket = { table_name = null, shards = 1, management_endpoint = "https://example.com", policies = {} }"#,
             "The websocket has no connection table",
@@ -321,7 +367,9 @@ const PUBLISHER: Module = Module {
             r#"logging = { function_level = "LOUD" }"#,
             "logging.function_level is TRACE, DEBUG, INFO, WARN or ERROR",
         ),
-        ("alarms = { dead_letters = 0 }", "The thresholds of alarms are greater than 0"),
+        ("alarms = { dead_letters = 0 }", "The thresholds of alarms are numbers greater than 0"),
+        ("alarms = { dead_letter = 1 }", "alarms takes actions, dead_letters, oldest_message_seconds"),
+        (r#"alarms = { actions = ["ops"] }"#, "alarms.actions is a list of ARNs"),
     ],
 };
 
@@ -343,6 +391,7 @@ const GITHUB_DEPLOY_ROLE: Module = Module {
         ("jobs = []", "jobs holds at least one of environment:NAME"),
         (r#"jobs = ["ref:refs/heads/*"]"#, "jobs holds at least one of environment:NAME"),
         (r#"jobs = ["pull_request"]"#, "A pull_request plans and does not deploy"),
+        (r#"required_boundary = "bounds""#, "required_boundary is the ARN of a policy"),
         (r#"names = "*""#, "names takes 1 to 40 letters, digits and hyphens"),
         (
             r#"state = { bucket = { arn = "arn:aws:s3:::state" }, keys = [] }"#,

@@ -75,6 +75,7 @@ function obliging(socket, { action, channel, since }) {
 const message = (id, sentAt, channel = "*") => ({ type: "message", id, channel, from: "c1", message: id, sentAt });
 const refused = (code) => ({ type: "error", code, message: `It is ${code}.`, requestId: "r1" });
 const fault = { message: "Internal server error", connectionId: "c1", requestId: "r2" };
+const throttled = { ...fault, message: "Too Many Requests" };
 
 /** Lets everything happen that needs no time. */
 const now = () => new Promise((resolve) => setImmediate(resolve));
@@ -148,6 +149,42 @@ test("an error of the server's settles the promise, in its words", async () => {
   Socket.server = (socket) => socket.push(fault);
   await assert.rejects(client.list("*"), { code: "gateway", message: "Internal server error (request r2)" });
   assert.deepEqual(errors(), []);
+});
+
+test("a push without a type is no error, though its message is a text", async () => {
+  Socket.server = () => {};
+  const client = await connect();
+  const sent = client.send("*", "hello");
+  const pushes = [{ message: "Your order is on its way." }, { message: "hi", connectionId: "c2" }, { message: "hi", requestId: "r9" }];
+  last().push(...pushes, { type: "ack", id: "m1" });
+  assert.equal((await sent).id, "m1");
+  last().push(...pushes);
+  assert.deepEqual(events, [...pushes, ...pushes].map((push) => ["frame", push]));
+});
+
+test("a request that is throttled is sent again, later and later, and those after it wait", async () => {
+  let refusals = 3;
+  Socket.server = (socket, frame) => (refusals-- > 0 ? socket.push(throttled) : obliging(socket, frame));
+  const client = await connect();
+  const answers = [client.send("*", 1), client.send("*", 2)];
+  for (const [seconds, count] of [[0, 1], [0.5, 2], [1, 3], [1, 3], [1, 5]]) {
+    await pass(seconds * SECOND);
+    assert.equal(last().said.length, count);
+  }
+  await Promise.all(answers);
+  assert.deepEqual(last().said.map((frame) => frame.message), [1, 1, 1, 1, 2]);
+  assert.deepEqual([sockets().length, errors()], [1, []]);
+});
+
+test("a request that is throttled for a minute is given up, and the connection stays", async () => {
+  const client = await connect();
+  Socket.server = (socket) => socket.push(throttled);
+  const sent = assert.rejects(client.send("*", 1), { code: "throttled", message: "Too Many Requests (request r2)" });
+  await pass(1 * MINUTE);
+  await sent;
+  Socket.server = obliging;
+  await client.send("*", 2);
+  assert.equal(sockets().length, 1);
 });
 
 test("one request is under way at a time, so that each answer finds its own", async () => {
@@ -492,7 +529,11 @@ test("a new connection that ends before it is used is not used", async () => {
 
 for (const [manner, end] of [
   ["is lost", (fresh) => fresh.drop()],
-  ["has a fault", (fresh) => fresh.push(fault)],
+  ["has a fault that stays", async (fresh) => {
+    Socket.server = (socket) => socket.push(fault);
+    fresh.push(fault);
+    await pass(8 * SECOND);
+  }],
 ]) {
   test(`a new connection that ${manner} half-way has taken nothing from the old one`, async () => {
     const client = await connect();
@@ -502,7 +543,7 @@ for (const [manner, end] of [
     await pass(110 * MINUTE + SECOND);
     const [old, fresh] = sockets();
     assert.equal(said(fresh, "subscribe").length, 2);
-    end(fresh);
+    await end(fresh);
     await now();
     old.push(message("a", 1_000, "one"), message("b", 2_000, "two"));
     Socket.server = obliging;
@@ -513,14 +554,14 @@ for (const [manner, end] of [
   });
 }
 
-test("a fault half-way back leaves every channel where it was", async () => {
+test("a fault half-way back that stays leaves every channel where it was", async () => {
   const client = await connect();
   await client.subscribe("one");
   await client.subscribe("two");
   last().push(message("a", 1_000, "one"), message("b", 2_000, "two"));
   last().drop();
   Socket.server = (socket, frame) => (frame.channel === "one" ? obliging(socket, frame) : socket.push(fault));
-  await pass(1 * SECOND);
+  await pass(9 * SECOND);
   Socket.server = obliging;
   await pass(2 * SECOND);
   assert.deepEqual(last().said.map(({ channel, since }) => [channel, since]), [["one", 1_000], ["two", 2_000]]);
@@ -784,21 +825,76 @@ test("a channel that is closed to it by then is told, and not entered any more",
   Socket.server = (socket) => socket.push(refused("forbidden"));
   await pass(1 * SECOND);
   assert.deepEqual([errors(), client.state.name], [["forbidden"], "open"]);
+  const [, { request }] = events.find(([type]) => type === "error");
+  assert.deepEqual(request, { action: "subscribe", channel: "lobby" }, "it tells which channel");
   last().drop();
   await pass(2 * SECOND);
   assert.deepEqual(last().said, []);
 });
 
-test("a fault of the server's while it comes back is another reason to try again", async () => {
+test("a fault of the server's that stays while it comes back is a reason to connect anew", async () => {
   const client = await connect();
   await client.subscribe("lobby");
   last().drop();
   Socket.server = (socket) => socket.push(fault);
+  await pass(8 * SECOND);
+  assert.deepEqual([sockets().length, client.state.name, said(last(), "subscribe").length], [2, "connecting", 4]);
   await pass(1 * SECOND);
   assert.deepEqual([errors(), client.state.name, last().closedWith], [["gateway"], "waiting", "no code"]);
   Socket.server = obliging;
   await pass(2 * SECOND);
   assert.equal(client.state.name, "open");
+});
+
+for (const [what, answer, patience] of [
+  ["throttled", throttled, 280],
+  ["busy with a replay", refused("too_many_requests"), 40],
+  ["at fault", fault, 4],
+]) {
+  test(`a server that is ${what} for a while is asked again on the same connection, later and later`, async () => {
+    const client = await connect();
+    await client.subscribe("one");
+    await client.subscribe("two");
+    last().push(message("a", 1_000, "one"), message("b", 2_000, "two"));
+    last().drop();
+    Socket.server = (socket, frame) => (frame.channel === "one" ? obliging(socket, frame) : socket.push(answer));
+    await pass(patience * SECOND);
+    assert.equal(client.state.name, "connecting");
+    const tries = said(last(), "subscribe").length - 1;
+    assert.ok(tries > 2 && tries < patience, `${tries} tries`);
+    Socket.server = obliging;
+    await pass(16 * SECOND);
+    assert.deepEqual([sockets().length, client.state.name, errors(), gaps()], [2, "open", [], []]);
+    assert.deepEqual(said(last(), "subscribe").slice(-1), [{ action: "subscribe", channel: "two", since: 2_000 }]);
+    assert.equal(said(last(), "subscribe").filter(({ channel }) => channel === "one").length, 1, "what is back stays");
+  });
+}
+
+test("a server that is throttled for too long is left, and no channel is forgotten", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket) => socket.push(throttled);
+  await pass(5 * MINUTE - 13 * SECOND);
+  assert.deepEqual([errors(), client.state.name], [["throttled"], "waiting"]);
+  Socket.server = obliging;
+  await pass(2 * SECOND);
+  assert.deepEqual([said(last(), "subscribe").length, client.state.name], [1, "open"]);
+});
+
+test("a connection that is lost while it waits to ask again is replaced at once", async () => {
+  const client = await connect();
+  await client.subscribe("lobby");
+  last().drop();
+  Socket.server = (socket) => socket.push(throttled);
+  await pass(100 * SECOND);
+  Socket.server = obliging;
+  last().drop();
+  await pass(1.5 * SECOND);
+  assert.deepEqual([sockets().length, client.state.name], [3, "open"]);
+  const asked = sockets()[1].said.length;
+  await pass(20 * SECOND);
+  assert.equal(sockets()[1].said.length, asked, "nothing is said on the lost one");
 });
 
 // --- being let in ------------------------------------------------------------------------------------

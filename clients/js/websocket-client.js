@@ -23,12 +23,28 @@ const REFUSALS = 3;
 const ANSWER_WITHIN_MS = 35_000;
 /** How often a request is sent whose connection ended before the answer came. */
 const TRIES = 2;
+/** How long a request waits that the server had no time for, before it is sent again: longer each time. */
+const AGAIN_MS = { least: 500, most: 15_000 };
+/**
+ * For how long a request is sent again on the same connection, by the code of the error. `throttled` and
+ * `too_many_requests` say that nothing was done.
+ *
+ * @type {Patience}
+ */
+const PATIENCE_MS = { throttled: 60_000, too_many_requests: 60_000 };
+/**
+ * The same while subscriptions are restored, after a restart perhaps with all other clients. To subscribe twice does no
+ * harm, so a fault is no reason either to give up the connection, and with it the subscriptions that are restored.
+ *
+ * @type {Patience}
+ */
+const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
 const QUEUE = 100;
 /**
  * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have
  * four times as many, but in several frames, and nobody can tell a browser where to split.
  */
-const LARGEST_FRAME = 32_768;
+export const LARGEST_FRAME = 32_768;
 const SEEN = 10_000;
 /** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
 const REPLAYS = 5;
@@ -63,8 +79,8 @@ export class RequestError extends Error {
   name = "RequestError";
 
   /**
-   * @param {string} code the server's, or `gateway` (a fault of the server), `queue_full`, `message_too_large`, `unanswered`,
-   *   `closed`, `url`
+   * @param {string} code the server's, or `gateway` (a fault of the server), `throttled`, `queue_full`, `message_too_large`,
+   *   `unanswered`, `closed`, `url`
    * @param {string} message what was wrong, for people
    * @param {{ [field: string]: any }} [request] what was asked for
    */
@@ -73,6 +89,11 @@ export class RequestError extends Error {
     this.code = code;
     this.request = request;
   }
+}
+
+/** The bytes of a request as it is sent. {@link LARGEST_FRAME} is the limit. @param {{ [field: string]: any }} frame */
+export function sizeOf(frame) {
+  return new TextEncoder().encode(JSON.stringify(frame)).length;
 }
 
 /** A connection that is kept: it comes back, takes up its subscriptions, and sends what waited. */
@@ -193,7 +214,7 @@ export class WebSocketClient extends EventTarget {
    */
   async request(frame, isAnswer) {
     if (this.#isClosed()) throw new RequestError("closed", "The client is closed.", frame);
-    const size = new TextEncoder().encode(JSON.stringify(frame)).length;
+    const size = sizeOf(frame);
     if (size > LARGEST_FRAME) {
       throw new RequestError("message_too_large", `It has ${size} bytes; at most ${LARGEST_FRAME} can be sent.`, frame);
     }
@@ -293,16 +314,17 @@ export class WebSocketClient extends EventTarget {
     if (since === undefined && isGiven(channel)) return true;
     try {
       if (since !== undefined) return await this.#catchUp(connection, channel, since);
-      await connection.request(...subscribing(channel, since));
+      await connection.request(...subscribing(channel, since), RESTORE_PATIENCE_MS);
       return true;
     } catch (error) {
-      if (!(error instanceof RequestError) || (error.code === "gateway" && !isGiven(channel))) throw error;
+      if (!(error instanceof RequestError)) throw error;
+      if ((error.code === "gateway" || error.code === "throttled") && !isGiven(channel)) throw error;
       if (since !== undefined) {
         await this.#enter(connection, channel, undefined); // A server without a history may not know the field.
         return false;
       }
       this.#subscriptions.delete(channel);
-      this.#emit("error", error);
+      this.#emit("error", new RequestError(error.code, error.message, { action: "subscribe", channel }));
       return true;
     }
   }
@@ -327,7 +349,7 @@ export class WebSocketClient extends EventTarget {
       const { replayed, complete } = await connection.request(frame, (answer) => {
         if (answer.type === "message" && answer.channel === channel) times.push(answer.sentAt);
         return isAnswer(answer);
-      });
+      }, isGiven(channel) ? PATIENCE_MS : RESTORE_PATIENCE_MS);
       if (complete === true && replay === 1) return true;
       // What is said meanwhile comes in between, and looks the same. So as many as were replayed are counted from the
       // earliest on: that is where the replay ended, or earlier, and never beyond what it left out.
@@ -466,8 +488,21 @@ export class WebSocketClient extends EventTarget {
  * @typedef {{ on?: Connection, since?: number, latest?: number }} Subscription `on`: the connection that is in the channel.
  *   `since`: from where to go on with the next one. `latest`: the `sentAt` of the last message heard.
  * @typedef {(frame: any) => boolean} IsAnswer
+ * @typedef {{ [code: string]: number }} Patience in milliseconds
  * @typedef {{ frame: any, isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void, tries: number }} Waiting
+ *
+ * @typedef {object} Asked
+ * @property {IsAnswer} isAnswer
+ * @property {(frame: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {string} text what was sent
+ * @property {number} startedAt
+ * @property {number} refusals how often it was refused for now
+ * @property {Patience} patience
  */
+
+/** What API Gateway says where there are more requests than the stage, the route or the account allows. */
+const THROTTLED = /^(too many requests|limit exceeded|rate exceeded)/i;
 
 /** The close code of a connection over which a frame or a message came that was too large. */
 const TOO_LARGE = 1009;
@@ -491,7 +526,7 @@ class Connection {
   isOver = false;
 
   #socket;
-  /** @type {{ isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void } | undefined} */
+  /** @type {Asked | undefined} */
   #asked;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #heartbeat;
@@ -504,7 +539,7 @@ class Connection {
     /** @type {Promise<void>} */
     this.opened = new Promise((resolve, reject) => {
       this.#expectWithin(ANSWER_WITHIN_MS);
-      this.#asked = { isAnswer: () => false, resolve, reject };
+      this.#asked = { isAnswer: () => false, resolve, reject, text: "", startedAt: Date.now(), refusals: 0, patience: {} };
       socket.onopen = () => {
         this.openedAt = Date.now();
         this.#heartbeat = setInterval(() => this.ping(), HEARTBEAT_MS);
@@ -519,15 +554,34 @@ class Connection {
   /**
    * @param {any} frame
    * @param {IsAnswer} isAnswer
+   * @param {Patience} [patience]
    * @returns {Promise<any>}
    */
-  request(frame, isAnswer) {
+  request(frame, isAnswer, patience = PATIENCE_MS) {
     return new Promise((resolve, reject) => {
       if (this.isOver) return reject(new Lost());
-      this.#asked = { isAnswer, resolve, reject };
-      this.#expectWithin(ANSWER_WITHIN_MS);
-      this.#socket.send(JSON.stringify(frame));
+      const text = JSON.stringify(frame);
+      this.#asked = { isAnswer, resolve, reject, text, startedAt: Date.now(), refusals: 0, patience };
+      this.#ask(text);
     });
+  }
+
+  /** @param {string} text */
+  #ask(text) {
+    this.#expectWithin(ANSWER_WITHIN_MS);
+    this.#socket.send(text);
+  }
+
+  /** Whether the request is sent again in a while, though this error came. @param {RequestError} error */
+  #asksAgain({ code }) {
+    const { text, startedAt, refusals, patience } = /** @type {Asked} */ (this.#asked);
+    // Jittered, as the others that are refused wait, too.
+    const delay = Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** refusals) * (0.5 + Math.random() / 2);
+    if (Date.now() + delay - startedAt > (patience[code] ?? 0)) return false;
+    /** @type {Asked} */ (this.#asked).refusals++;
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.#ask(text), delay);
+    return true;
   }
 
   /** Makes sure that the other side is there; a request that is under way does so as well. */
@@ -561,8 +615,13 @@ class Connection {
     const frame = parsed(data);
     if (frame === undefined) this.onframe(data);
     else if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
-    else if (isAnswer && isError(frame)) this.#settle()?.reject(refusal(frame));
+    else if (isAnswer && isError(frame)) this.#refuse(refusal(frame));
     else this.onframe(frame);
+  }
+
+  /** @param {RequestError} error */
+  #refuse(error) {
+    if (!this.#asksAgain(error)) this.#settle()?.reject(error);
   }
 
   /** What was asked for is no longer waited for. */
@@ -627,14 +686,21 @@ function parsed(data) {
   }
 }
 
-/** API Gateway's own errors have no type. @param {any} frame */
-function isError(frame) {
-  return frame.type === "error" || (frame.type === undefined && typeof frame.message === "string");
+/**
+ * API Gateway's own errors have no type, but the ids of the connection and the request. A push of somebody's backend may
+ * have a text as its `message`, too.
+ *
+ * @param {any} frame
+ */
+function isError({ type, message, connectionId, requestId }) {
+  if (type !== undefined) return type === "error";
+  return [message, connectionId, requestId].every((field) => typeof field === "string");
 }
 
 /** @param {any} frame */
-function refusal({ code = "gateway", message, requestId }) {
-  return new RequestError(code, code === "gateway" ? `${message} (request ${requestId})` : message);
+function refusal({ type, code = "gateway", message, requestId }) {
+  if (type === "error") return new RequestError(code, message);
+  return new RequestError(THROTTLED.test(message) ? "throttled" : "gateway", `${message} (request ${requestId})`);
 }
 
 /** Whether anybody answers there at all. @param {string} url */

@@ -1,0 +1,6 @@
+//! The authorizer: its decisions, and its logs.
+
+mod authorize;
+mod issuers;
+mod logs;
+mod reference;

@@ -1,0 +1,11 @@
+//! The library: against a DynamoDB engine, a fake of `@connections`, and events as AWS sends them.
+
+mod announcement;
+mod broadcast;
+mod event;
+mod fanout;
+mod history;
+mod hostile;
+mod registry;
+mod simulation;
+mod timing;

@@ -1,0 +1,3 @@
+//! Nothing: without a build script, Cargo would not look at the build dependencies.
+
+fn main() {}
