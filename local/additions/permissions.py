@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
-from ministack.services import iam, lambda_svc
+from ministack.services import apigateway, iam, lambda_svc
 
 from additions import instead_of
 
@@ -15,6 +15,7 @@ FUNCTIONS = re.compile(r"/2015-03-31/functions/?")
 MAPPING = re.compile(r"/2015-03-31/event-source-mappings/([^/]+)/?")
 MAPPING_ACTIONS = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
 CONCURRENCY = re.compile(r"/[^/]+/functions/[^/]+/concurrency/?")
+API = re.compile(r"/v2/apis/([^/]+)/?")
 RECURSION = re.compile(r"/[^/]+/functions/[^/]+/recursion-config/?")
 
 # The request that is being checked: its path and its body.
@@ -84,6 +85,9 @@ def enforce(check, access_key, iam_action, service, region, resource_arn="*", se
     context = dict(service_context or {})
     if service == "lambda" and iam_action.endswith("EventSourceMapping"):
         context["lambda:FunctionArn"] = function_of_mapping(path, body, region)
+    if service == "apigateway" and (found := API.fullmatch(path)):
+        tags = apigateway._apis.get(found.group(1), {}).get("tags") or {}
+        context |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
     if service == "iam" and (boundary := boundary_of_role(body)):
         context["iam:PermissionsBoundary"] = boundary
     denied = check(access_key, iam_action, service, region, resource_arn=resource_arn, service_context=context)

@@ -80,6 +80,9 @@ impl Emulator {
             .env("TMPDIR", &files)
             .env("PERSIST_STATE", if options.keep_state { "1" } else { "0" })
             .env("STATE_DIR", options.state())
+            // Objects are apart from the state, which is taken away once it is read.
+            .env("S3_PERSIST", if options.keep_state { "1" } else { "0" })
+            .env("S3_DATA_DIR", options.folder.join("objects"))
             .stdin(Stdio::piped()) // It ends when this closes: with us, however we end.
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)

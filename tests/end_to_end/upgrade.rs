@@ -213,7 +213,7 @@ async fn a_live_api_is_imported() -> Result<()> {
             .await?;
     let deployment = make("create_deployment", "DeploymentId", json!({ "ApiId": api })).await?;
     make(
-        "CreateStage",
+        "create_stage",
         "StageName",
         json!({ "ApiId": api, "StageName": "live", "DeploymentId": deployment }),
     )

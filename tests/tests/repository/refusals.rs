@@ -333,7 +333,7 @@ const PUBLISHER: Module = Module {
         ("package", r#""../../../modules/publisher/tests/package.zip""#),
         (
             "websocket",
-            r#"{ table_name = "t", shards = 1, management_endpoint = "https://example.com", policies = { read = "{}", delete = "{}", POST = "{}" } }"#,
+            r#"{ table_name = "t", shards = 1, management_endpoint = "https://example.com", policies = { read = "{}", delete = "{}", POST = "{}", DELETE = "{}" } }"#,
         ),
     ],
     refused: &[
