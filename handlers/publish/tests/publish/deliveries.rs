@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -245,8 +245,8 @@ async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told
 
         // The queue fails now and then, and environments die: each record comes twice at least.
         let publisher = publisher(broadcaster);
-        let mut waiting = simulation.take_queued();
-        while let Some(sent) = waiting.pop() {
+        let mut waiting = VecDeque::from(simulation.take_queued()); // What is delayed comes behind the others.
+        while let Some(sent) = waiting.pop_front() {
             let record = fixtures::delivery(sent.body);
             let crash = Duration::from_millis(fastrand::u64(0..60));
             let _ = tokio::time::timeout(crash, publish(&publisher, record.clone())).await;
