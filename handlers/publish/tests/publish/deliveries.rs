@@ -172,8 +172,7 @@ async fn a_stuck_client_holds_up_no_other_channel_and_is_closed_after_a_minute()
             .await;
         }
     };
-    let workers =
-        [&publications, &publications, &publications, &deliveries, &deliveries].map(|queue| work(queue));
+    let workers = [&publications, &publications, &publications, &deliveries, &deliveries].map(work);
     // Environments of `send`, each with a message a second.
     let senders = (0..10).map(async |number| {
         let broadcaster = broadcaster(&simulation, 1, 1_000);
@@ -346,7 +345,7 @@ async fn entries_of_a_batch_that_were_not_taken_are_sent_again_alone() {
     let failures = Arc::new(AtomicU64::new(0));
     simulation.decide(move |call| match call {
         Call::Post(_) => Fate::Refused(503, Duration::from_millis(10)),
-        Call::Entry(_) if failures.fetch_add(1, Ordering::Relaxed) % 3 == 0 => {
+        Call::Entry(_) if failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) => {
             Fate::Refused(500, Duration::ZERO)
         }
         _ => Fate::Served(Duration::from_millis(10)),
