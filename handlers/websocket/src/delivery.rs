@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The text is JSON of SQS's alphabet. JSON has two characters more, U+FFFE and U+FFFF, which SQS refuses or replaces. They
-//! are [escaped](escape) on the way: a frame reaches its recipients byte for byte as it would without the queue.
+//! are escaped on the way: a frame reaches its recipients byte for byte as it would without the queue.
 
 use std::{borrow::Cow, collections::HashSet, hash::Hash, time::Duration};
 

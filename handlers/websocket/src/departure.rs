@@ -1,7 +1,7 @@
 //! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::announcement).
 //!
 //! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
-//! function `publish` to [prune] it, so that no sender waits for that.
+//! function `publish` to prune it, so that no sender waits for that.
 //!
 //! No leave is lost. A channel that is told of it gets a [`Leave`] into the queue first, and the row stays until `publish`
 //! has that: it deletes the row, and puts the leave into the queue once more, to tell the channel a moment later. Of several

@@ -6,7 +6,7 @@
 //! each [`Call`].
 //!
 //! It is as narrow as what the functions ask of it: a call or an expression that it does not know fails the test. Other
-//! than the engine of [`dynamodb`](crate::dynamodb), a table's index and the reads that are not consistent lag behind, as
+//! than the engine of [`dynamodb`], a table's index and the reads that are not consistent lag behind, as
 //! those of AWS do, and pages are as short as the test likes.
 
 mod connections;
