@@ -30,6 +30,9 @@ const MOST_GIVEN_UP: usize = 1_000;
 /// A client that took nothing for so long is slow, however few others there are to tell.
 const SLOW_AFTER: Duration = Duration::from_secs(60);
 
+/// What was learnt of the rate longer ago than this tells nothing of the rate now.
+const LEARNT_FOR: Duration = Duration::from_secs(60);
+
 /// For how long it is remembered that a client was refused: longer than the queue waits between two retries.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
@@ -47,6 +50,8 @@ struct State {
     under_way: usize,
     /// The share of posts that are refused at first, lately.
     refused: f64,
+    /// When a client was last refused at first.
+    learnt: Instant,
     /// How many passed.
     passed: u64,
     /// Who was refused to the end, and has taken nothing since. That they are refused again tells nothing of the rate.
@@ -97,6 +102,7 @@ impl Pace {
             limit: most,
             under_way: 0,
             refused: 0.0,
+            learnt: Instant::now(),
             passed: 0,
             given_up: HashMap::new(),
             refused_clients: HashSet::new(),
@@ -131,6 +137,12 @@ impl Pace {
 
     fn turn_now<'a>(&'a self, to: &'a ConnectionId) -> Option<Turn<'a>> {
         let mut state = self.state();
+        if state.learnt.elapsed() >= LEARNT_FOR {
+            state.learnt = Instant::now();
+            state.refused = 0.0;
+            state.refused_clients.clear();
+            state.limit = self.most;
+        }
         (state.under_way < state.limit as usize).then(|| {
             state.under_way += 1;
             Turn { pace: self, to, lowered: state.lowered }
@@ -173,6 +185,7 @@ impl Turn<'_> {
             }
             if state.refused_clients.insert(self.to.clone()) {
                 state.refused += (1.0 - state.refused) * WEIGHT;
+                state.learnt = Instant::now();
             }
         }
         let passed_before = *first.get_or_insert(state.passed);
@@ -343,6 +356,20 @@ mod tests {
             limits.push(limit(&pace));
         }
         assert_eq!(limits, [32, 16, 8, 4, 2, 1, 1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_that_was_exceeded_a_minute_ago_says_nothing_of_who_is_refused_now() {
+        let (pace, stuck) = (Pace::new(64), client(1_000));
+        let refused = || pace.turn_now(&stuck).unwrap().refused(&mut None);
+        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
+        assert_eq!((refused(), limit(&pace)), (Throttle::Rate, 1));
+        tokio::time::advance(LEARNT_FOR - Duration::from_millis(1)).await;
+        assert_eq!(refused(), Throttle::Rate);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((refused(), limit(&pace)), (Throttle::Unclear, 64));
+        let rate = (0..40).filter(|number| post(&pace, *number, false) == Some(Throttle::Rate)).count();
+        assert_eq!(rate, 40, "where they are refused still, that is learnt anew");
     }
 
     #[test]
