@@ -241,7 +241,7 @@ impl Broadcaster {
         let until = deadline - FOR_THE_ANSWER;
         let (handed_over, ()) =
             join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
-        handed_over
+        handed_over.inspect(|report| log(broadcast, report))
     }
 
     /// Posts to whom a message has yet to reach, as far as there is time.
@@ -279,7 +279,9 @@ impl Broadcaster {
                 let Some(left) = left else { return Ok(()) };
                 // Who is found gone is not pruned: where many leave at once, each leave would find the same.
                 let posted = self.post_to_all(&left, deadline).await?;
-                self.hand_over(&left, posted, until).await.map(drop)
+                let report = self.hand_over(&left, posted, until).await?;
+                log(&left, &report);
+                Ok(())
             }
         }
     }
@@ -416,7 +418,6 @@ impl Broadcaster {
             report.failed += failed.len() as u64;
             report.slow += throttled.len() as u64;
             report.incomplete = rest.is_some();
-            log(broadcast, &report);
             return Ok(report);
         };
         let is_last_retry = broadcast.retries == MAX_RETRIES;
@@ -445,7 +446,6 @@ impl Broadcaster {
         if let Some(rest) = rest {
             queue.send([(Delivery::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
         }
-        log(broadcast, &report);
         Ok(report)
     }
 
