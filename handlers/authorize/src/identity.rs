@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lambda_websocket::{patterns::ChannelPatterns, principal::Principal};
+use lambda_websocket::{permissions::ChannelPermissions, principal::Principal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -69,7 +69,7 @@ impl Channels {
         }
         let channels = if patterns.is_empty() { Self::NONE.to_owned() } else { patterns.join(" ") };
         // What the other functions could not read would be an error of `connect`.
-        ChannelPatterns::parse(&channels).map_err(|_| Denial::InvalidChannels)?;
+        ChannelPermissions::parse(&channels).map_err(|_| Denial::InvalidChannels)?;
         Ok(Self(channels))
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         ) {
             let claim = if as_text { json!(json!(patterns).to_string()) } else { json!(patterns) };
             if let Ok(text) = channels(&claim) {
-                prop_assert!(ChannelPatterns::parse(&text).is_ok(), "{:?}", text);
+                prop_assert!(ChannelPermissions::parse(&text).is_ok(), "{:?}", text);
                 prop_assert!(!text.is_empty());
                 prop_assert_eq!(text.split_whitespace().collect::<Vec<_>>(), patterns);
             }

@@ -1,6 +1,6 @@
 //! The function of `$connect`: lets a client in and registers its connection.
 
-use lambda_websocket::{error::Error, event::Connect, registry::Registry, reply::Reply, telemetry};
+use lambda_websocket::{error::Error, event::Connect, metrics, registry::Registry, response::Response};
 
 /// The environment variable with the sub-protocols to accept, separated by commas. Unset: none.
 pub const SUBPROTOCOLS: &str = "SUBPROTOCOLS";
@@ -30,10 +30,10 @@ impl Admission {
 ///
 /// # Errors
 /// When the connection could not be registered: the client is refused, and may try again.
-pub async fn connect(admission: &Admission, event: Connect) -> Result<Reply, Error> {
+pub async fn connect(admission: &Admission, event: Connect) -> Result<Response, Error> {
     let Connect { connection, request_id, subprotocols, .. } = event;
     admission.registry.register(&connection).await?;
     tracing::info!(connection_id = %connection.id, request_id, "connected");
-    telemetry::count(telemetry::CONNECTIONS_OPENED, 1);
-    Ok(admission.choose(subprotocols).map_or_else(Reply::empty, Reply::subprotocol))
+    metrics::count(metrics::CONNECTIONS_OPENED, 1);
+    Ok(admission.choose(subprotocols).map_or_else(Response::empty, Response::subprotocol))
 }

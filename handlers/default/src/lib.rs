@@ -3,7 +3,7 @@
 //! API Gateway sends here what is not JSON, and what names no action that has a route. Whether it can read what only
 //! some parsers read is its own affair: such a message is refused here as [elsewhere](json).
 
-use lambda_websocket::{event::Message, frame::ErrorCode, json, refusal::Refusal, reply::Reply};
+use lambda_websocket::{event::Message, frame::ErrorCode, json, rejection::Rejection, response::Response};
 use serde_json::Value;
 
 /// The environment variable with the names of the actions that have a route, separated by commas.
@@ -29,11 +29,11 @@ pub struct Expected {
 }
 
 /// Answers with what was wrong and which actions there are. The connection stays open.
-pub fn refuse(expected: &Expected, event: &Message) -> Reply {
+pub fn refuse(expected: &Expected, event: &Message) -> Response {
     let Expected { field, actions } = expected;
     let (code, problem) = diagnose(&event.body, field);
     let usage = format!("Send a JSON object whose {field:?} is one of: {}.", actions.join(", "));
-    Refusal::new(code, format!("{problem} {usage}")).reply(event)
+    Rejection::new(code, format!("{problem} {usage}")).into_response(event)
 }
 
 fn diagnose(body: &str, field: &str) -> (ErrorCode, String) {

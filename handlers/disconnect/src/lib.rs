@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    announcement::Announcer, departure, error::Error, event::Disconnect, log::visible, registry::Registry,
-    reply::Reply, telemetry,
+    departure, error::Error, event::Disconnect, log::visible, metrics, notifier::PresenceNotifier,
+    registry::Registry, response::Response,
 };
 
 /// The part of an invocation's time that is left for the answer.
@@ -16,7 +16,7 @@ pub struct Farewell {
     /// Who is in which channel.
     pub registry: Registry,
     /// Tells channels who left, where they are to be told.
-    pub announcer: Option<Announcer>,
+    pub notifier: Option<PresenceNotifier>,
 }
 
 /// Deletes every row of the connection, or leaves that to the function `publish` where the channel is told of it. The event
@@ -26,12 +26,12 @@ pub struct Farewell {
 /// # Errors
 /// When a row could not be deleted, or the queue did not take that it is to be. It is left to the table's TTL, and to the
 /// first broadcast that finds the connection gone.
-pub async fn disconnect(farewell: &Farewell, event: Disconnect) -> Result<Reply, Error> {
+pub async fn disconnect(farewell: &Farewell, event: Disconnect) -> Result<Response, Error> {
     let Disconnect { connection, request_id, status_code, reason, deadline, .. } = event;
-    let Farewell { registry, announcer } = farewell;
-    departure::disconnect(registry, announcer.as_ref(), &connection, deadline - FOR_THE_ANSWER).await?;
+    let Farewell { registry, notifier } = farewell;
+    departure::disconnect(registry, notifier.as_ref(), &connection, deadline - FOR_THE_ANSWER).await?;
     let reason = reason.as_deref().map(visible);
     tracing::info!(connection_id = %connection.id, request_id, status_code, reason, "disconnected");
-    telemetry::count(telemetry::CONNECTIONS_CLOSED, 1);
-    Ok(Reply::empty())
+    metrics::count(metrics::CONNECTIONS_CLOSED, 1);
+    Ok(Response::empty())
 }

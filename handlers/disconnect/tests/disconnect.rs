@@ -5,7 +5,7 @@ use lambda_websocket::{channel::Channel, principal::Principal, registry::Registr
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
 fn farewell(registry: Registry) -> Farewell {
-    Farewell { registry, announcer: None }
+    Farewell { registry, notifier: None }
 }
 
 #[tokio::test]

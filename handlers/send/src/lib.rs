@@ -7,8 +7,8 @@ use lambda_websocket::{
     error::Error,
     event::Message,
     frame::{ErrorCode, Frame},
-    refusal::Refusal,
-    reply::Reply,
+    rejection::Rejection,
+    response::Response,
 };
 use request::Request;
 
@@ -24,11 +24,11 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 /// # Errors
 /// When the connections could not be read, or the rest of them not be handed over. Some recipients may have
 /// the message by then. When the history did not take it; then nobody has it.
-pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Error> {
+pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response, Error> {
     let sender = &event.connection;
     let Request { channel, message, echo } = match Request::parse(&event) {
         Ok(request) => request,
-        Err(refusal) => return Ok(refusal.reply(&event)),
+        Err(refusal) => return Ok(refusal.into_response(&event)),
     };
 
     let frame = Frame::Message {
@@ -43,12 +43,14 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Reply, Er
     let broadcast = match Broadcast::new(&event.message_id, channel, frame) {
         Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())).kept(event.received_at),
         Err(too_large) => {
-            return Ok(Refusal::new(ErrorCode::MessageTooLarge, too_large.to_string()).reply(&event));
+            return Ok(
+                Rejection::new(ErrorCode::MessageTooLarge, too_large.to_string()).into_response(&event)
+            );
         }
     };
     tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id = event.message_id, "sent");
     let report = broadcaster.send(&broadcast, event.deadline).await?;
-    Ok(Reply::frame(&Frame::Ack {
+    Ok(Response::frame(&Frame::Ack {
         id: &event.message_id,
         request_id: &event.request_id,
         delivered: report.delivered,

@@ -1,6 +1,6 @@
 //! What a client sends: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
 
-use lambda_websocket::{channel::Channel, event::Message, fields::Fields, refusal::Refusal};
+use lambda_websocket::{channel::Channel, event::Message, fields::Fields, rejection::Rejection};
 use serde_json::value::RawValue;
 
 /// What to send, for who sent something else.
@@ -20,7 +20,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Reads a request to a channel that the sender may use.
-    pub(crate) fn parse(event: &'a Message) -> Result<Self, Refusal> {
+    pub(crate) fn parse(event: &'a Message) -> Result<Self, Rejection> {
         let mut fields = Fields::parse(&event.body, USAGE)?;
         // The route's name; API Gateway has read it already.
         fields.required::<String>("action", "a text")?;

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    broadcast::{Broadcaster, Handover},
+    broadcast::{Broadcaster, Continuations},
     channel::Channel,
     event::Message,
     fanout::{Fanout, Policy},
     frame::MAX_BYTES,
-    patterns::ChannelPatterns,
+    permissions::ChannelPermissions,
     principal::Principal,
 };
 use proptest::prelude::*;
@@ -37,8 +37,8 @@ impl Chat {
         let broadcaster = Broadcaster {
             registry: table.registry(),
             fanout,
-            handover: None,
-            announcer: None,
+            continuations: None,
+            notifier: None,
             history: None,
         };
         for id in ids {
@@ -148,7 +148,7 @@ async fn to_a_channel_that_the_authorizer_did_not_allow_nobody_sends() {
         for channel in ["*", "lobby", "orders", "orders.eu", "user:ada"] {
             let body = json!({"action": "send", "channel": channel, "message": 1}).to_string();
             let mut event = fixtures::message("a=", &body);
-            event.channels = ChannelPatterns::parse(patterns).unwrap();
+            event.channels = ChannelPermissions::parse(patterns).unwrap();
             let answer = chat.answer(event).await;
             if allowed.contains(&channel) {
                 assert_eq!(answer["delivered"], 1, "{patterns:?} {answer}");
@@ -298,7 +298,7 @@ async fn an_answer_never_is_too_large_whatever_it_quotes() {
 async fn where_there_is_a_queue_the_rest_goes_into_it_and_the_sender_hears_so() {
     let mut chat = Chat::with(&["a=", "b=", "c=", "d="]).await;
     let queue = FakeQueue::start().await;
-    chat.broadcaster.handover = Some(Handover { queue: queue.queue(), after: 3 });
+    chat.broadcaster.continuations = Some(Continuations { queue: queue.queue(), after: 3 });
     let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
     assert_eq!((&ack["delivered"], &ack["queued"]), (&json!(3), &json!(true)), "{ack}");
     assert_eq!(queue.take().len(), 1);
@@ -364,8 +364,8 @@ proptest! {
             let broadcaster = Broadcaster {
                 registry: simulation.registry(1),
                 fanout: simulation.fanout(),
-                handover: None,
-                announcer: None,
+                continuations: None,
+                notifier: None,
                 history: None,
             };
             simulation.open("b=");

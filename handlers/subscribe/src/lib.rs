@@ -8,17 +8,17 @@ use std::{pin::pin, time::Duration};
 
 use futures::TryStreamExt;
 use lambda_websocket::{
-    announcement::Announcer,
     channel::Channel,
     cursor::Cursor,
     departure,
     error::{Error, chain},
     event::Message,
     frame::{ErrorCode, Frame, MAX_BYTES, Replay},
-    presence::Presence,
-    refusal::Refusal,
+    member::Member,
+    notifier::PresenceNotifier,
     registry::{Registry, Subscription},
-    reply::Reply,
+    rejection::Rejection,
+    response::Response,
 };
 use request::{Limit, Request};
 use tokio::time::{Instant, timeout_at};
@@ -40,7 +40,7 @@ pub struct Subscriptions {
     /// The most subscriptions of a connection.
     pub max: MaxSubscriptions,
     /// Tells channels who joins and leaves, where they are to be told.
-    pub announcer: Option<Announcer>,
+    pub notifier: Option<PresenceNotifier>,
     /// Tells clients what they missed; none where that is not kept.
     pub replayer: Option<Replayer>,
 }
@@ -52,19 +52,19 @@ pub struct Subscriptions {
 ///
 /// # Errors
 /// When the table, or the history, could not be read or written.
-pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<Reply, Error> {
+pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<Response, Error> {
     match Request::parse(&event) {
         Ok(Request::Subscribe { channel, since }) => subscriptions.add(&channel, since, &event).await,
         Ok(Request::Unsubscribe { channel }) => subscriptions.remove(&channel, &event).await,
         Ok(Request::List { channel, limit, after }) => {
             subscriptions.list(&channel, limit, after.as_ref(), &event).await
         }
-        Err(refusal) => Ok(refusal.reply(&event)),
+        Err(refusal) => Ok(refusal.into_response(&event)),
     }
 }
 
 impl Subscriptions {
-    async fn add(&self, channel: &Channel, since: Option<u64>, event: &Message) -> Result<Reply, Error> {
+    async fn add(&self, channel: &Channel, since: Option<u64>, event: &Message) -> Result<Response, Error> {
         let Some((since, replayer)) = since.zip(self.replayer.as_ref()) else {
             let replay = since.map(|_| Replay { replayed: 0, complete: false });
             return self.enter(channel, event, async || Ok(replay)).await;
@@ -74,7 +74,7 @@ impl Subscriptions {
         let seconds = deadline.saturating_duration_since(Instant::now()).as_secs() + 1;
         if !self.registry.begin_replay(&connection.id, request_id, seconds).await? {
             let sentence = "Another replay to this connection is under way: ask again when it has ended.";
-            return Ok(Refusal::new(ErrorCode::TooManyRequests, sentence).reply(event));
+            return Ok(Rejection::new(ErrorCode::TooManyRequests, sentence).into_response(event));
         }
         // Behind the subscription: what is sent from now on reaches the client by itself.
         let replay = async || replayer.replay(channel, since, event).await.map(Some);
@@ -96,11 +96,11 @@ impl Subscriptions {
         channel: &Channel,
         event: &Message,
         replay: impl AsyncFnOnce() -> Result<Option<Replay>, Error>,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Response, Error> {
         let Message { connection, request_id, .. } = event;
         let MaxSubscriptions(max) = self.max;
-        let subscription = match &self.announcer {
-            Some(announcer) => announcer.subscribe(channel, connection, max.into()).await?,
+        let subscription = match &self.notifier {
+            Some(notifier) => notifier.subscribe(channel, connection, max.into()).await?,
             None => self.registry.subscribe(channel, connection, max.into()).await?,
         };
         match subscription {
@@ -108,21 +108,21 @@ impl Subscriptions {
                 let replay = replay().await?;
                 let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
                 tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
-                Ok(Reply::frame(&Frame::Subscribed { channel, request_id, replay }))
+                Ok(Response::frame(&Frame::Subscribed { channel, request_id, replay }))
             }
             Subscription::TooMany => {
                 let sentence =
                     format!("You may be subscribed to {max} channels at once: unsubscribe from one first.");
-                Ok(Refusal::new(ErrorCode::TooManySubscriptions, sentence).reply(event))
+                Ok(Rejection::new(ErrorCode::TooManySubscriptions, sentence).into_response(event))
             }
         }
     }
 
-    async fn remove(&self, channel: &Channel, event: &Message) -> Result<Reply, Error> {
+    async fn remove(&self, channel: &Channel, event: &Message) -> Result<Response, Error> {
         let Message { connection, request_id, .. } = event;
-        departure::unsubscribe(&self.registry, self.announcer.as_ref(), channel, &connection.id).await?;
+        departure::unsubscribe(&self.registry, self.notifier.as_ref(), channel, &connection.id).await?;
         tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
-        Ok(Reply::frame(&Frame::Unsubscribed { channel, request_id }))
+        Ok(Response::frame(&Frame::Unsubscribed { channel, request_id }))
     }
 
     /// A page ends at the limit, or before it where the frame is full.
@@ -132,7 +132,7 @@ impl Subscriptions {
         Limit(limit): Limit,
         after: Option<&Cursor>,
         event: &Message,
-    ) -> Result<Reply, Error> {
+    ) -> Result<Response, Error> {
         // One more than the page holds: it tells whether there is another.
         let mut listed = pin!(self.registry.list(channel, after, limit + 1));
         let mut members = Vec::new();
@@ -141,7 +141,7 @@ impl Subscriptions {
         while let Some(member) = listed.try_next().await? {
             let bytes = serde_json::to_string(&member).map_err(Error::other)?.len() + ",".len();
             if members.len() == usize::from(limit) || bytes > room {
-                next = members.last().map(Presence::cursor);
+                next = members.last().map(Member::cursor);
                 break;
             }
             room -= bytes;
@@ -149,6 +149,6 @@ impl Subscriptions {
         }
         let Message { connection, request_id, .. } = event;
         tracing::info!(connection_id = %connection.id, request_id, members = members.len(), "listed");
-        Ok(Reply::frame(&Frame::Members { channel, members: &members, next, request_id }))
+        Ok(Response::frame(&Frame::Members { channel, members: &members, next, request_id }))
     }
 }

@@ -1,10 +1,10 @@
 //! The program of the actions `subscribe`, `unsubscribe` and `list`.
 
 use lambda_websocket::{
-    announcement::Announcer,
     aws, config,
     fanout::{Fanout, Policy},
     history::History,
+    notifier::PresenceNotifier,
     registry::Registry,
     runtime,
 };
@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let registry = Registry::from_env(&sdk)?;
     let subscriptions = Subscriptions {
         max: config::parsed(MAX_SUBSCRIPTIONS)?,
-        announcer: Announcer::from_env(&sdk, &registry)?,
+        notifier: PresenceNotifier::from_env(&sdk, &registry)?,
         replayer: History::from_env(&sdk)?.map(|history| Replayer {
             history,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),

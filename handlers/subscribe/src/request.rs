@@ -1,7 +1,7 @@
 //! What a client sends: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or another of the three actions.
 
 use lambda_websocket::{
-    channel::Channel, cursor::Cursor, event::Message, fields::Fields, frame::ErrorCode, refusal::Refusal,
+    channel::Channel, cursor::Cursor, event::Message, fields::Fields, frame::ErrorCode, rejection::Rejection,
 };
 use serde::Deserialize;
 
@@ -68,7 +68,7 @@ impl TryFrom<u64> for Limit {
 
 impl Request {
     /// Reads a request about a channel that the client may use in that way.
-    pub(crate) fn parse(event: &Message) -> Result<Self, Refusal> {
+    pub(crate) fn parse(event: &Message) -> Result<Self, Rejection> {
         let request = Self::read(&event.body)?;
         let (Self::Subscribe { channel, .. } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
             &request;
@@ -82,12 +82,12 @@ impl Request {
                 "Who is in the channel {:?} is settled when you connect: you can neither enter nor leave it.",
                 channel.as_str()
             );
-            return Err(Refusal::new(ErrorCode::Forbidden, sentence));
+            return Err(Rejection::new(ErrorCode::Forbidden, sentence));
         }
         Ok(request)
     }
 
-    fn read(body: &str) -> Result<Self, Refusal> {
+    fn read(body: &str) -> Result<Self, Rejection> {
         let mut fields = Fields::parse(body, USAGE)?;
         let action: Action = fields.required("action", r#""subscribe", "unsubscribe" or "list""#)?;
         let channel = fields.required("channel", Channel::EXPECTED)?;

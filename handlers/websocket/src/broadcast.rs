@@ -24,7 +24,6 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    announcement::Announcer,
     aws,
     channel::Channel,
     config,
@@ -35,10 +34,11 @@ use crate::{
     fanout::{Fanout, Outcome, Policy},
     frame::MAX_BYTES,
     history::History,
+    metrics,
+    notifier::PresenceNotifier,
     queue::Queue,
     reading::{Page, read_on},
-    registry::{Member, Place, Registry},
-    telemetry,
+    registry::{MemberKey, Place, Registry},
     time::unix_millis,
 };
 
@@ -129,7 +129,7 @@ struct Posted {
     /// Who was given up because their client is too slow.
     slow: Vec<ConnectionId>,
     /// Whose connection is closed.
-    gone: Vec<Member>,
+    gone: Vec<MemberKey>,
     /// Whom nobody has posted to.
     rest: Option<Recipients>,
 }
@@ -142,16 +142,16 @@ pub struct Broadcaster {
     /// The way to them.
     pub fanout: Fanout,
     /// Where the rest goes; without it, a message has one invocation's time.
-    pub handover: Option<Handover>,
+    pub continuations: Option<Continuations>,
     /// Tells channels whom a message found gone, where they are to be told.
-    pub announcer: Option<Announcer>,
+    pub notifier: Option<PresenceNotifier>,
     /// What keeps messages for who is away; without it, they miss them.
     pub history: Option<History>,
 }
 
 /// When and where the rest of a message's way is handed over.
 #[derive(Clone, Debug)]
-pub struct Handover {
+pub struct Continuations {
     /// The queue of the function that goes on.
     pub queue: Queue,
     /// After so many recipients, or else when time runs out.
@@ -215,12 +215,12 @@ impl Broadcaster {
         let sdk = aws::sdk_config().await;
         let registry = Registry::from_env(&sdk)?;
         Ok(Self {
-            announcer: Announcer::from_env(&sdk, &registry)?,
+            notifier: PresenceNotifier::from_env(&sdk, &registry)?,
             history: History::from_env(&sdk)?,
             registry,
             fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
-            handover: queue
-                .map(|url| Handover { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
+            continuations: queue
+                .map(|url| Continuations { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
         })
     }
 
@@ -249,7 +249,7 @@ impl Broadcaster {
         let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
         let posted = match &broadcast.to {
             Recipients::Everyone => {
-                telemetry::count(telemetry::MESSAGES, 1);
+                metrics::count(metrics::MESSAGES, 1);
                 self.to_places(broadcast, self.registry.places(), until).await?
             }
             Recipients::Cursor(places) => self.to_places(broadcast, places.clone(), until).await?,
@@ -258,7 +258,7 @@ impl Broadcaster {
                 self.post(broadcast, stream::iter(members), until).await
             }
         };
-        telemetry::time(telemetry::DELIVERY_TIME, start.elapsed());
+        metrics::time(metrics::DELIVERY_TIME, start.elapsed());
         Ok(posted)
     }
 
@@ -267,15 +267,15 @@ impl Broadcaster {
     /// # Errors
     /// As [`Broadcaster::send`], or when the table or the queue failed.
     pub async fn deliver(&self, delivery: Delivery, receives: u32, deadline: Instant) -> Result<(), Error> {
-        let announcer = self.announcer.as_ref();
+        let notifier = self.notifier.as_ref();
         match delivery {
             Delivery::Broadcast(broadcast) => self.send(&broadcast, deadline).await.map(drop),
             Delivery::Prune(prune) => {
-                departure::prune(&self.registry, announcer, prune, deadline - FOR_THE_ANSWER).await
+                departure::prune(&self.registry, notifier, prune, deadline - FOR_THE_ANSWER).await
             }
             Delivery::Leave(leave) => {
                 let until = deadline - FOR_THE_ANSWER;
-                let left = departure::leave(&self.registry, announcer, leave, receives > 1, until).await?;
+                let left = departure::leave(&self.registry, notifier, leave, receives > 1, until).await?;
                 let Some(left) = left else { return Ok(()) };
                 // Who is found gone is not pruned: where many leave at once, each leave would find the same.
                 let posted = self.post_to_all(&left, deadline).await?;
@@ -293,9 +293,9 @@ impl Broadcaster {
         places: Vec<Place>,
         until: Instant,
     ) -> Result<Posted, Error> {
-        let most = self.handover.as_ref().map_or(usize::MAX, |handover| handover.after);
+        let most = self.continuations.as_ref().map_or(usize::MAX, |continuations| continuations.after);
         let now = Instant::now();
-        let stop = match self.handover {
+        let stop = match self.continuations {
             Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
             None => until + FOR_THE_REST / 2, // Whom it has no time for is counted, as far as it gets.
         };
@@ -368,7 +368,7 @@ impl Broadcaster {
                 tracing::warn!(error = chain(&error), "a channel was not read to its end");
             }
             Some(error) => return Err(Error::Registry(error)),
-            None if !got_on && self.handover.is_some() => return Err(Error::NoTime),
+            None if !got_on && self.continuations.is_some() => return Err(Error::NoTime),
             None => {}
         }
         posted.rest = (!rest.is_empty()).then_some(Recipients::Cursor(rest));
@@ -379,7 +379,7 @@ impl Broadcaster {
     async fn post(
         &self,
         broadcast: &Broadcast,
-        recipients: impl Stream<Item = Member>,
+        recipients: impl Stream<Item = MemberKey>,
         until: Instant,
     ) -> Posted {
         let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
@@ -396,11 +396,11 @@ impl Broadcaster {
         }
         let report = &mut posted.report;
         (report.gone, report.slow) = (posted.gone.len() as u64, posted.slow.len() as u64);
-        telemetry::count(telemetry::DELIVERED, report.delivered);
-        telemetry::count(telemetry::GONE, report.gone);
-        telemetry::count(telemetry::SLOW, report.slow);
+        metrics::count(metrics::DELIVERED, report.delivered);
+        metrics::count(metrics::GONE, report.gone);
+        metrics::count(metrics::SLOW, report.slow);
         let missed = posted.failed.len() + posted.throttled.len();
-        telemetry::count(telemetry::FAILED, report.failed + missed as u64);
+        metrics::count(metrics::FAILED, report.failed + missed as u64);
         posted
     }
 
@@ -414,7 +414,7 @@ impl Broadcaster {
         until: Instant,
     ) -> Result<Report, Error> {
         let Posted { mut report, failed, throttled, slow, rest, .. } = posted;
-        let Some(Handover { queue, .. }) = &self.handover else {
+        let Some(Continuations { queue, .. }) = &self.continuations else {
             report.failed += failed.len() as u64;
             report.slow += throttled.len() as u64;
             report.incomplete = rest.is_some();
@@ -452,23 +452,23 @@ impl Broadcaster {
     /// Hands over who is gone; without a queue, they are pruned here and now.
     ///
     /// Where that fails, they are found gone again by the next message. To be late would bring this one again.
-    async fn prune_later(&self, broadcast: &Broadcast, gone: Vec<Member>, until: Instant) {
+    async fn prune_later(&self, broadcast: &Broadcast, gone: Vec<MemberKey>, until: Instant) {
         let found_at = unix_millis();
-        let members: Vec<_> = gone.iter().filter_map(Member::cursor).collect();
+        let members: Vec<_> = gone.iter().filter_map(MemberKey::cursor).collect();
         let prunes = members.chunks(MAX_CONNECTIONS).map(|members| Prune {
             channel: broadcast.channel.clone(),
             members: members.to_vec(),
             found_at,
         });
         let pruned = async {
-            match &self.handover {
-                Some(Handover { queue, .. }) => {
+            match &self.continuations {
+                Some(Continuations { queue, .. }) => {
                     let prunes = prunes.map(|prune| (Delivery::Prune(prune), Duration::ZERO));
                     queue.send(prunes, until).await.map_err(Error::from)
                 }
                 None => {
                     for prune in prunes {
-                        departure::prune(&self.registry, self.announcer.as_ref(), prune, until).await?;
+                        departure::prune(&self.registry, self.notifier.as_ref(), prune, until).await?;
                     }
                     Ok(())
                 }
@@ -497,7 +497,7 @@ fn log(broadcast: &Broadcast, report: &Report) {
 enum Reached {
     Member {
         index: usize,
-        member: Member,
+        member: MemberKey,
     },
     /// The end of a page, and where the next begins.
     End {

@@ -1,4 +1,4 @@
-//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::announcement).
+//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::notifier).
 //!
 //! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
 //! function `publish` to prune it, so that no sender waits for that.
@@ -16,7 +16,6 @@ use futures::{StreamExt, TryStreamExt, future::join, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    announcement::Announcer,
     broadcast::Broadcast,
     channel::Channel,
     connection::{Connection, ConnectionId},
@@ -24,8 +23,9 @@ use crate::{
     delivery::Delivery,
     error::Error,
     frame::Frame,
+    notifier::PresenceNotifier,
     principal::Principal,
-    registry::{DELETES_AT_ONCE, Member, OPEN_AFTER, Registry},
+    registry::{DELETES_AT_ONCE, MemberKey, OPEN_AFTER, Registry},
     time::unix_millis,
 };
 
@@ -61,15 +61,15 @@ pub struct Leave {
 /// When the rows could not be read, not all be deleted, or the queue does not take the leaves: their rows stay.
 pub async fn disconnect(
     registry: &Registry,
-    announcer: Option<&Announcer>,
+    notifier: Option<&PresenceNotifier>,
     connection: &Connection,
     deadline: Instant,
 ) -> Result<(), Error> {
     let rows = registry.rows_of_closed(connection).await?;
-    let (told, others) = part(rows, announcer);
+    let (told, others) = part(rows, notifier);
     let leaves = told.iter().filter_map(|row| leave_of(row, connection.principal.clone(), unix_millis()));
     let (queued, deleted) =
-        join(queue(announcer, leaves, Duration::ZERO, deadline), registry.delete(others, None)).await;
+        join(queue(notifier, leaves, Duration::ZERO, deadline), registry.delete(others, None)).await;
     queued?;
     deleted?;
     Ok(())
@@ -83,17 +83,17 @@ pub async fn disconnect(
 /// still be in the channel.
 pub async fn unsubscribe(
     registry: &Registry,
-    announcer: Option<&Announcer>,
+    notifier: Option<&PresenceNotifier>,
     channel: &Channel,
     id: &ConnectionId,
 ) -> Result<(), Error> {
     let rows = registry.rows_in(channel, id).await?;
-    if let Some(announcer) = announcer.filter(|announcer| announcer.tells(channel)) {
+    if let Some(notifier) = notifier.filter(|notifier| notifier.tells(channel)) {
         for row in &rows {
             let Some((departure, _)) = registry.read(row).await? else { continue };
             let principal = departure.principal.as_ref();
-            if !announcer.is_there(channel, principal, id).await? {
-                announcer
+            if !notifier.is_there(channel, principal, id).await? {
+                notifier
                     .tell(
                         channel,
                         id,
@@ -116,7 +116,7 @@ pub async fn unsubscribe(
 /// When a row could not be read or deleted, or the queue does not take the leaves, or all that took too long.
 pub(crate) async fn prune(
     registry: &Registry,
-    announcer: Option<&Announcer>,
+    notifier: Option<&PresenceNotifier>,
     prune: Prune,
     deadline: Instant,
 ) -> Result<(), Error> {
@@ -124,8 +124,8 @@ pub(crate) async fn prune(
     let before = found_at.saturating_sub(OPEN_AFTER.as_millis() as u64);
     let channel = &channel;
     let leaves = stream::iter(members).map(async |member| {
-        let rows = registry.rows_of_gone(Member::at(channel, member)).await?;
-        let (told, others) = part(rows, announcer);
+        let rows = registry.rows_of_gone(MemberKey::at(channel, member)).await?;
+        let (told, others) = part(rows, notifier);
         registry.delete(others, Some(before)).await?;
         let mut leaves = vec![];
         for row in told {
@@ -139,7 +139,7 @@ pub(crate) async fn prune(
     });
     let leaves = leaves.buffer_unordered(DELETES_AT_ONCE).try_collect::<Vec<_>>();
     let leaves = timeout_at(deadline, leaves).await.map_err(|_| Error::NoTime)??;
-    queue(announcer, leaves.into_iter().flatten(), Duration::ZERO, deadline).await
+    queue(notifier, leaves.into_iter().flatten(), Duration::ZERO, deadline).await
 }
 
 /// Deletes the row of a leave, and leaves it to another invocation to tell the channel, where that is still to be told: this
@@ -150,23 +150,23 @@ pub(crate) async fn prune(
 /// When a row could not be read or deleted, or the queue does not take what is left to do.
 pub(crate) async fn leave(
     registry: &Registry,
-    announcer: Option<&Announcer>,
+    notifier: Option<&PresenceNotifier>,
     leave: Leave,
     is_again: bool,
     deadline: Instant,
 ) -> Result<Option<Broadcast>, Error> {
     if let Some(shard) = leave.shard {
-        let row = Member::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
+        let row = MemberKey::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
         let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
         if was_there || is_again {
-            queue(announcer, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
+            queue(notifier, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
         }
         return Ok(None);
     }
-    let Some(announcer) = announcer else { return Ok(None) };
+    let Some(notifier) = notifier else { return Ok(None) };
     let Leave { channel, connection_id, principal, at, .. } = leave;
     let principal = principal.as_ref();
-    if announcer.is_there(&channel, principal, &connection_id).await? {
+    if notifier.is_there(&channel, principal, &connection_id).await? {
         return Ok(None);
     }
     let frame = Frame::Left { channel: &channel, connection_id: &connection_id, principal, at }.to_json();
@@ -175,24 +175,27 @@ pub(crate) async fn leave(
 }
 
 /// The rows in channels that are told of a leave, and the others.
-fn part(rows: HashSet<Member>, announcer: Option<&Announcer>) -> (HashSet<Member>, HashSet<Member>) {
+fn part(
+    rows: HashSet<MemberKey>,
+    notifier: Option<&PresenceNotifier>,
+) -> (HashSet<MemberKey>, HashSet<MemberKey>) {
     rows.into_iter().partition(|row| {
-        announcer.is_some_and(|announcer| row.channel().is_some_and(|channel| announcer.tells(&channel)))
+        notifier.is_some_and(|notifier| row.channel().is_some_and(|channel| notifier.tells(&channel)))
     })
 }
 
-fn leave_of(row: &Member, principal: Option<Principal>, at: u64) -> Option<Leave> {
+fn leave_of(row: &MemberKey, principal: Option<Principal>, at: u64) -> Option<Leave> {
     let Cursor { shard, connection_id } = row.cursor()?;
     Some(Leave { channel: row.channel()?, connection_id, principal, shard: Some(shard), at })
 }
 
 async fn queue(
-    announcer: Option<&Announcer>,
+    notifier: Option<&PresenceNotifier>,
     leaves: impl IntoIterator<Item = Leave>,
     delay: Duration,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let Some(announcer) = announcer else { return Ok(()) };
+    let Some(notifier) = notifier else { return Ok(()) };
     let leaves = leaves.into_iter().map(|leave| (Delivery::Leave(leave), delay));
-    Ok(announcer.queue.send(leaves, deadline).await?)
+    Ok(notifier.queue.send(leaves, deadline).await?)
 }

@@ -15,7 +15,7 @@ use crate::{
     config::split_list,
     connection::{Connection, ConnectionId, InvalidConnectionId},
     error::chain,
-    patterns::{ChannelPatterns, InvalidPattern},
+    permissions::{ChannelPermissions, InvalidPattern},
     principal::{InvalidPrincipal, Principal},
 };
 
@@ -49,7 +49,7 @@ pub struct Connect {
     /// What there is to know of the new connection.
     pub connection: Connection,
     /// The channels that the connection may use.
-    pub channels: ChannelPatterns,
+    pub channels: ChannelPermissions,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// The sub-protocols that the client offers, in its order of preference.
@@ -62,7 +62,7 @@ pub struct Message {
     /// Who sent it.
     pub connection: Connection,
     /// The channels that the connection may use.
-    pub channels: ChannelPatterns,
+    pub channels: ChannelPermissions,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// API Gateway's id of the message, unique in the API.
@@ -81,7 +81,7 @@ pub struct Disconnect {
     /// What was known of the connection.
     pub connection: Connection,
     /// The channels that the connection might use.
-    pub channels: ChannelPatterns,
+    pub channels: ChannelPermissions,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
     /// The close code, such as 1000 or 1001.
@@ -166,7 +166,7 @@ impl Event {
                     error = chain(&error),
                     "no channel allowed"
                 );
-                (None, ChannelPatterns::none())
+                (None, ChannelPermissions::none())
             }
         };
         let connection = connection(&context, principal)?;
@@ -236,13 +236,13 @@ fn subprotocols(
 /// every one is open; what it says and names none, such as `null`, opens none.
 fn authorized(
     context: &ApiGatewayWebsocketProxyRequestContext,
-) -> Result<(Option<Principal>, ChannelPatterns), EventError> {
+) -> Result<(Option<Principal>, ChannelPermissions), EventError> {
     let said = |name: &str| context.authorizer.fields.get(name).map(as_text);
     let principal = said("principalId").filter(|text| !text.is_empty()).map(Principal::parse);
-    let channels = said("channels").map(|text| ChannelPatterns::parse(&text));
+    let channels = said("channels").map(|text| ChannelPermissions::parse(&text));
     Ok((
         principal.transpose().map_err(EventError::Principal)?,
-        channels.transpose().map_err(EventError::Channels)?.unwrap_or_else(ChannelPatterns::all),
+        channels.transpose().map_err(EventError::Channels)?.unwrap_or_else(ChannelPermissions::all),
     ))
 }
 

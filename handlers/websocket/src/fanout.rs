@@ -12,17 +12,17 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     connection::ConnectionId,
     error::chain,
-    pace::{Pace, Throttle},
-    telemetry,
+    limiter::{ConcurrencyLimiter, Throttle},
+    metrics,
 };
 
-/// The way to connections. Clones share one pace.
+/// The way to connections. Clones share one limiter.
 #[derive(Clone, Debug)]
 pub struct Fanout {
     client: Client,
     policy: Policy,
     /// Of all messages that are under way: they share what the account may post.
-    pace: Arc<Pace>,
+    limiter: Arc<ConcurrencyLimiter>,
 }
 
 /// How many posts are under way at once, and how often a failed one is tried again.
@@ -81,7 +81,7 @@ pub enum Outcome {
 impl Fanout {
     /// A fan-out through this client, which must not retry by itself.
     pub fn new(client: Client, policy: Policy) -> Self {
-        Self { client, policy, pace: Arc::new(Pace::new(policy.concurrency)) }
+        Self { client, policy, limiter: Arc::new(ConcurrencyLimiter::new(policy.concurrency)) }
     }
 
     /// Posts a message to every recipient, and tells what became of each, in no order. One that cannot be reached
@@ -106,7 +106,7 @@ impl Fanout {
 
     /// Whether a client has been slow for so long, or so clearly, that it is only tried once with each message.
     pub(crate) fn is_stuck(&self, id: &ConnectionId) -> bool {
-        self.pace.known(id) == Some(Throttle::SlowClient)
+        self.limiter.known(id) == Some(Throttle::SlowClient)
     }
 
     /// Closes connections, some at a time. Their clients connect anew, and ask for what they missed.
@@ -134,19 +134,19 @@ impl Fanout {
         let (mut faults, mut refusals, mut waits) = (0, 0, 0);
         let mut first_refusal = None;
         // Whoever posts does not wait once more for a client that took nothing.
-        let known = self.pace.known(id);
+        let known = self.limiter.known(id);
         loop {
-            let turn = self.pace.turn(id).await;
+            let permit = self.limiter.acquire(id).await;
             let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
             let Err(error) = post.send().await else {
-                turn.passed();
+                permit.passed();
                 return Outcome::Delivered;
             };
             let (outcome, again) = if status(&error) == Some(429) {
-                let why = turn.refused(&mut first_refusal);
+                let why = permit.refused(&mut first_refusal);
                 let (outcome, again) = match (why, known) {
                     (Throttle::Rate, _) => {
-                        telemetry::count(telemetry::RATE_LIMITED, 1);
+                        metrics::count(metrics::RATE_LIMITED, 1);
                         (Outcome::Failed, start.elapsed() < self.policy.patience)
                     }
                     (_, Some(Throttle::SlowClient)) => (Outcome::Slow, false),
@@ -160,11 +160,11 @@ impl Fanout {
                     }
                 };
                 if !again {
-                    turn.give_up(why);
+                    permit.give_up(why);
                 }
                 (outcome, again)
             } else {
-                turn.passed();
+                permit.passed();
                 if status(&error) == Some(410) {
                     return Outcome::Gone;
                 }
@@ -179,7 +179,7 @@ impl Fanout {
                 tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");
                 return outcome;
             }
-            drop(turn); // Another's post takes it while this one waits.
+            drop(permit); // Another's post takes it while this one waits.
             tokio::time::sleep(self.policy.wait(waits)).await;
             waits += 1;
         }

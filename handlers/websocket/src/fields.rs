@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{frame::ErrorCode, json, refusal::Refusal};
+use crate::{frame::ErrorCode, json, rejection::Rejection};
 
 /// How much of an unknown field's name is quoted, in characters.
 const QUOTED: usize = 64;
@@ -13,9 +13,9 @@ const QUOTED: usize = 64;
 /// The fields of a JSON object that a client sent, each as it was sent.
 ///
 /// ```
-/// use lambda_websocket::{fields::Fields, refusal::Refusal};
+/// use lambda_websocket::{fields::Fields, rejection::Rejection};
 ///
-/// fn seat(body: &str) -> Result<(u8, Option<bool>), Refusal> {
+/// fn seat(body: &str) -> Result<(u8, Option<bool>), Rejection> {
 ///     let mut fields = Fields::parse(body, r#"{"action": "sit", "seat": 0 to 255, "window": true or false}"#)?;
 ///     fields.required::<String>("action", "a text")?;
 ///     let seat = fields.required("seat", "a whole number from 0 to 255")?;
@@ -38,8 +38,8 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When it is not [JSON that every parser reads](json), or no object.
-    pub fn parse(text: &'a str, usage: &'static str) -> Result<Self, Refusal> {
-        let refusal = |code, problem: &str| Refusal::new(code, format!("{problem} Send {usage}."));
+    pub fn parse(text: &'a str, usage: &'static str) -> Result<Self, Rejection> {
+        let refusal = |code, problem: &str| Rejection::new(code, format!("{problem} Send {usage}."));
         json::check(text).map_err(|error| refusal(ErrorCode::InvalidJson, &error.to_string()))?;
         let fields = serde_json::from_str(text)
             .map_err(|_| refusal(ErrorCode::InvalidRequest, "The message is not a JSON object."))?;
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When it is missing, or not read as the type.
-    pub fn required<T: Deserialize<'a>>(&mut self, name: &str, expected: &str) -> Result<T, Refusal> {
+    pub fn required<T: Deserialize<'a>>(&mut self, name: &str, expected: &str) -> Result<T, Rejection> {
         match self.optional(name, expected)? {
             Some(value) => Ok(value),
             None => Err(self.invalid(&format!("The field {name:?} is missing."))),
@@ -61,7 +61,11 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When it is not read as the type. So `null` is an error, unless the type is an `Option` itself.
-    pub fn optional<T: Deserialize<'a>>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
+    pub fn optional<T: Deserialize<'a>>(
+        &mut self,
+        name: &str,
+        expected: &str,
+    ) -> Result<Option<T>, Rejection> {
         let Some(value) = self.fields.remove(name) else { return Ok(None) };
         match serde_json::from_str(value.get()) {
             Ok(value) => Ok(Some(value)),
@@ -73,7 +77,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When there is one.
-    pub fn end(self) -> Result<(), Refusal> {
+    pub fn end(self) -> Result<(), Rejection> {
         match self.fields.keys().next() {
             None => Ok(()),
             Some(name) => {
@@ -83,8 +87,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn invalid(&self, problem: &str) -> Refusal {
-        Refusal::new(ErrorCode::InvalidRequest, format!("{problem} Send {}.", self.usage))
+    fn invalid(&self, problem: &str) -> Rejection {
+        Rejection::new(ErrorCode::InvalidRequest, format!("{problem} Send {}.", self.usage))
     }
 }
 
@@ -94,7 +98,7 @@ mod tests {
 
     const USAGE: &str = r#"{"action": "sit", "seat": number}"#;
 
-    fn refusal(read: Result<(), Refusal>) -> Refusal {
+    fn refusal(read: Result<(), Rejection>) -> Rejection {
         read.unwrap_err()
     }
 
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_a_sentence() {
-        let said = |code, problem: &str| Refusal::new(code, format!("{problem} Send {USAGE}."));
+        let said = |code, problem: &str| Rejection::new(code, format!("{problem} Send {USAGE}."));
         for (text, code, problem) in [
             ("hello", ErrorCode::InvalidJson, "The message is not JSON."),
             (

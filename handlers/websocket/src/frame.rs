@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    channel::Channel, connection::ConnectionId, cursor::Cursor, presence::Presence, principal::Principal,
+    channel::Channel, connection::ConnectionId, cursor::Cursor, member::Member, principal::Principal,
 };
 
 /// The longest message that `@connections` accepts, in bytes ([quota], fixed).
@@ -77,7 +77,7 @@ pub enum Frame<'a> {
         /// The channel.
         channel: &'a Channel,
         /// Who is in it, in no order that means anything.
-        members: &'a [Presence],
+        members: &'a [Member],
         /// From where more of them follow, if any do.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_page_of_members_tells_where_the_next_begins() {
-        let presence = |id: &str, principal: Option<&str>| Presence {
+        let presence = |id: &str, principal: Option<&str>| Member {
             connection_id: ConnectionId::parse(id).unwrap(),
             principal: principal.map(|text| Principal::parse(text).unwrap()),
             connected_at: 1_700_000_000_123,

@@ -9,7 +9,7 @@ use futures::{
 
 use crate::{
     channel::Channel,
-    registry::{Member, Place, Registry, RegistryError},
+    registry::{MemberKey, Place, Registry, RegistryError},
 };
 
 /// How many pages are read at once.
@@ -24,7 +24,7 @@ pub(crate) struct Page {
     /// Which of the places that were read on from.
     pub(crate) index: usize,
     /// Those whose row has not expired. An error stands for the rest of the shard.
-    pub(crate) members: Result<Vec<Member>, RegistryError>,
+    pub(crate) members: Result<Vec<MemberKey>, RegistryError>,
     /// Where the next page begins, if there may be one.
     pub(crate) next: Option<Place>,
 }

@@ -46,7 +46,7 @@ use crate::{
     config,
     connection::{Connection, ConnectionId},
     cursor::Cursor,
-    presence::Presence,
+    member::Member,
     principal::Principal,
     shards::Shards,
     time::unix_seconds,
@@ -93,7 +93,7 @@ pub enum Subscription {
 /// A connection that is in a channel, and the row that says so: it can be in another shard than the connection
 /// would be put into now, when the number of shards has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Member {
+pub struct MemberKey {
     /// The connection, the row's range key.
     pub id: ConnectionId,
     /// The row's hash key.
@@ -102,7 +102,7 @@ pub struct Member {
 
 /// A connection that is not in a channel any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Departure {
+pub struct MemberLeft {
     /// The channel.
     pub channel: Channel,
     /// The connection.
@@ -199,7 +199,7 @@ impl Registry {
         &self,
         channel: &Channel,
         id: &ConnectionId,
-    ) -> Result<Vec<Departure>, RegistryError> {
+    ) -> Result<Vec<MemberLeft>, RegistryError> {
         self.delete(self.rows_in(channel, id).await?, None).await
     }
 
@@ -232,7 +232,10 @@ impl Registry {
     /// under another number of shards.
     ///
     /// Where a shard cannot be read, an error stands for the rest of it; the others are read on.
-    pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
+    pub fn members(
+        &self,
+        channel: &Channel,
+    ) -> impl Stream<Item = Result<MemberKey, RegistryError>> + use<'_> {
         let shards = self.places().into_iter();
         stream::select_all(shards.map(|place| Box::pin(self.members_behind(channel, &place))))
     }
@@ -247,7 +250,7 @@ impl Registry {
         &self,
         channel: &Channel,
         place: &Place,
-    ) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
+    ) -> impl Stream<Item = Result<MemberKey, RegistryError>> + use<'_> {
         let partition = channel.partition_key(place.shard);
         self.pages(self.members_query(channel, place))
             .map_ok(move |page| {
@@ -259,7 +262,7 @@ impl Registry {
 
     fn members_query(&self, channel: &Channel, place: &Place) -> QueryFluentBuilder {
         let partition = channel.partition_key(place.shard);
-        let start = place.after.clone().map(|id| Member { id, partition: partition.clone() }.into_key());
+        let start = place.after.clone().map(|id| MemberKey { id, partition: partition.clone() }.into_key());
         self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start)
     }
 
@@ -269,7 +272,7 @@ impl Registry {
         channel: &Channel,
         place: &Place,
         rows: usize,
-    ) -> Result<(Vec<Member>, usize, Option<Place>), RegistryError> {
+    ) -> Result<(Vec<MemberKey>, usize, Option<Place>), RegistryError> {
         let query = self.members_query(channel, place).limit(i32::try_from(rows).unwrap_or(i32::MAX));
         let page = query.send().await.map_err(|error| self.failed("Query", error))?;
         let next = page.last_evaluated_key.as_ref().and_then(read_id);
@@ -289,7 +292,7 @@ impl Registry {
         channel: &Channel,
         after: Option<&Cursor>,
         rows_at_a_time: u16,
-    ) -> impl Stream<Item = Result<Presence, RegistryError>> + use<'_> {
+    ) -> impl Stream<Item = Result<Member, RegistryError>> + use<'_> {
         let (first, mut start) =
             after.map_or((0, None), |after| (after.shard, Some(after.connection_id.clone())));
         let numbers = self.shards.numbers().skip(first.into());
@@ -297,7 +300,7 @@ impl Registry {
             numbers.map(|shard| (shard, channel.partition_key(shard), start.take())).collect();
         stream::iter(shards)
             .map(move |(shard, partition, start)| {
-                let start = start.map(|id| Member { id, partition: partition.clone() }.into_key());
+                let start = start.map(|id| MemberKey { id, partition: partition.clone() }.into_key());
                 let query = self
                     .live_rows(&partition)
                     .projection_expression("connectionId, principal, connectedAt")
@@ -305,7 +308,7 @@ impl Registry {
                     .limit(rows_at_a_time.into());
                 let list = move |page: QueryOutput| {
                     let rows = page.items.unwrap_or_default().into_iter();
-                    stream::iter(rows.filter_map(move |row| read_presence(&row, shard)).map(Ok))
+                    stream::iter(rows.filter_map(move |row| read_member(&row, shard)).map(Ok))
                 };
                 Box::pin(self.pages(query).map_ok(list).try_flatten())
             })
@@ -338,7 +341,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the rows could not be read, or not all deleted.
-    pub async fn remove(&self, connection: &Connection) -> Result<Vec<Departure>, RegistryError> {
+    pub async fn remove(&self, connection: &Connection) -> Result<Vec<MemberLeft>, RegistryError> {
         self.delete(self.rows_of_closed(connection).await?, None).await
     }
 
@@ -347,7 +350,7 @@ impl Registry {
     pub(crate) async fn rows_of_closed(
         &self,
         connection: &Connection,
-    ) -> Result<HashSet<Member>, RegistryError> {
+    ) -> Result<HashSet<MemberKey>, RegistryError> {
         let mut rows = self.rows_of(&connection.id).await?;
         let channels = Channel::of_connect(connection.principal.as_ref());
         rows.extend(channels.map(|channel| self.member(&channel, &connection.id)));
@@ -358,7 +361,7 @@ impl Registry {
     ///
     /// # Errors
     /// When the index could not be read.
-    pub async fn rows_of_gone(&self, member: Member) -> Result<HashSet<Member>, RegistryError> {
+    pub async fn rows_of_gone(&self, member: MemberKey) -> Result<HashSet<MemberKey>, RegistryError> {
         let mut rows = self.rows_of(&member.id).await?;
         rows.insert(member);
         Ok(rows)
@@ -370,7 +373,7 @@ impl Registry {
         &self,
         channel: &Channel,
         id: &ConnectionId,
-    ) -> Result<HashSet<Member>, RegistryError> {
+    ) -> Result<HashSet<MemberKey>, RegistryError> {
         let mut rows = self.rows_of(id).await?;
         rows.retain(|row| channel.has_partition(&row.partition));
         rows.insert(self.member(channel, id));
@@ -378,9 +381,9 @@ impl Registry {
     }
 
     /// A connection's rows, as far as the index knows them.
-    async fn rows_of(&self, id: &ConnectionId) -> Result<HashSet<Member>, RegistryError> {
+    async fn rows_of(&self, id: &ConnectionId) -> Result<HashSet<MemberKey>, RegistryError> {
         let partitions = self.partitions_of(id).await?.into_iter();
-        Ok(partitions.map(|partition| Member { id: id.clone(), partition }).collect())
+        Ok(partitions.map(|partition| MemberKey { id: id.clone(), partition }).collect())
     }
 
     /// The hash keys of a connection's rows, as far as the index knows them.
@@ -409,9 +412,9 @@ impl Registry {
     /// When not all could be deleted.
     pub async fn delete(
         &self,
-        rows: HashSet<Member>,
+        rows: HashSet<MemberKey>,
         connected_before: Option<u64>,
-    ) -> Result<Vec<Departure>, RegistryError> {
+    ) -> Result<Vec<MemberLeft>, RegistryError> {
         // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
         // what was there, so that two who delete the same would both tell that somebody left.
         stream::iter(rows)
@@ -425,7 +428,7 @@ impl Registry {
                         .expression_attribute_values(":time", number(time));
                 }
                 match delete.send().await {
-                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_departure)),
+                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_member_left)),
                     Err(error) if is_condition(&error) => Ok(None),
                     Err(error) => Err(self.failed("DeleteItem", error)),
                 }
@@ -438,7 +441,7 @@ impl Registry {
 
     /// Whose connection is in a channel by this row, and since when it is connected, in milliseconds since the Unix epoch;
     /// nothing where the row is not there any more, or has expired.
-    pub(crate) async fn read(&self, row: &Member) -> Result<Option<(Departure, u64)>, RegistryError> {
+    pub(crate) async fn read(&self, row: &MemberKey) -> Result<Option<(MemberLeft, u64)>, RegistryError> {
         let query = self
             .live_rows(&row.partition)
             .key_condition_expression("channel = :channel AND connectionId = :id")
@@ -446,7 +449,7 @@ impl Registry {
         let found = query.send().await.map_err(|error| self.failed("Query", error))?;
         Ok(found.items().first().and_then(|row| {
             let connected_at = row.get("connectedAt")?.as_n().ok()?.parse().ok()?;
-            Some((read_departure(row)?, connected_at))
+            Some((read_member_left(row)?, connected_at))
         }))
     }
 
@@ -468,8 +471,8 @@ impl Registry {
     }
 
     /// The connection in the shard that it is put into.
-    pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> Member {
-        Member { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
+    pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> MemberKey {
+        MemberKey { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
     }
 
     fn failed(
@@ -481,7 +484,7 @@ impl Registry {
     }
 }
 
-impl Member {
+impl MemberKey {
     /// The row of a connection in a channel and this shard.
     pub(crate) fn at(channel: &Channel, cursor: Cursor) -> Self {
         Self { partition: channel.partition_key(cursor.shard), id: cursor.connection_id }
@@ -507,7 +510,7 @@ impl Member {
     }
 }
 
-impl AsRef<ConnectionId> for Member {
+impl AsRef<ConnectionId> for MemberKey {
     fn as_ref(&self) -> &ConnectionId {
         &self.id
     }
@@ -534,9 +537,9 @@ fn read_id(row: &Row) -> Option<ConnectionId> {
         .ok()
 }
 
-fn read_members(page: &QueryOutput, partition: &str) -> Vec<Member> {
+fn read_members(page: &QueryOutput, partition: &str) -> Vec<MemberKey> {
     let ids = page.items().iter().filter_map(read_id);
-    ids.map(|id| Member { id, partition: partition.to_owned() }).collect()
+    ids.map(|id| MemberKey { id, partition: partition.to_owned() }).collect()
 }
 
 fn read_principal(row: &Row) -> Option<Principal> {
@@ -544,8 +547,8 @@ fn read_principal(row: &Row) -> Option<Principal> {
 }
 
 /// What a deleted row tells of who left. One that cannot be read is not what `add` wrote.
-fn read_departure(row: &Row) -> Option<Departure> {
-    Some(Departure {
+fn read_member_left(row: &Row) -> Option<MemberLeft> {
+    Some(MemberLeft {
         channel: Channel::of_partition(&read_text(row, "channel")?)?,
         connection_id: read_id(row)?,
         principal: read_principal(row),
@@ -553,8 +556,8 @@ fn read_departure(row: &Row) -> Option<Departure> {
 }
 
 /// The row as its channel's list shows it. What cannot be read of it is left out: it is not what `add` wrote.
-fn read_presence(row: &Row, shard: u8) -> Option<Presence> {
-    Some(Presence {
+fn read_member(row: &Row, shard: u8) -> Option<Member> {
+    Some(Member {
         connection_id: read_id(row)?,
         principal: read_principal(row),
         connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,

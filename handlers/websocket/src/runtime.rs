@@ -15,9 +15,9 @@ use crate::{
     error::{Error, chain},
     event::{Event, EventError, Request},
     frame::ErrorCode,
-    refusal::Refusal,
-    reply::Reply,
-    telemetry::Metrics,
+    metrics::Metrics,
+    rejection::Rejection,
+    response::Response,
     time::unix_millis,
 };
 
@@ -45,7 +45,7 @@ pub fn init_logs() {
 pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     E: TryFrom<Event, Error = EventError>,
-    H: AsyncFn(E) -> Result<Reply, Error>,
+    H: AsyncFn(E) -> Result<Response, Error>,
 {
     invoked(async |request: Request, deadline| {
         let context = &request.request_context;
@@ -65,10 +65,10 @@ where
 }
 
 /// Answers one event. What a client, or what an authorizer says of it, brings about is no error of the function.
-async fn serve<E, H>(handler: &H, request: Request, deadline: Instant) -> Result<Reply, Error>
+async fn serve<E, H>(handler: &H, request: Request, deadline: Instant) -> Result<Response, Error>
 where
     E: TryFrom<Event, Error = EventError>,
-    H: AsyncFn(E) -> Result<Reply, Error>,
+    H: AsyncFn(E) -> Result<Response, Error>,
 {
     let (connection_id, request_id) =
         (request.request_context.connection_id.clone(), request.request_context.request_id.clone());
@@ -84,13 +84,13 @@ where
                     "a message came to a function that serves none"
                 );
                 let sentence = "This action is not for clients.";
-                Ok(Refusal::new(ErrorCode::UnknownAction, sentence).reply(&message))
+                Ok(Rejection::new(ErrorCode::UnknownAction, sentence).into_response(&message))
             }
             found => Err(EventError::Unexpected { expected, found: Box::new(found) }.into()),
         },
         Err(error @ (EventError::Principal(_) | EventError::Channels(_))) => {
             tracing::error!(connection_id, request_id, error = chain(&error), "a client is not let in");
-            Ok(Reply::forbidden())
+            Ok(Response::forbidden())
         }
         Err(error) => Err(error.into()),
     }
@@ -213,7 +213,7 @@ mod tests {
         event_type: &str,
         authorizer: &Value,
     ) -> Result<Value, Error> {
-        let handler = async |_: E| Ok(Reply::text("served"));
+        let handler = async |_: E| Ok(Response::text("served"));
         let deadline = Instant::now() + Duration::from_secs(29);
         let reply = serve(&handler, request(event_type, authorizer), deadline).await?;
         Ok(serde_json::to_value(reply).unwrap())

@@ -12,8 +12,8 @@ use lambda_websocket::{
     error::Error,
     event::Message,
     fields::Fields,
-    refusal::Refusal,
-    reply::Reply,
+    rejection::Rejection,
+    response::Response,
 };
 use serde_json::{json, value::to_raw_value};
 
@@ -51,11 +51,11 @@ const USAGE: &str = r#"{"type": "vote", "option": text}"#;
 ///
 /// # Errors
 /// When the vote could not be counted, or the connections not be read to the end.
-pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
+pub async fn vote(poll: &Poll, event: Message) -> Result<Response, Error> {
     let Poll { votes, broadcaster } = poll;
     let option = match option(&event.body) {
         Ok(option) => option,
-        Err(refusal) => return Ok(refusal.reply(&event)),
+        Err(refusal) => return Ok(refusal.into_response(&event)),
     };
     let tally = json!({ "type": "tally", "votes": votes.add(&option).await? });
     let tally = to_raw_value(&tally).map_err(Error::other)?;
@@ -63,10 +63,10 @@ pub async fn vote(poll: &Poll, event: Message) -> Result<Reply, Error> {
     let broadcast = Broadcast::new(&event.message_id, Channel::everyone(), tally).map_err(Error::other)?;
     broadcaster.send(&broadcast, event.deadline).await?;
     tracing::info!(connection_id = %event.connection.id, request_id = event.request_id, "voted");
-    Ok(Reply::empty()) // The tally was the answer.
+    Ok(Response::empty()) // The tally was the answer.
 }
 
-fn option(body: &str) -> Result<String, Refusal> {
+fn option(body: &str) -> Result<String, Rejection> {
     let mut fields = Fields::parse(body, USAGE)?;
     fields.required::<String>("type", "a text")?;
     let option = fields.required("option", "a text")?;

@@ -29,8 +29,8 @@ async fn poll(table: &ConnectionTable, connections: &Connections) -> Poll {
         broadcaster: Broadcaster {
             registry: table.registry(),
             fanout: Fanout::new(connections.client(), Policy::default()),
-            handover: None,
-            announcer: None,
+            continuations: None,
+            notifier: None,
             history: None,
         },
     }

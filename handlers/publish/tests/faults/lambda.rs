@@ -11,9 +11,9 @@ use disconnect::Farewell;
 use fastrand::Rng;
 use futures::future::{Either, select};
 use lambda_websocket::{
-    announcement::Announcer,
-    broadcast::{Broadcaster, Handover},
-    patterns::ChannelPatterns,
+    broadcast::{Broadcaster, Continuations},
+    notifier::PresenceNotifier,
+    permissions::ChannelPermissions,
 };
 use publish::Publisher;
 use subscribe::{Replayer, Subscriptions};
@@ -36,17 +36,17 @@ impl Environment {
     fn new(simulation: &Simulation, shards: u8, after: usize) -> Self {
         let simulation = simulation.environment();
         let registry = simulation.registry(shards);
-        let announcer = Some(Announcer {
+        let notifier = Some(PresenceNotifier {
             registry: registry.clone(),
             queue: simulation.queue(),
-            channels: ChannelPatterns::parse(ANNOUNCED).unwrap(),
+            channels: ChannelPermissions::parse(ANNOUNCED).unwrap(),
         });
         let (history, fanout) = (simulation.history(500), simulation.fanout());
         let broadcaster = Broadcaster {
             registry: registry.clone(),
             fanout: fanout.clone(),
-            handover: Some(Handover { queue: simulation.queue(), after }),
-            announcer: announcer.clone(),
+            continuations: Some(Continuations { queue: simulation.queue(), after }),
+            notifier: notifier.clone(),
             history: Some(history.clone()),
         };
         Self {
@@ -59,10 +59,10 @@ impl Environment {
             subscriptions: Subscriptions {
                 registry: registry.clone(),
                 max: "50".parse().unwrap(),
-                announcer: announcer.clone(),
+                notifier: notifier.clone(),
                 replayer: Some(Replayer { history, fanout }),
             },
-            farewell: Farewell { registry, announcer },
+            farewell: Farewell { registry, notifier },
         }
     }
 }

@@ -13,13 +13,13 @@ use std::{
 
 use futures::future::join_all;
 use lambda_websocket::{
-    announcement::Announcer,
-    broadcast::{Broadcast, Broadcaster, Handover},
+    broadcast::{Broadcast, Broadcaster, Continuations},
     channel::Channel,
     connection::ConnectionId,
     delivery::Delivery,
     error::Error,
-    patterns::ChannelPatterns,
+    notifier::PresenceNotifier,
+    permissions::ChannelPermissions,
     runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
@@ -65,8 +65,8 @@ fn broadcaster(simulation: &Simulation, shards: u8, after: usize) -> Broadcaster
     Broadcaster {
         registry: simulation.registry(shards),
         fanout: simulation.fanout(),
-        handover: Some(Handover { queue: simulation.queue(), after }),
-        announcer: None,
+        continuations: Some(Continuations { queue: simulation.queue(), after }),
+        notifier: None,
         history: None,
     }
 }
@@ -231,10 +231,10 @@ async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told
             put(&simulation, "lobby", 0, &format!("gone{n:04}="), principals.then_some(&principal));
         }
         let mut broadcaster = broadcaster(&simulation, 1, 2_000);
-        broadcaster.announcer = Some(Announcer {
+        broadcaster.notifier = Some(PresenceNotifier {
             registry: simulation.registry(1),
             queue: simulation.queue(),
-            channels: ChannelPatterns::parse("lobby").unwrap(),
+            channels: ChannelPermissions::parse("lobby").unwrap(),
         });
         let start = Instant::now();
         let event = fixtures::message("live=", r#"{"action":"send","channel":"lobby","message":1}"#);

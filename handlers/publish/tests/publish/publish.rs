@@ -4,7 +4,7 @@
 use std::{ops::Range, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Handover},
+    broadcast::{Broadcast, Broadcaster, Continuations},
     channel::Channel,
     delivery::Delivery,
     error::Error,
@@ -37,8 +37,8 @@ impl World {
         let broadcaster = Broadcaster {
             registry: table.registry(),
             fanout: Fanout::new(connections.client(), Policy::default()),
-            handover: Some(Handover { queue: queue.queue(), after: 2 }),
-            announcer: None,
+            continuations: Some(Continuations { queue: queue.queue(), after: 2 }),
+            notifier: None,
             history: None,
         };
         for (id, channels) in members {

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcaster, Handover},
+    broadcast::{Broadcaster, Continuations},
     delivery::Delivery,
     frame::MAX_BYTES,
     runtime::Record,
@@ -42,8 +42,8 @@ fn publisher(simulation: &Simulation, shards: u8, after: usize) -> Publisher {
     let broadcaster = Broadcaster {
         registry: simulation.registry(shards),
         fanout: simulation.fanout(),
-        handover: Some(Handover { queue: simulation.queue(), after }),
-        announcer: None,
+        continuations: Some(Continuations { queue: simulation.queue(), after }),
+        notifier: None,
         history: None,
     };
     Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() }

@@ -56,7 +56,7 @@ impl Chat {
         let subscriptions = Subscriptions {
             registry: table.registry(),
             max: MaxSubscriptions::default(),
-            announcer: None,
+            notifier: None,
             replayer: Some(replayer),
         };
         Self { table, connections, history, subscriptions }
@@ -167,7 +167,7 @@ async fn everyones_and_the_users_own_are_replayed_whatever_the_patterns_say() {
     let now = now_millis();
     let mut event = subscription(now);
     event.connection.principal = Some("ada".to_owned().try_into().unwrap());
-    event.channels = lambda_websocket::patterns::ChannelPatterns::parse("").unwrap();
+    event.channels = lambda_websocket::permissions::ChannelPermissions::parse("").unwrap();
     for channel in ["*", "user:ada", "user:eve", "lobby"] {
         chat.history.record(&Channel::parse(channel).unwrap(), now, "id", channel).await.unwrap();
         event.body = json!({"action": "subscribe", "channel": channel, "since": now}).to_string();
@@ -307,7 +307,7 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
                 let fanout = Fanout::new(connections.client(), Policy::default());
                 let history = Some(history);
                 let broadcaster =
-                    Broadcaster { registry: table, fanout, handover: None, announcer: None, history };
+                    Broadcaster { registry: table, fanout, continuations: None, notifier: None, history };
                 let said = to_raw_value("said").unwrap();
                 let said = Broadcast::new("id", lobby(), said).unwrap().kept(now_millis());
                 broadcaster.send(&said, Instant::now() + Duration::from_secs(29)).await.map(drop)
@@ -316,7 +316,7 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
                 let fanout = Fanout::new(connections.client(), Policy::default());
                 let replayer = Some(Replayer { history, fanout });
                 let max = MaxSubscriptions::default();
-                let subscriptions = Subscriptions { registry, max, announcer: None, replayer };
+                let subscriptions = Subscriptions { registry, max, notifier: None, replayer };
                 subscribe(&subscriptions, subscription(now_millis())).await.map(drop)
             });
             [send, subscribe]

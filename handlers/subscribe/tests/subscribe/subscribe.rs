@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    channel::Channel, connection::Connection, event::Message, patterns::ChannelPatterns, principal::Principal,
+    channel::Channel, connection::Connection, event::Message, permissions::ChannelPermissions,
+    principal::Principal,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ impl Chat {
         let table = ConnectionTable::start().await;
         let registry = table.sharded_registry(shards);
         let max = MaxSubscriptions::default();
-        Self { subscriptions: Subscriptions { registry, max, announcer: None, replayer: None }, table }
+        Self { subscriptions: Subscriptions { registry, max, notifier: None, replayer: None }, table }
     }
 
     /// The frame that the client gets back.
@@ -183,7 +184,7 @@ async fn a_channel_that_the_authorizer_did_not_allow_is_closed_to_every_action()
             for action in ["subscribe", "unsubscribe", "list"] {
                 let body = json!({"action": action, "channel": channel}).to_string();
                 let mut event = fixtures::message("a=", &body);
-                event.channels = ChannelPatterns::parse(patterns).unwrap();
+                event.channels = ChannelPermissions::parse(patterns).unwrap();
                 let answer = chat.answer(event).await;
                 let forbidden = answer["code"] == "forbidden";
                 let hears = channel == "*" && action == "subscribe"; // whatever the patterns say
@@ -198,7 +199,7 @@ async fn who_is_in_a_reserved_channel_no_client_changes() {
     let chat = Chat::start(1).await;
     let ada = of("ada", "a=");
     chat.subscriptions.registry.register(&ada).await.unwrap();
-    for patterns in [ChannelPatterns::all(), ChannelPatterns::parse("* user:*").unwrap()] {
+    for patterns in [ChannelPermissions::all(), ChannelPermissions::parse("* user:*").unwrap()] {
         for action in ["subscribe", "unsubscribe"] {
             for channel in ["*", "user:ada", "user:eve"] {
                 let body = json!({"action": action, "channel": channel}).to_string();
@@ -225,7 +226,7 @@ async fn who_was_forgotten_while_it_connected_is_put_back_where_it_belongs() {
         let body = json!({"action": "subscribe", "channel": channel}).to_string();
         let mut event = fixtures::message("a=", &body);
         event.connection = of("ada", "a=");
-        event.channels = ChannelPatterns::parse("").unwrap();
+        event.channels = ChannelPermissions::parse("").unwrap();
         assert_eq!(chat.answer(event).await["type"], "subscribed", "it does not count: {channel}");
         assert_eq!(ids(&chat.pages(channel, 10).await), ["a="]);
     }
@@ -369,7 +370,7 @@ proptest! {
             let simulation = Simulation::start();
             simulation.decide(|_| Fate::Served(Duration::ZERO));
             let (registry, max) = (simulation.registry(2), MaxSubscriptions::default());
-            let subscriptions = Subscriptions { registry, max, announcer: None, replayer: None };
+            let subscriptions = Subscriptions { registry, max, notifier: None, replayer: None };
             let reply = subscribe(&subscriptions, fixtures::message("a=", &body)).await.unwrap();
             let reply = serde_json::to_value(reply).unwrap();
             let answer = reply["body"].as_str().unwrap();

@@ -15,15 +15,15 @@ use futures::{
     future::{join, join_all},
 };
 use lambda_websocket::{
-    announcement::Announcer,
-    broadcast::{Broadcast, Broadcaster, Handover},
+    broadcast::{Broadcast, Broadcaster, Continuations},
     channel::Channel,
     connection::Connection,
     delivery::Delivery,
     departure,
     error::Error,
     fanout::{Fanout, Policy},
-    patterns::ChannelPatterns,
+    notifier::PresenceNotifier,
+    permissions::ChannelPermissions,
     principal::Principal,
     registry::{Registry, Subscription},
 };
@@ -44,7 +44,7 @@ struct World {
     table: ConnectionTable,
     connections: Connections,
     queue: FakeQueue,
-    announcer: Announcer,
+    notifier: PresenceNotifier,
     /// How much of what it heard the test has had.
     had: Cell<usize>,
 }
@@ -53,20 +53,20 @@ impl World {
     async fn start() -> Self {
         let (table, connections, queue) =
             (ConnectionTable::start().await, Connections::start().await, FakeQueue::start().await);
-        let announcer = Announcer {
+        let notifier = PresenceNotifier {
             registry: table.sharded_registry(3),
             queue: queue.queue(),
-            channels: ChannelPatterns::parse("lobby room.* * user:*").unwrap(),
+            channels: ChannelPermissions::parse("lobby room.* * user:*").unwrap(),
         };
         let watcher = fixtures::connect(WATCHER).connection;
         for channel in ["lobby", "room.1", "quiet", "roommates"] {
-            announcer.registry.add(&Channel::parse(channel).unwrap(), &watcher).await.unwrap();
+            notifier.registry.add(&Channel::parse(channel).unwrap(), &watcher).await.unwrap();
         }
-        Self { table, connections, queue, announcer, had: Cell::new(0) }
+        Self { table, connections, queue, notifier, had: Cell::new(0) }
     }
 
     fn registry(&self) -> &Registry {
-        &self.announcer.registry
+        &self.notifier.registry
     }
 
     async fn connect(&self, id: &str, principal: Option<&str>) -> Connection {
@@ -77,16 +77,16 @@ impl World {
     }
 
     async fn subscribe(&self, channel: &str, connection: &Connection) -> Subscription {
-        self.announcer.subscribe(&Channel::parse(channel).unwrap(), connection, 50).await.unwrap()
+        self.notifier.subscribe(&Channel::parse(channel).unwrap(), connection, 50).await.unwrap()
     }
 
     async fn unsubscribe(&self, channel: &str, connection: &Connection) -> Result<(), Error> {
         let channel = Channel::parse(channel).unwrap();
-        departure::unsubscribe(self.registry(), Some(&self.announcer), &channel, &connection.id).await
+        departure::unsubscribe(self.registry(), Some(&self.notifier), &channel, &connection.id).await
     }
 
     async fn disconnect(&self, connection: &Connection) -> Result<(), Error> {
-        departure::disconnect(self.registry(), Some(&self.announcer), connection, in_time()).await
+        departure::disconnect(self.registry(), Some(&self.notifier), connection, in_time()).await
     }
 
     async fn is_in_the_lobby(&self, connection: &Connection) -> bool {
@@ -99,8 +99,8 @@ impl World {
         Broadcaster {
             registry: self.registry().clone(),
             fanout: Fanout::new(self.connections.client(), Policy::default()),
-            handover: Some(Handover { queue: self.queue.queue(), after: 1_000 }),
-            announcer: Some(self.announcer.clone()),
+            continuations: Some(Continuations { queue: self.queue.queue(), after: 1_000 }),
+            notifier: Some(self.notifier.clone()),
             history: None,
         }
     }
@@ -253,7 +253,7 @@ async fn who_may_not_subscribe_again_is_not_announced() {
     world.subscribe("lobby", &ada).await;
     world.announced().await;
     let room = Channel::parse("room.1").unwrap();
-    assert_eq!(world.announcer.subscribe(&room, &ada, 1).await.unwrap(), Subscription::TooMany);
+    assert_eq!(world.notifier.subscribe(&room, &ada, 1).await.unwrap(), Subscription::TooMany);
     assert!(world.announced().await.is_empty());
 }
 
@@ -268,7 +268,7 @@ async fn where_the_queue_takes_nothing_a_row_stays_and_the_leave_is_told_later()
     assert!(world.unsubscribe("lobby", &ada).await.is_err() && world.is_in_the_lobby(&ada).await);
     assert!(world.disconnect(&ada).await.is_err() && world.is_in_the_lobby(&ada).await);
 
-    world.announcer.queue = world.queue.queue();
+    world.notifier.queue = world.queue.queue();
     world.connections.set("a=", Answer::Refuse(410));
     let message =
         Broadcast::new("m", Channel::parse("lobby").unwrap(), to_raw_value("hello").unwrap()).unwrap();
@@ -329,11 +329,11 @@ async fn who_was_found_gone_before_the_first_minute_was_over_stays_however_late_
 }
 
 /// An AWS on the test's clock, and who tells its lobby of joins.
-fn simulated() -> (Simulation, Announcer) {
+fn simulated() -> (Simulation, PresenceNotifier) {
     let simulation = Simulation::start();
     let (registry, queue) = (simulation.registry(1), simulation.queue());
-    let channels = ChannelPatterns::parse("lobby").unwrap();
-    (simulation, Announcer { registry, queue, channels })
+    let channels = ChannelPermissions::parse("lobby").unwrap();
+    (simulation, PresenceNotifier { registry, queue, channels })
 }
 
 fn ada(id: &str) -> Connection {
@@ -357,17 +357,17 @@ async fn a_join_is_told_though_the_queue_or_the_table_failed_at_first() {
     let queue_fails = |call: &Call| matches!(call, Call::Enqueue);
     let put_fails = |call: &Call| matches!(call, Call::Table("PutItem", _));
     for (fails, told) in [(queue_fails as fn(&Call) -> bool, 1), (put_fails, 2)] {
-        let (simulation, announcer) = simulated();
+        let (simulation, notifier) = simulated();
         simulation.decide(move |call| {
             let time = Duration::from_millis(10);
             if fails(call) { Fate::Refused(500, time) } else { Fate::Served(time) }
         });
         let connection = ada("a=");
-        announcer.subscribe(&lobby, &connection, 50).await.unwrap_err();
+        notifier.subscribe(&lobby, &connection, 50).await.unwrap_err();
         assert!(simulation.rows().is_empty(), "who is not told of is not in");
         simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
-        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Made);
-        assert_eq!(announcer.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Kept);
+        assert_eq!(notifier.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Made);
+        assert_eq!(notifier.subscribe(&lobby, &connection, 50).await.unwrap(), Subscription::Kept);
         assert_eq!(simulation.take_queued().len(), told, "not again where it is known");
     }
 }
@@ -375,7 +375,7 @@ async fn a_join_is_told_though_the_queue_or_the_table_failed_at_first() {
 #[tokio::test(start_paused = true)]
 async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed_at_first() {
     let lobby = Channel::parse("lobby").unwrap();
-    let (simulation, announcer) = simulated();
+    let (simulation, notifier) = simulated();
     let (phone, desktop) = (ada("phone="), ada("desktop="));
     for connection in [&phone, &desktop] {
         simulation.put(row("user:ada", connection));
@@ -403,10 +403,10 @@ async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed
         }
         leaver.unsubscribe(&lobby, &phone.id).await.unwrap();
     };
-    let (joined, ()) = join(announcer.subscribe(&lobby, &desktop, 50), leaves).await;
+    let (joined, ()) = join(notifier.subscribe(&lobby, &desktop, 50), leaves).await;
     joined.unwrap_err();
     simulation.decide(|_| Fate::Served(Duration::from_millis(10)));
-    assert_eq!(announcer.subscribe(&lobby, &desktop, 50).await.unwrap(), Subscription::Made);
+    assert_eq!(notifier.subscribe(&lobby, &desktop, 50).await.unwrap(), Subscription::Made);
     assert_eq!(simulation.take_queued().len(), 1);
 }
 
@@ -422,7 +422,7 @@ async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_mome
         (3_000, 1, 0, 0),
         (3_000, 3_000, 0, 0),
     ] {
-        let (simulation, announcer) = simulated();
+        let (simulation, notifier) = simulated();
         simulation.decide(|_| Fate::Served(Duration::from_millis(5)));
         let connection = ada("d00000=");
         for number in 0..devices {
@@ -438,13 +438,13 @@ async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_mome
             simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
         }
         let (start, calls) = (Instant::now(), simulation.calls());
-        announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+        notifier.subscribe(&lobby, &connection, 50).await.unwrap();
         let (time, calls) = (start.elapsed(), simulation.calls() - calls);
         assert!(time < Duration::from_millis(100) && calls <= 30, "{devices}: {time:?}, {calls} calls");
         assert_eq!(simulation.take_queued().len(), joined, "{devices} connections, {there} of them there");
 
         let start = Instant::now();
-        departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
+        departure::unsubscribe(&notifier.registry, Some(&notifier), &lobby, &connection.id).await.unwrap();
         assert!(start.elapsed() < Duration::from_millis(100), "{devices}: {:?}", start.elapsed());
         assert_eq!(simulation.take_queued().len(), left, "{devices} connections, {there} of them there");
     }
@@ -454,7 +454,7 @@ async fn however_many_connections_a_principal_has_a_join_and_a_leave_take_a_mome
 #[tokio::test(start_paused = true)]
 async fn where_it_takes_too_long_to_find_out_a_join_is_told_and_a_leave_is_not() {
     let lobby = Channel::parse("lobby").unwrap();
-    let (simulation, announcer) = simulated();
+    let (simulation, notifier) = simulated();
     simulation.set_rows_in_a_page(100);
     for number in 0..20 {
         simulation.put(row("user:ada", &ada(&format!("z{number:02}="))));
@@ -465,8 +465,8 @@ async fn where_it_takes_too_long_to_find_out_a_join_is_told_and_a_leave_is_not()
         simulation.put(row("lobby", &Connection { principal, ..fixtures::connect(&id).connection }));
     }
     let connection = ada("z00=");
-    announcer.subscribe(&lobby, &connection, 50).await.unwrap();
+    notifier.subscribe(&lobby, &connection, 50).await.unwrap();
     assert_eq!(simulation.take_queued().len(), 1);
-    departure::unsubscribe(&announcer.registry, Some(&announcer), &lobby, &connection.id).await.unwrap();
+    departure::unsubscribe(&notifier.registry, Some(&notifier), &lobby, &connection.id).await.unwrap();
     assert!(simulation.take_queued().is_empty());
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Handover, Report},
+    broadcast::{Broadcast, Broadcaster, Continuations, Report},
     channel::Channel,
     connection::ConnectionId,
     delivery::Delivery,
@@ -38,8 +38,8 @@ impl World {
         let broadcaster = Broadcaster {
             registry: table.sharded_registry(shards),
             fanout: Fanout::new(connections.client(), policy),
-            handover: Some(Handover { queue: queue.queue(), after }),
-            announcer: None,
+            continuations: Some(Continuations { queue: queue.queue(), after }),
+            notifier: None,
             history: None,
         };
         for id in ids(count) {
@@ -205,7 +205,7 @@ async fn at_the_last_retry_who_is_still_missing_is_tried_again_alone() {
 #[tokio::test]
 async fn without_a_queue_who_is_gone_is_deleted_at_once() {
     let mut world = World::with(3, 2, 100).await;
-    world.broadcaster.handover = None;
+    world.broadcaster.continuations = None;
     world.connections.set("c0001=", Answer::Refuse(410));
     assert_eq!(world.send(&hello()).await.unwrap().gone, 1);
     assert_eq!(world.table.connection_ids().await, ["c0000=", "c0002="]);
@@ -214,7 +214,7 @@ async fn without_a_queue_who_is_gone_is_deleted_at_once() {
 #[tokio::test]
 async fn without_a_queue_what_one_invocation_has_no_time_for_is_said() {
     let mut world = World::with(3, 1, 100).await;
-    world.broadcaster.handover = None;
+    world.broadcaster.continuations = None;
     let soon = Instant::now() + Duration::from_secs(1);
     let report = world.broadcaster.send(&hello(), soon).await.unwrap();
     assert_eq!(report, Report { incomplete: true, ..Report::default() });
@@ -223,7 +223,7 @@ async fn without_a_queue_what_one_invocation_has_no_time_for_is_said() {
 #[tokio::test]
 async fn without_a_queue_who_could_not_be_reached_is_counted() {
     let mut world = World::with(5, 1, 2).await;
-    world.broadcaster.handover = None;
+    world.broadcaster.continuations = None;
     world.connections.set("c0001=", Answer::Refuse(500));
     world.connections.set("c0002=", Answer::Refuse(403));
     let report = world.send(&hello()).await.unwrap();

@@ -5,7 +5,7 @@ use lambda_websocket::{
     channel::Channel,
     error::chain,
     event::{Connect, Disconnect, Event, EventError, Message},
-    patterns::ChannelPatterns,
+    permissions::ChannelPermissions,
     principal::Principal,
 };
 use proptest::prelude::*;
@@ -146,7 +146,7 @@ fn every_event_tells_what_the_authorizer_said() {
             Event::Disconnect(event) => (event.connection, event.channels),
         };
         assert_eq!(connection.principal.unwrap().as_str(), "ada");
-        assert_eq!(channels, ChannelPatterns::parse("orders.* lobby").unwrap());
+        assert_eq!(channels, ChannelPermissions::parse("orders.* lobby").unwrap());
     }
 }
 
@@ -161,7 +161,7 @@ fn where_no_authorizer_spoke_nobody_is_known_and_every_channel_allowed() {
         authorized(json!({"principalId": ""})),
     ] {
         let event = event.unwrap();
-        assert_eq!((event.connection.principal, event.channels), (None, ChannelPatterns::all()));
+        assert_eq!((event.connection.principal, event.channels), (None, ChannelPermissions::all()));
     }
 }
 
@@ -184,7 +184,7 @@ fn what_another_authorizer_says_is_read_as_the_text_that_api_gateway_makes_of_it
     ] {
         let event = authorized(said.clone()).unwrap();
         assert_eq!(event.connection.principal.unwrap().as_str(), principal, "{said}");
-        assert_eq!(event.channels, ChannelPatterns::parse(patterns).unwrap(), "{said}");
+        assert_eq!(event.channels, ChannelPermissions::parse(patterns).unwrap(), "{said}");
     }
 }
 
@@ -214,7 +214,7 @@ fn who_was_let_in_before_with_what_cannot_be_read_may_use_no_channel_and_leaves_
                 Event::Disconnect(event) => (event.connection, event.channels),
                 Event::Connect(_) => unreachable!(),
             };
-            assert_eq!((connection.principal, channels), (None, ChannelPatterns::none()), "{said}");
+            assert_eq!((connection.principal, channels), (None, ChannelPermissions::none()), "{said}");
         }
     }
 }
@@ -226,7 +226,7 @@ proptest! {
         if let Ok(event) = authorized(json!({"principalId": principal, "channels": channels})) {
             let known = (!principal.is_empty()).then(|| Principal::parse(principal).unwrap());
             prop_assert_eq!(event.connection.principal, known);
-            prop_assert_eq!(event.channels, ChannelPatterns::parse(&channels).unwrap());
+            prop_assert_eq!(event.channels, ChannelPermissions::parse(&channels).unwrap());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use lambda_websocket::{
     channel::Channel, connection::ConnectionId, cursor::Cursor, error::chain, event::Event,
-    patterns::ChannelPatterns, principal::Principal,
+    permissions::ChannelPermissions, principal::Principal,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -74,6 +74,6 @@ proptest! {
         is_short(ConnectionId::parse(text.clone()))?;
         is_short(Cursor::parse(&text))?;
         is_short(Principal::parse(text.clone()))?;
-        is_short(ChannelPatterns::parse(&text))?;
+        is_short(ChannelPermissions::parse(&text))?;
     }
 }

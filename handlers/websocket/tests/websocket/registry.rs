@@ -23,7 +23,7 @@ use lambda_websocket::{
     cursor::Cursor,
     error::chain,
     principal::Principal,
-    registry::{Departure, Member, OPEN_AFTER, Registry, Subscription},
+    registry::{MemberKey, MemberLeft, OPEN_AFTER, Registry, Subscription},
 };
 use proptest::prelude::*;
 use testkit::{
@@ -41,7 +41,7 @@ async fn add(registry: &Registry, ids: &[String]) {
     }
 }
 
-async fn members(registry: &Registry) -> Vec<Member> {
+async fn members(registry: &Registry) -> Vec<MemberKey> {
     registry.members(&Channel::everyone()).try_collect().await.unwrap()
 }
 
@@ -53,7 +53,7 @@ async fn member_ids(registry: &Registry) -> Vec<String> {
 }
 
 /// So many ids, in order.
-async fn forget(registry: &Registry, gone: impl IntoIterator<Item = Member>) -> Vec<Departure> {
+async fn forget(registry: &Registry, gone: impl IntoIterator<Item = MemberKey>) -> Vec<MemberLeft> {
     let before = fixtures::now_millis() - OPEN_AFTER.as_millis() as u64;
     let mut departures = vec![];
     for member in gone {

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::TryStreamExt;
 use lambda_websocket::{
     channel::Channel,
-    registry::{Departure, Registry},
+    registry::{MemberLeft, Registry},
 };
 use proptest::prelude::*;
 use testkit::{
@@ -62,7 +62,7 @@ async fn take(registry: &Registry, step: Step) -> Vec<String> {
     members
 }
 
-fn departures(departures: Vec<Departure>) -> Vec<String> {
+fn departures(departures: Vec<MemberLeft>) -> Vec<String> {
     departures.iter().map(|departure| format!("{departure:?}")).collect()
 }
 

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, future::join, stream};
 use lambda_websocket::{
-    announcement::Announcer,
-    broadcast::{Broadcast, Broadcaster, Handover},
+    broadcast::{Broadcast, Broadcaster, Continuations},
     channel::Channel,
     connection::{Connection, ConnectionId},
     delivery::Delivery,
     departure,
     fanout::{Fanout, Outcome, Policy},
-    patterns::ChannelPatterns,
+    notifier::PresenceNotifier,
+    permissions::ChannelPermissions,
     principal::Principal,
 };
 use serde_json::{Value, value::to_raw_value};
@@ -45,8 +45,8 @@ fn broadcaster(simulation: &Simulation, shards: u8) -> Broadcaster {
     Broadcaster {
         registry: simulation.registry(shards),
         fanout: simulation.fanout(),
-        handover: Some(Handover { queue: simulation.queue(), after: usize::MAX }),
-        announcer: None,
+        continuations: Some(Continuations { queue: simulation.queue(), after: usize::MAX }),
+        notifier: None,
         history: None,
     }
 }
@@ -137,8 +137,8 @@ async fn what_was_just_written_down_is_replayed_though_copies_of_the_table_lag_b
 async fn a_device_that_joins_while_the_other_leaves_is_announced() {
     let simulation = Simulation::start();
     let registry = simulation.registry(1);
-    let channels = ChannelPatterns::parse("lobby").unwrap();
-    let announcer = Announcer { registry: registry.clone(), queue: simulation.queue(), channels };
+    let channels = ChannelPermissions::parse("lobby").unwrap();
+    let notifier = PresenceNotifier { registry: registry.clone(), queue: simulation.queue(), channels };
     let device = |id: &str| Connection {
         principal: Some(Principal::parse("ada").unwrap()),
         ..fixtures::connect(id).connection
@@ -147,7 +147,7 @@ async fn a_device_that_joins_while_the_other_leaves_is_announced() {
     for device in [&phone, &desktop] {
         registry.register(device).await.unwrap();
     }
-    announcer.subscribe(&lobby(), &phone, 50).await.unwrap();
+    notifier.subscribe(&lobby(), &phone, 50).await.unwrap();
     simulation.take_queued();
     // The second device has found the first one there, and its row is under way for a second.
     simulation.decide(|call| match call {
@@ -156,9 +156,9 @@ async fn a_device_that_joins_while_the_other_leaves_is_announced() {
     });
     let leaves = async {
         sleep(Duration::from_millis(200)).await;
-        departure::unsubscribe(&registry, Some(&announcer), &lobby(), &phone.id).await.unwrap();
+        departure::unsubscribe(&registry, Some(&notifier), &lobby(), &phone.id).await.unwrap();
     };
-    let (_, subscribed) = join(leaves, announcer.subscribe(&lobby(), &desktop, 50)).await;
+    let (_, subscribed) = join(leaves, notifier.subscribe(&lobby(), &desktop, 50)).await;
     subscribed.unwrap();
     let told: Vec<_> = simulation
         .take_queued()

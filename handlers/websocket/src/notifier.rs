@@ -21,14 +21,14 @@ use crate::{
     delivery::Delivery,
     error::Error,
     frame::Frame,
-    patterns::ChannelPatterns,
+    permissions::ChannelPermissions,
     principal::Principal,
     queue::Queue,
     registry::{Registry, RegistryError, Subscription},
     time::unix_millis,
 };
 
-/// The environment variable with [patterns](ChannelPatterns) of the channels whose joins and leaves are announced; unset: none.
+/// The environment variable with [patterns](ChannelPermissions) of the channels whose joins and leaves are announced; unset: none.
 pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
 
 /// How long the queue may take for an announcement that a client waits for.
@@ -36,16 +36,16 @@ const QUEUE_TIME: Duration = Duration::from_secs(3);
 
 /// What it takes to tell channels who joins and leaves.
 #[derive(Clone, Debug)]
-pub struct Announcer {
+pub struct PresenceNotifier {
     /// Who is where.
     pub registry: Registry,
     /// Where announcements begin.
     pub queue: Queue,
     /// The channels to tell. Those that `$connect` decides about are never told.
-    pub channels: ChannelPatterns,
+    pub channels: ChannelPermissions,
 }
 
-impl Announcer {
+impl PresenceNotifier {
     /// What the environment says; nothing where it names no channels.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Announcer {
                 aws::sqs(sdk),
                 url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
             ),
-            channels: ChannelPatterns::parse(&patterns)?,
+            channels: ChannelPermissions::parse(&patterns)?,
         }))
     }
 

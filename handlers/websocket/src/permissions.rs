@@ -3,7 +3,7 @@
 use crate::{
     channel::{Channel, USER},
     frame::ErrorCode,
-    refusal::Refusal,
+    rejection::Rejection,
 };
 
 /// The channels that an authorizer allows a connection: to send to, to subscribe to, and to list.
@@ -19,7 +19,7 @@ use crate::{
 /// An authorizer that puts a name of somebody's choice into a pattern must refuse one that holds a `*`, and, outside of
 /// an array, a blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelPatterns(Allowed);
+pub struct ChannelPermissions(Allowed);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Allowed {
@@ -46,7 +46,7 @@ impl InvalidPattern {
     }
 }
 
-impl ChannelPatterns {
+impl ChannelPermissions {
     /// What nobody restricts: every channel.
     pub fn all() -> Self {
         Self(Allowed::All)
@@ -85,12 +85,12 @@ impl ChannelPatterns {
     ///
     /// # Errors
     /// When it is not.
-    pub fn check(&self, channel: &Channel) -> Result<(), Refusal> {
+    pub fn check(&self, channel: &Channel) -> Result<(), Rejection> {
         if self.allows(channel) {
             return Ok(());
         }
         let sentence = format!("You may not use the channel {:?}.", channel.as_str());
-        Err(Refusal::new(ErrorCode::Forbidden, sentence))
+        Err(Rejection::new(ErrorCode::Forbidden, sentence))
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
             (r#"["orders.*", "lobby"]"#, &["orders.eu", "lobby"], &["*", "user:ada"]),
             (r#" ["user:Ada Lovelace"]"#, &["user:Ada Lovelace"], &["user:Ada", "Lovelace"]),
         ] {
-            let parsed = ChannelPatterns::parse(patterns).unwrap();
+            let parsed = ChannelPermissions::parse(patterns).unwrap();
             for name in allowed {
                 assert!(parsed.allows(&channel(name)), "{patterns:?} allows {name}");
             }
@@ -157,7 +157,7 @@ mod tests {
     fn nothing_widens_by_accident() {
         let names = ["*", "lobby", "user:ada", "users"].map(channel);
         let allowed = |patterns: &str| {
-            let patterns = ChannelPatterns::parse(patterns).unwrap();
+            let patterns = ChannelPermissions::parse(patterns).unwrap();
             names.iter().filter(|name| patterns.allows(name)).map(Channel::as_str).collect::<Vec<_>>()
         };
         for nothing in ["", " ", "\n", "[]", " [ ] "] {
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(allowed("u*"), ["users"], "not the channels of users");
         assert_eq!(allowed("user*"), ["users"]);
         assert_eq!(allowed("user:*"), ["user:ada"]);
-        assert!(names.iter().all(|name| ChannelPatterns::all().allows(name)));
+        assert!(names.iter().all(|name| ChannelPermissions::all().allows(name)));
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             r#"[""]"#,
             r#"["lobby"] orders"#,
         ] {
-            let error = ChannelPatterns::parse(text).unwrap_err().to_string();
+            let error = ChannelPermissions::parse(text).unwrap_err().to_string();
             assert!(error.starts_with("a pattern of channels is the name of one, or"), "{text}: {error}");
         }
     }
@@ -199,7 +199,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in any::<String>(), name in "[a-z:*]{1,8}") {
-            if let (Ok(patterns), Ok(channel)) = (ChannelPatterns::parse(&text), Channel::parse(name)) {
+            if let (Ok(patterns), Ok(channel)) = (ChannelPermissions::parse(&text), Channel::parse(name)) {
                 patterns.allows(&channel);
             }
         }
@@ -207,7 +207,7 @@ mod tests {
         /// Nothing is allowed but by a word that is the name, or the name's beginning and a `*`.
         #[test]
         fn what_is_allowed_was_said(words in prop::collection::vec("[au:]{0,3}(user:)?[a:]{0,3}\\*?", 0..4), name in "(user:)?[au:]{1,4}|\\*") {
-            let (Ok(patterns), Ok(channel)) = (ChannelPatterns::parse(&words.join(" ")), Channel::parse(&name)) else {
+            let (Ok(patterns), Ok(channel)) = (ChannelPermissions::parse(&words.join(" ")), Channel::parse(&name)) else {
                 return Ok(());
             };
             let said = words.iter().any(|word| match word.strip_suffix('*') {

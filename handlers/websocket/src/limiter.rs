@@ -38,7 +38,7 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// The limit on the posts under way: additive increase, multiplicative decrease, as TCP has it.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ConcurrencyLimiter {
     state: Mutex<State>,
     freed: Notify,
     most: f64,
@@ -73,8 +73,8 @@ struct GivenUp {
 
 /// The right to one post, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    pace: &'a Pace,
+pub(crate) struct Permit<'a> {
+    limiter: &'a ConcurrencyLimiter,
     to: &'a ConnectionId,
     /// How often the limit was lowered before.
     lowered: u64,
@@ -94,7 +94,7 @@ pub(crate) enum Throttle {
 /// How many posts had passed when a message was refused to a client for the first time.
 pub(crate) type FirstRefusal = Option<u64>;
 
-impl Pace {
+impl ConcurrencyLimiter {
     /// Begins with the most posts at once.
     pub(crate) fn new(most: usize) -> Self {
         let most = most.max(1) as f64;
@@ -112,11 +112,11 @@ impl Pace {
     }
 
     /// Waits until one more post, to this client, may be under way.
-    pub(crate) async fn turn<'a>(&'a self, to: &'a ConnectionId) -> Turn<'a> {
+    pub(crate) async fn acquire<'a>(&'a self, to: &'a ConnectionId) -> Permit<'a> {
         loop {
             let freed = self.freed.notified();
-            if let Some(turn) = self.turn_now(to) {
-                return turn;
+            if let Some(permit) = self.try_acquire(to) {
+                return permit;
             }
             freed.await;
         }
@@ -135,7 +135,7 @@ impl Pace {
         }
     }
 
-    fn turn_now<'a>(&'a self, to: &'a ConnectionId) -> Option<Turn<'a>> {
+    fn try_acquire<'a>(&'a self, to: &'a ConnectionId) -> Option<Permit<'a>> {
         let mut state = self.state();
         if state.learnt.elapsed() >= LEARNT_FOR {
             state.learnt = Instant::now();
@@ -145,7 +145,7 @@ impl Pace {
         }
         (state.under_way < state.limit as usize).then(|| {
             state.under_way += 1;
-            Turn { pace: self, to, lowered: state.lowered }
+            Permit { limiter: self, to, lowered: state.lowered }
         })
     }
 
@@ -155,10 +155,10 @@ impl Pace {
     }
 }
 
-impl Turn<'_> {
+impl Permit<'_> {
     /// The post was taken, or refused for another reason than too much of it.
     pub(crate) fn passed(&self) {
-        let mut state = self.pace.state();
+        let mut state = self.limiter.state();
         state.refused -= state.refused * WEIGHT;
         state.passed += 1;
         if !state.given_up.is_empty() {
@@ -169,15 +169,15 @@ impl Turn<'_> {
         }
         let before = state.limit as usize;
         // One more for each round of posts.
-        state.limit = (state.limit + 1.0 / state.limit).min(self.pace.most);
+        state.limit = (state.limit + 1.0 / state.limit).min(self.limiter.most);
         if state.limit as usize > before {
-            self.pace.freed.notify_one();
+            self.limiter.freed.notify_one();
         }
     }
 
     /// The post was answered 429.
     pub(crate) fn refused(&self, first: &mut FirstRefusal) -> Throttle {
-        let mut state = self.pace.state();
+        let mut state = self.limiter.state();
         // Another refusal of the same client is no news of the others.
         if first.is_none() && !state.given_up.contains_key(self.to) {
             if state.refused_clients.len() >= MOST_GIVEN_UP {
@@ -203,7 +203,7 @@ impl Turn<'_> {
 
     /// The message was refused to the end.
     pub(crate) fn give_up(&self, why: Throttle) {
-        let mut state = self.pace.state();
+        let mut state = self.limiter.state();
         if state.given_up.len() >= MOST_GIVEN_UP {
             state.given_up.clear();
         }
@@ -219,10 +219,10 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.pace.state().under_way -= 1;
-        self.pace.freed.notify_one();
+        self.limiter.state().under_way -= 1;
+        self.limiter.freed.notify_one();
     }
 }
 
@@ -235,8 +235,8 @@ mod tests {
 
     use super::*;
 
-    fn limit(pace: &Pace) -> usize {
-        pace.state().limit as usize
+    fn limit(limiter: &ConcurrencyLimiter) -> usize {
+        limiter.state().limit as usize
     }
 
     fn client(number: usize) -> ConnectionId {
@@ -244,154 +244,158 @@ mod tests {
     }
 
     /// Posts once to a client that was not posted to before, and gives what was made of a refusal.
-    fn post(pace: &Pace, number: usize, passes: bool) -> Option<Throttle> {
+    fn post(limiter: &ConcurrencyLimiter, number: usize, passes: bool) -> Option<Throttle> {
         let to = client(number);
-        let turn = pace.turn_now(&to).unwrap();
+        let permit = limiter.try_acquire(&to).unwrap();
         if passes {
-            turn.passed()
+            permit.passed()
         } else {
-            return Some(turn.refused(&mut None));
+            return Some(permit.refused(&mut None));
         }
         None
     }
 
     #[test]
     fn no_more_are_under_way_than_the_limit() {
-        let (pace, to) = (Pace::new(2), client(0));
-        let (first, _second) = (pace.turn_now(&to), pace.turn_now(&to));
-        assert!(first.is_some() && pace.turn_now(&to).is_none());
+        let (limiter, to) = (ConcurrencyLimiter::new(2), client(0));
+        let (first, _second) = (limiter.try_acquire(&to), limiter.try_acquire(&to));
+        assert!(first.is_some() && limiter.try_acquire(&to).is_none());
         drop(first);
-        assert!(pace.turn_now(&to).is_some());
+        assert!(limiter.try_acquire(&to).is_some());
     }
 
     #[test]
     fn who_is_refused_while_others_pass_is_slow_and_slows_nobody_down() {
-        let pace = Pace::new(128);
+        let limiter = ConcurrencyLimiter::new(128);
         for message in 0..50 {
             let (slow, mut first) = (client(1_000), None);
-            let refused = |first: &mut _| pace.turn_now(&slow).unwrap().refused(first);
+            let refused = |first: &mut _| limiter.try_acquire(&slow).unwrap().refused(first);
             assert_eq!(refused(&mut first), Throttle::Unclear, "{message}: nobody was posted to yet");
-            (0..20).for_each(|number| assert_eq!(post(&pace, number, true), None));
+            (0..20).for_each(|number| assert_eq!(post(&limiter, number, true), None));
             assert_eq!(refused(&mut first), Throttle::SlowClient, "{message}");
         }
-        assert_eq!(limit(&pace), 128);
+        assert_eq!(limit(&limiter), 128);
     }
 
     #[test]
     fn who_does_not_read_in_a_channel_of_few_slows_nobody_down() {
         for members in 1..=10 {
-            let (pace, slow) = (Pace::new(128), client(1_000));
+            let (limiter, slow) = (ConcurrencyLimiter::new(128), client(1_000));
             for message in 0..50 {
                 let mut first = None;
                 for attempt in 0..12 {
-                    let turn = pace.turn_now(&slow).unwrap();
+                    let permit = limiter.try_acquire(&slow).unwrap();
                     let context = format!("{members} members, message {message}, attempt {attempt}");
-                    assert_eq!(turn.refused(&mut first), Throttle::Unclear, "{context}");
+                    assert_eq!(permit.refused(&mut first), Throttle::Unclear, "{context}");
                     if attempt == 0 {
-                        (1..members).for_each(|number| assert_eq!(post(&pace, number, true), None));
+                        (1..members).for_each(|number| assert_eq!(post(&limiter, number, true), None));
                     }
                 }
-                pace.turn_now(&slow).unwrap().give_up(Throttle::Unclear);
+                limiter.try_acquire(&slow).unwrap().give_up(Throttle::Unclear);
             }
-            assert_eq!(limit(&pace), 128, "{members} members");
+            assert_eq!(limit(&limiter), 128, "{members} members");
         }
     }
 
     #[test]
     fn many_messages_at_once_to_one_client_that_takes_none_are_not_the_rate() {
-        let (pace, stuck) = (Pace::new(64), client(1_000));
+        let (limiter, stuck) = (ConcurrencyLimiter::new(64), client(1_000));
         for message in 0..50 {
-            assert_eq!(pace.turn_now(&stuck).unwrap().refused(&mut None), Throttle::Unclear, "{message}");
+            assert_eq!(
+                limiter.try_acquire(&stuck).unwrap().refused(&mut None),
+                Throttle::Unclear,
+                "{message}"
+            );
         }
-        assert_eq!(limit(&pace), 64);
+        assert_eq!(limit(&limiter), 64);
     }
 
     #[test]
     fn who_takes_messages_again_counts_again() {
-        let pace = Pace::new(64);
+        let limiter = ConcurrencyLimiter::new(64);
         for number in 0..10 {
-            pace.turn_now(&client(number)).unwrap().give_up(Throttle::Unclear);
-            assert_eq!(post(&pace, number, false), Some(Throttle::Unclear), "{number}");
+            limiter.try_acquire(&client(number)).unwrap().give_up(Throttle::Unclear);
+            assert_eq!(post(&limiter, number, false), Some(Throttle::Unclear), "{number}");
         }
-        (0..10).for_each(|number| assert_eq!(post(&pace, number, true), None));
-        let rate = (0..10).filter(|number| post(&pace, *number, false) == Some(Throttle::Rate)).count();
+        (0..10).for_each(|number| assert_eq!(post(&limiter, number, true), None));
+        let rate = (0..10).filter(|number| post(&limiter, *number, false) == Some(Throttle::Rate)).count();
         assert_eq!(rate, 9, "the first refusal alone does not tell");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_took_nothing_for_a_minute_is_slow_until_it_takes_something_or_is_forgotten() {
-        let (pace, to) = (Pace::new(8), client(0));
-        let give_up = |why| pace.turn_now(&to).unwrap().give_up(why);
-        assert_eq!(pace.known(&to), None);
+        let (limiter, to) = (ConcurrencyLimiter::new(8), client(0));
+        let give_up = |why| limiter.try_acquire(&to).unwrap().give_up(why);
+        assert_eq!(limiter.known(&to), None);
         give_up(Throttle::Rate);
-        assert_eq!(pace.known(&to), None, "that was not the client");
+        assert_eq!(limiter.known(&to), None, "that was not the client");
         give_up(Throttle::Unclear);
-        assert_eq!(pace.known(&to), Some(Throttle::Unclear));
+        assert_eq!(limiter.known(&to), Some(Throttle::Unclear));
         tokio::time::advance(SLOW_AFTER).await;
-        assert_eq!(pace.known(&to), Some(Throttle::Unclear), "perhaps it takes messages again");
+        assert_eq!(limiter.known(&to), Some(Throttle::Unclear), "perhaps it takes messages again");
         give_up(Throttle::Unclear);
-        assert_eq!(pace.known(&to), Some(Throttle::SlowClient));
-        pace.turn_now(&to).unwrap().passed();
-        assert_eq!(pace.known(&to), None);
+        assert_eq!(limiter.known(&to), Some(Throttle::SlowClient));
+        limiter.try_acquire(&to).unwrap().passed();
+        assert_eq!(limiter.known(&to), None);
         give_up(Throttle::SlowClient);
         give_up(Throttle::Unclear);
-        assert_eq!(pace.known(&to), Some(Throttle::SlowClient));
+        assert_eq!(limiter.known(&to), Some(Throttle::SlowClient));
         tokio::time::advance(REMEMBERED).await;
-        assert_eq!(pace.known(&to), None);
+        assert_eq!(limiter.known(&to), None);
         give_up(Throttle::Unclear);
-        assert_eq!(pace.known(&to), Some(Throttle::Unclear));
+        assert_eq!(limiter.known(&to), Some(Throttle::Unclear));
     }
 
     #[test]
     fn when_all_are_refused_it_is_the_rate_and_the_limit_halves_round_by_round() {
-        let pace = Pace::new(64);
+        let limiter = ConcurrencyLimiter::new(64);
         let clients: Vec<_> = (0..64).map(client).collect();
         let mut limits = vec![];
         for _ in 0..8 {
-            let round: Vec<_> = clients.iter().map_while(|to| pace.turn_now(to)).collect();
-            for turn in &round {
-                turn.refused(&mut None);
+            let round: Vec<_> = clients.iter().map_while(|to| limiter.try_acquire(to)).collect();
+            for permit in &round {
+                permit.refused(&mut None);
             }
             assert_eq!(round[0].refused(&mut None), Throttle::Rate);
-            limits.push(limit(&pace));
+            limits.push(limit(&limiter));
         }
         assert_eq!(limits, [32, 16, 8, 4, 2, 1, 1, 1]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_that_was_exceeded_a_minute_ago_says_nothing_of_who_is_refused_now() {
-        let (pace, stuck) = (Pace::new(64), client(1_000));
-        let refused = || pace.turn_now(&stuck).unwrap().refused(&mut None);
-        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
-        assert_eq!((refused(), limit(&pace)), (Throttle::Rate, 1));
+        let (limiter, stuck) = (ConcurrencyLimiter::new(64), client(1_000));
+        let refused = || limiter.try_acquire(&stuck).unwrap().refused(&mut None);
+        (0..40).for_each(|number| assert!(post(&limiter, number, false).is_some()));
+        assert_eq!((refused(), limit(&limiter)), (Throttle::Rate, 1));
         tokio::time::advance(LEARNT_FOR - Duration::from_millis(1)).await;
         assert_eq!(refused(), Throttle::Rate);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!((refused(), limit(&pace)), (Throttle::Unclear, 64));
-        let rate = (0..40).filter(|number| post(&pace, *number, false) == Some(Throttle::Rate)).count();
+        assert_eq!((refused(), limit(&limiter)), (Throttle::Unclear, 64));
+        let rate = (0..40).filter(|number| post(&limiter, *number, false) == Some(Throttle::Rate)).count();
         assert_eq!(rate, 40, "where they are refused still, that is learnt anew");
     }
 
     #[test]
     fn the_limit_grows_by_one_a_round_up_to_the_most() {
-        let pace = Pace::new(64);
-        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
-        assert_eq!(limit(&pace), 1);
+        let limiter = ConcurrencyLimiter::new(64);
+        (0..40).for_each(|number| assert!(post(&limiter, number, false).is_some()));
+        assert_eq!(limit(&limiter), 1);
         for expected in 2..=10 {
-            (1..expected).for_each(|number| assert_eq!(post(&pace, number, true), None));
-            assert!((expected - 1..=expected).contains(&limit(&pace)), "{expected}: {}", limit(&pace));
+            (1..expected).for_each(|number| assert_eq!(post(&limiter, number, true), None));
+            assert!((expected - 1..=expected).contains(&limit(&limiter)), "{expected}: {}", limit(&limiter));
         }
-        (0..10_000).for_each(|number| assert_eq!(post(&pace, number, true), None));
-        assert_eq!(limit(&pace), 64);
+        (0..10_000).for_each(|number| assert_eq!(post(&limiter, number, true), None));
+        assert_eq!(limit(&limiter), 64);
     }
 
     #[tokio::test(start_paused = true)]
     async fn when_the_limit_grows_one_more_who_waits_goes() {
-        let (pace, clients) = (Pace::new(64), [client(0), client(1), client(2)]);
-        (0..40).for_each(|number| assert!(post(&pace, number, false).is_some()));
-        assert_eq!(limit(&pace), 1);
-        let first = pace.turn_now(&clients[0]).unwrap();
-        let both = join(pace.turn(&clients[1]), pace.turn(&clients[2]));
+        let (limiter, clients) = (ConcurrencyLimiter::new(64), [client(0), client(1), client(2)]);
+        (0..40).for_each(|number| assert!(post(&limiter, number, false).is_some()));
+        assert_eq!(limit(&limiter), 1);
+        let first = limiter.try_acquire(&clients[0]).unwrap();
+        let both = join(limiter.acquire(&clients[1]), limiter.acquire(&clients[2]));
         let passes = async {
             yield_now().await; // They wait.
             first.passed();
@@ -399,6 +403,6 @@ mod tests {
         };
         let (waited, ()) = join(timeout(Duration::from_secs(1), both), passes).await;
         assert!(waited.is_ok(), "both go on: one in the place of the first, and one more");
-        assert_eq!(limit(&pace), 2);
+        assert_eq!(limit(&limiter), 2);
     }
 }

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 /// [shape]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reply {
+pub struct Response {
     status_code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Headers>,
@@ -27,7 +27,7 @@ struct Headers {
     subprotocol: String,
 }
 
-impl Reply {
+impl Response {
     /// Nothing to say.
     pub fn empty() -> Self {
         Self { status_code: 200, headers: None, body: None }
@@ -62,17 +62,17 @@ mod tests {
 
     use super::*;
 
-    fn json(reply: &Reply) -> String {
+    fn json(reply: &Response) -> String {
         serde_json::to_string(reply).unwrap()
     }
 
     #[test]
     fn replies_have_the_shape_that_api_gateway_reads() {
-        assert_snapshot!(json(&Reply::empty()), @r#"{"statusCode":200}"#);
-        assert_snapshot!(json(&Reply::forbidden()), @r#"{"statusCode":403}"#);
-        assert_snapshot!(json(&Reply::text("hi")), @r#"{"statusCode":200,"body":"hi"}"#);
+        assert_snapshot!(json(&Response::empty()), @r#"{"statusCode":200}"#);
+        assert_snapshot!(json(&Response::forbidden()), @r#"{"statusCode":403}"#);
+        assert_snapshot!(json(&Response::text("hi")), @r#"{"statusCode":200,"body":"hi"}"#);
         assert_snapshot!(
-            json(&Reply::subprotocol("chat.v1")),
+            json(&Response::subprotocol("chat.v1")),
             @r#"{"statusCode":200,"headers":{"Sec-WebSocket-Protocol":"chat.v1"}}"#
         );
     }

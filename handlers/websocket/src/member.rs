@@ -7,7 +7,7 @@ use crate::{connection::ConnectionId, cursor::Cursor, principal::Principal};
 /// A connection that is in a channel, and what others may know of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Presence {
+pub struct Member {
     /// The connection.
     pub connection_id: ConnectionId,
     /// Whose it is, where that is known.
@@ -20,7 +20,7 @@ pub struct Presence {
     pub(crate) shard: u8,
 }
 
-impl Presence {
+impl Member {
     /// The place in the list from which those follow that come after it.
     pub fn cursor(&self) -> Cursor {
         Cursor { shard: self.shard, connection_id: self.connection_id.clone() }
