@@ -142,6 +142,7 @@ impl ConcurrencyLimiter {
             state.refused = 0.0;
             state.refused_clients.clear();
             state.limit = self.most;
+            self.freed.notify_waiters(); // Who waits would else go one by one.
         }
         (state.under_way < state.limit as usize).then(|| {
             state.under_way += 1;
@@ -374,6 +375,21 @@ mod tests {
         assert_eq!((refused(), limit(&limiter)), (Throttle::Unclear, 64));
         let rate = (0..40).filter(|number| post(&limiter, *number, false) == Some(Throttle::Rate)).count();
         assert_eq!(rate, 40, "where they are refused still, that is learnt anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_rate_is_forgotten_all_who_wait_go() {
+        let (limiter, clients) = (ConcurrencyLimiter::new(64), [0, 1, 2, 3].map(client));
+        (0..40).for_each(|number| assert!(post(&limiter, number, false).is_some()));
+        let _first = limiter.try_acquire(&clients[0]).unwrap();
+        let both = join(limiter.acquire(&clients[1]), limiter.acquire(&clients[2]));
+        let another = async {
+            yield_now().await; // They wait.
+            tokio::time::advance(LEARNT_FOR).await;
+            limiter.try_acquire(&clients[3])
+        };
+        let (waited, another) = join(timeout(2 * LEARNT_FOR, both), another).await;
+        assert!(waited.is_ok() && another.is_some());
     }
 
     #[test]
