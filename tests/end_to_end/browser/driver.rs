@@ -8,9 +8,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use local_cloud::repository;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     process::{Child, Command},
+    task::JoinHandle,
     time::sleep,
 };
 
@@ -24,6 +25,8 @@ pub(super) const DRIVER: &str = "chromedriver";
 pub(super) struct Browser {
     url: String,
     driver: Child,
+    /// Takes what the driver and its browsers complain of until their end.
+    complaints: JoinHandle<String>,
 }
 
 /// What a browser looks like.
@@ -44,27 +47,44 @@ impl Browser {
         let mut driver = Command::new(DRIVER)
             .arg("--port=0")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
+        let mut stderr = driver.stderr.take().context("the driver has no stderr")?;
+        let complaints = tokio::spawn(async move {
+            let mut bytes = Vec::new();
+            drop(stderr.read_to_end(&mut bytes).await);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
         let mut lines = BufReader::new(driver.stdout.take().context("the driver has no output")?).lines();
         while let Some(line) = lines.next_line().await? {
             if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return Ok(Self { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), driver });
+                let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+                // Who writes to a pipe that nobody reads is ended.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Ok(Self { url, driver, complaints });
             }
         }
-        bail!("{DRIVER} does not start")
+        bail!("{DRIVER} does not start: {}", complaints.await?)
     }
 
     /// Gives it to a test, and ends every browser after it, however it went.
     pub(super) async fn run(test: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
         let mut browser = Self::start().await?;
         let result = test(&browser).await;
-        let address = browser.url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).await?;
+        let ended = browser.end().await;
+        if result.is_err() {
+            eprintln!("{DRIVER} and its browsers said:\n{}", browser.complaints.await?);
+        }
+        result.and(ended)
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.context("the driver ended before the test")?;
         stream.write_all(format!("GET /shutdown HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        browser.driver.wait().await?;
-        result
+        self.driver.wait().await?;
+        Ok(())
     }
 
     /// A page, in a browser on a desktop.
@@ -77,6 +97,8 @@ impl Browser {
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            // In a container, shared memory is most often small.
+            "--disable-dev-shm-usage",
             "--disable-quic",
             "--no-first-run",
             "--disable-background-networking",
@@ -97,8 +119,9 @@ impl Browser {
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().context("an object")?.clone())
             .connect(&self.url)
-            .await?;
-        client.goto(url).await?;
+            .await
+            .context("no browser starts")?;
+        client.goto(url).await.with_context(|| format!("{url} does not open"))?;
         Ok(Page(client))
     }
 }
