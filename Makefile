@@ -55,9 +55,9 @@ local-cloud: needs-rust
 	@env -u MAKEFLAGS cargo build --package local-cloud # with as many jobs as it likes
 
 # RATE is of all clients together, in messages a second, and DURATION in seconds.
-CLIENTS ?= 20
-RATE ?= 5
-DURATION ?= 10
+load: CLIENTS ?= 20
+load: RATE ?= 5
+load: DURATION ?= 10
 .PHONY: load
 load: $(VENV)/.smoke ## Load the running `make dev`, and tell how long messages took. CLIENTS=20, RATE=5 messages/s, DURATION=10 s.
 	@url="$$(scripts/local-url)" && $(VENV)/bin/python scripts/load.py "$$url" '$(CLIENTS)' '$(RATE)' '$(DURATION)'
@@ -160,6 +160,15 @@ test-rust: prerequisites | $(LOGS) ## Run the Rust tests that need no emulator.
 .PHONY: test-end-to-end
 test-end-to-end: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the end-to-end tests, those in a browser where there is one.
 	$(TIMED) "end-to-end tests" env -u MAKEFLAGS cargo test --workspace --test end_to_end 2>&1 | tee $(LOGS)/end-to-end.log
+
+# `make test` runs it too, with a tenth of the clients, for 40 seconds.
+soak: export CLIENTS ?= 200
+soak: export RATE ?= 8
+soak: export DURATION ?= 270
+soak: export KILLS ?= 4
+.PHONY: soak
+soak: prerequisites venv ## Kill the functions while clients come, go and send: what was acked must be heard. CLIENTS=200, RATE=8 messages/s, DURATION=270 s, KILLS=4.
+	cargo test --workspace --test end_to_end -- soak:: --nocapture
 
 # GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.
 .PHONY: test-browser

@@ -141,6 +141,11 @@ impl Emulator {
         }
     }
 
+    /// The id of its process, and of the process group that the functions are in too; none once it has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Stops the emulator and every function that it runs, and waits for their end.
     pub async fn stop(mut self) {
         drop(self.child.stdin.take());

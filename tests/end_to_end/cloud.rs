@@ -124,6 +124,31 @@ impl Cloud {
             .with_context(|| format!("no output {name}"))
     }
 
+    /// An output of the stack that is a list of texts.
+    pub(crate) async fn list(&self, name: &str) -> Result<Vec<String>> {
+        let outputs = self.outputs.get_or_try_init(|| self.stack.outputs()).await?;
+        let list = outputs.get(name).with_context(|| format!("no output {name}"))?;
+        Ok(serde_json::from_value(list.clone())?)
+    }
+
+    /// Kills every process of a function, as Lambda may at any time. The next invocation starts another.
+    pub(crate) async fn kill_functions(&self) -> Result<()> {
+        let emulator = self.emulator.lock().await;
+        let group = emulator.as_ref().and_then(Emulator::id).context("the emulator is down")?.to_string();
+        let listed = Command::new("ps").args(["-A", "-o", "pid=,pgid="]).output().await?;
+        let listed = String::from_utf8(listed.stdout)?;
+        let functions = listed.lines().filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            let (pid, of) = (columns.next()?, columns.next()?);
+            (of == group && pid != group).then_some(pid)
+        });
+        let functions: Vec<_> = functions.collect();
+        ensure!(!functions.is_empty(), "no function runs");
+        // One that ended by itself meanwhile makes it fail.
+        Command::new("kill").arg("-9").args(functions).stderr(Stdio::null()).status().await?;
+        Ok(())
+    }
+
     /// What there is in the account, by service and name.
     pub(crate) async fn inventory(&self) -> Result<Vec<String>> {
         self.script("inventory.py", &[]).await

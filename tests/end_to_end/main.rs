@@ -10,6 +10,7 @@ mod dev;
 mod examples;
 mod least_privilege;
 mod readme;
+mod soak;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
                 least_privilege::trials(),
                 authorizer::trials(),
                 dev::trials(),
+                soak::trials(),
             ];
             groups.into_iter().flatten().collect()
         },
