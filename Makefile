@@ -163,11 +163,11 @@ test-end-to-end: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.
 
 # `make test` runs it too, with a tenth of the clients, for 40 seconds.
 soak: export CLIENTS ?= 200
-soak: export RATE ?= 8
+soak: export RATE ?= 0.8
 soak: export DURATION ?= 270
 soak: export KILLS ?= 4
 .PHONY: soak
-soak: prerequisites venv ## Kill the functions while clients come, go and send: what was acked must be heard. CLIENTS=200, RATE=8 messages/s, DURATION=270 s, KILLS=4.
+soak: prerequisites venv ## Kill the functions while clients come, go and send: what was acked must be heard. CLIENTS=200, RATE=0.8 messages/s, DURATION=270 s, KILLS=4.
 	cargo test --workspace --test end_to_end -- soak:: --nocapture
 
 # GitHub's machines say where their driver is; it finds google-chrome, chrome, chromium and chromium-browser by itself.

@@ -21,7 +21,7 @@ use dynoxide::{AttributeValue, Database, ImportOptions};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use lambda_websocket::channel::Channel;
+use lambda_websocket::Channel;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use end_to_end::harness::{self, trial};
-use lambda_websocket::channel::Channel;
+use lambda_websocket::Channel;
 use serde_json::{Value, json};
 use testkit::{
     connections::Connections,

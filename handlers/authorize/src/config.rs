@@ -147,7 +147,7 @@ where
 mod tests {
     use std::{env, process};
 
-    use lambda_websocket::error::chain;
+    use lambda_websocket::log::chain;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc};
 
 use lambda_runtime::Diagnostic;
-use lambda_websocket::error::chain;
+use lambda_websocket::log::chain;
 
 use crate::{fetch::FetchError, key::InvalidKeys, url::InvalidUrl};
 

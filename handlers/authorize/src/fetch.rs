@@ -105,7 +105,7 @@ impl ResolveDns for Resolver {
 
 #[cfg(test)]
 mod tests {
-    use lambda_websocket::error::chain;
+    use lambda_websocket::log::chain;
 
     use super::*;
 

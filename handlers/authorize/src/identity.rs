@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lambda_websocket::{permissions::ChannelPermissions, principal::Principal};
+use lambda_websocket::{ChannelPermissions, Principal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use lambda_websocket::error::chain;
+use lambda_websocket::log::chain;
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{

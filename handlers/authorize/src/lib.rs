@@ -35,7 +35,7 @@ mod url;
 mod verify;
 
 use aws_config::SdkConfig;
-use lambda_websocket::{error::chain, log::visible};
+use lambda_websocket::log::{chain, visible};
 
 use crate::{
     answer::Answer, config::Config, denial::Denial, error::Error, identity::Identity, keys::Keys,

@@ -2,7 +2,7 @@
 
 use authorize::{Authorizer, authorize, config::Config, request::Request};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use lambda_websocket::{aws, config, error::chain, runtime};
+use lambda_websocket::{aws, config, log::chain, runtime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

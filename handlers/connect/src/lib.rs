@@ -1,6 +1,6 @@
 //! The function of `$connect`: lets a client in and registers its connection.
 
-use lambda_websocket::{error::Error, event::Connect, metrics, registry::Registry, response::Response};
+use lambda_websocket::{Connect, Error, Registry, Response, metrics};
 
 /// The environment variable with the sub-protocols to accept, separated by commas. Unset: none.
 pub const SUBPROTOCOLS: &str = "SUBPROTOCOLS";

@@ -1,7 +1,7 @@
 //! The program of `$connect`.
 
 use connect::{Admission, connect};
-use lambda_websocket::{aws, config, registry::Registry, runtime};
+use lambda_websocket::{Registry, aws, config, runtime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

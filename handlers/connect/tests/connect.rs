@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use connect::{Admission, connect};
-use lambda_websocket::{event::Connect, principal::Principal};
+use lambda_websocket::{Connect, Principal};
 use serde_json::json;
 use testkit::{dynamodb::ConnectionTable, fixtures};
 

@@ -3,7 +3,7 @@
 //! API Gateway sends here what is not JSON, and what names no action that has a route. Whether it can read what only
 //! some parsers read is its own affair: such a message is refused here as [elsewhere](json).
 
-use lambda_websocket::{event::Message, frame::ErrorCode, json, rejection::Rejection, response::Response};
+use lambda_websocket::{ErrorCode, Message, Rejection, Response, protocol::json};
 use serde_json::Value;
 
 /// The environment variable with the names of the actions that have a route, separated by commas.

@@ -1,11 +1,11 @@
 //! `$disconnect`, against a DynamoDB engine.
 
-use disconnect::{Farewell, disconnect};
-use lambda_websocket::{channel::Channel, principal::Principal, registry::Registry};
+use disconnect::{Disconnector, disconnect};
+use lambda_websocket::{Channel, Principal, Registry};
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
-fn farewell(registry: Registry) -> Farewell {
-    Farewell { registry, notifier: None }
+fn disconnector(registry: Registry) -> Disconnector {
+    Disconnector { registry, notifier: None }
 }
 
 #[tokio::test]
@@ -15,9 +15,9 @@ async fn a_connection_is_forgotten_however_often_its_end_is_told() {
     for id in ["a=", "b="] {
         registry.add(&Channel::everyone(), &fixtures::connect(id).connection).await.unwrap();
     }
-    let farewell = farewell(registry);
+    let disconnector = disconnector(registry);
     for _ in 0..2 {
-        disconnect(&farewell, fixtures::disconnect("a=")).await.unwrap();
+        disconnect(&disconnector, fixtures::disconnect("a=")).await.unwrap();
         assert_eq!(table.connection_ids().await, ["b="]);
     }
 }
@@ -32,19 +32,19 @@ async fn a_connection_is_taken_out_of_all_channels() {
         registry.register(&connection).await.unwrap();
         registry.subscribe(&Channel::parse("lobby").unwrap(), &connection, 1).await.unwrap();
     }
-    disconnect(&farewell(registry), fixtures::disconnect("a=")).await.unwrap();
+    disconnect(&disconnector(registry), fixtures::disconnect("a=")).await.unwrap();
     assert_eq!(table.connection_ids().await, ["b=", "b=", "b="]);
 }
 
 #[tokio::test]
 async fn a_connection_that_was_never_registered_is_no_error() {
     let table = ConnectionTable::start().await;
-    disconnect(&farewell(table.registry()), fixtures::disconnect("a=")).await.unwrap();
+    disconnect(&disconnector(table.registry()), fixtures::disconnect("a=")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_row_that_cannot_be_deleted_is_an_error() {
     let table = ConnectionTable::start().await;
     table.drop_table().await;
-    assert!(disconnect(&farewell(table.registry()), fixtures::disconnect("a=")).await.is_err());
+    assert!(disconnect(&disconnector(table.registry()), fixtures::disconnect("a=")).await.is_err());
 }

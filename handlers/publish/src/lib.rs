@@ -1,13 +1,7 @@
 //! The function behind two queues: passes what backends publish on to channels, users and connections, and does what other
 //! functions had no time for.
 
-use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster},
-    delivery::Delivery,
-    error::Error,
-    runtime::Record,
-    time::unix_millis,
-};
+use lambda_websocket::{Broadcast, Broadcaster, Error, Task, runtime::Record, time::unix_millis};
 
 /// How many recipients one invocation posts to.
 pub const HAND_OVER_AFTER: usize = 10_000;
@@ -30,7 +24,7 @@ pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error>
     let Publisher { broadcaster, delivery_queue } = publisher;
     let Record { id, body, queue, sent_at, receives, deadline } = record;
     if queue == *delivery_queue {
-        return broadcaster.deliver(Delivery::parse(&body, unix_millis())?, receives, deadline).await;
+        return Ok(broadcaster.perform(Task::parse(&body, unix_millis())?, receives, deadline).await?);
     }
     broadcaster.send(&Broadcast::parse(&body, &id, sent_at)?, deadline).await?;
     Ok(())

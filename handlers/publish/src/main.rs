@@ -1,6 +1,6 @@
 //! The program behind the queues.
 
-use lambda_websocket::{broadcast::Broadcaster, config, runtime};
+use lambda_websocket::{Broadcaster, config, runtime};
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 
 #[tokio::main(flavor = "current_thread")]

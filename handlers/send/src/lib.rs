@@ -2,14 +2,7 @@
 
 mod request;
 
-use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster},
-    error::Error,
-    event::Message,
-    frame::{ErrorCode, Frame},
-    rejection::Rejection,
-    response::Response,
-};
+use lambda_websocket::{Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response};
 use request::Request;
 
 /// How many recipients one invocation posts to, where there is a queue for the rest: the sender waits for it.

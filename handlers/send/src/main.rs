@@ -1,6 +1,6 @@
 //! The program of the action `send`.
 
-use lambda_websocket::{broadcast::Broadcaster, runtime};
+use lambda_websocket::{Broadcaster, runtime};
 use send::{HAND_OVER_AFTER, send};
 
 #[tokio::main(flavor = "current_thread")]

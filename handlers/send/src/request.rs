@@ -1,6 +1,6 @@
 //! What a client sends: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
 
-use lambda_websocket::{channel::Channel, event::Message, fields::Fields, rejection::Rejection};
+use lambda_websocket::{Channel, Fields, Message, Rejection};
 use serde_json::value::RawValue;
 
 /// What to send, for who sent something else.

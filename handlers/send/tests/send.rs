@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    broadcast::{Broadcaster, Continuations},
-    channel::Channel,
-    event::Message,
-    fanout::{Fanout, Policy},
-    frame::MAX_BYTES,
-    permissions::ChannelPermissions,
-    principal::Principal,
+    Broadcaster, Channel, ChannelPermissions, Message, Principal,
+    delivery::{
+        broadcaster::Continuations,
+        fanout::{Fanout, Policy},
+    },
+    protocol::frame::MAX_BYTES,
 };
 use proptest::prelude::*;
 use send::send;

@@ -8,17 +8,15 @@ use std::{pin::pin, time::Duration};
 
 use futures::TryStreamExt;
 use lambda_websocket::{
-    channel::Channel,
-    cursor::Cursor,
-    departure,
-    error::{Error, chain},
-    event::Message,
-    frame::{ErrorCode, Frame, MAX_BYTES, Replay},
-    member::Member,
-    notifier::PresenceNotifier,
-    registry::{Registry, Subscription},
-    rejection::Rejection,
-    response::Response,
+    Channel, Error, ErrorCode, Frame, Message, PresenceNotifier, Registry, Rejection, Response,
+    delivery::departure,
+    log::chain,
+    protocol::{
+        cursor::Cursor,
+        frame::{MAX_BYTES, Replay},
+        member::Member,
+    },
+    store::registry::Subscription,
 };
 use request::{Limit, Request};
 use tokio::time::{Instant, timeout_at};

@@ -1,11 +1,8 @@
 //! The program of the actions `subscribe`, `unsubscribe` and `list`.
 
 use lambda_websocket::{
-    aws, config,
-    fanout::{Fanout, Policy},
-    history::History,
-    notifier::PresenceNotifier,
-    registry::Registry,
+    History, PresenceNotifier, Registry, aws, config,
+    delivery::fanout::{Fanout, Policy},
     runtime,
 };
 use subscribe::{MAX_SUBSCRIPTIONS, Replayer, Subscriptions, subscribe};

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use lambda_websocket::{
-    channel::Channel,
-    error::Error,
-    event::Message,
-    fanout::{Fanout, Outcome},
-    frame::Replay,
-    history::{History, Missed},
+    Channel, Error, History, Message,
+    delivery::fanout::{Fanout, Outcome},
+    protocol::frame::Replay,
+    store::history::Missed,
 };
 
 /// The part of an invocation's time that is left for the answer.

@@ -1,8 +1,6 @@
 //! What a client sends: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or another of the three actions.
 
-use lambda_websocket::{
-    channel::Channel, cursor::Cursor, event::Message, fields::Fields, frame::ErrorCode, rejection::Rejection,
-};
+use lambda_websocket::{Channel, ErrorCode, Fields, Message, Rejection, protocol::cursor::Cursor};
 use serde::Deserialize;
 
 /// What to send, for who sent something else.

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::{
 };
 use dynoxide::Database;
 use lambda_websocket::{
-    history::{History, MaxAge},
-    registry::{CONNECTION_INDEX, Registry},
+    History, Registry,
+    store::{history::MaxAge, registry::CONNECTION_INDEX},
 };
 use tokio::net::TcpListener;
 
@@ -65,9 +65,9 @@ impl ConnectionTable {
     }
 
     /// An empty history beside it, which replays so many messages at most.
-    pub async fn history(&self, most: u16) -> History {
+    pub async fn history(&self, max: u16) -> History {
         new_table(&self.client, HISTORY, "at").send().await.expect("a table");
-        history(self.client.clone(), most)
+        history(self.client.clone(), max)
     }
 
     /// Every row of the history.
@@ -111,9 +111,9 @@ impl ConnectionTable {
 }
 
 /// The history beside the connection table, by way of this client.
-pub fn history(client: Client, most: u16) -> History {
-    let most = most.to_string().parse().expect("a number of messages");
-    History::new(client, HISTORY, MaxAge::default(), most)
+pub fn history(client: Client, max: u16) -> History {
+    let max = max.to_string().parse().expect("a number of messages");
+    History::new(client, HISTORY, MaxAge::default(), max)
 }
 
 /// A table keyed by channel, and by this within it.

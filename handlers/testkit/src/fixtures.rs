@@ -1,9 +1,7 @@
 //! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
 
 use lambda_websocket::{
-    event::{Connect, Disconnect, Event, Message, Request},
-    runtime::Record,
-    time::unix_millis,
+    Connect, Disconnect, Event, Message, lambda::event::Request, runtime::Record, time::unix_millis,
 };
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};

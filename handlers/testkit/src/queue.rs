@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use lambda_websocket::queue::Queue;
+use lambda_websocket::delivery::queue::Queue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

@@ -9,23 +9,23 @@ use std::{env, fmt::Display, str::FromStr};
 /// The name of the DynamoDB table of connections.
 pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 
-/// How many [`Shards`](crate::shards::Shards) a channel has; unset: one. It is the same for all functions of a table.
+/// How many [`Shards`](crate::protocol::shards::Shards) a channel has; unset: one. It is the same for all functions of a table.
 ///
 /// It can change while connections live: a row stays in the shard that it was written to.
 /// - Made larger, all of them are still read. While the change is rolled out, a function that has the old number
 ///   does not see the newest connections.
 /// - Made smaller, connections in the shards left out miss what is sent until they connect anew, which is two
-///   hours away at most ([`MAX_LIFETIME`](crate::connection::MAX_LIFETIME)). Their rows go when they disconnect,
+///   hours away at most ([`MAX_LIFETIME`](crate::protocol::connection::MAX_LIFETIME)). Their rows go when they disconnect,
 ///   or else expire 2 h 10 min after they were written.
 pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
 
 /// The name of the DynamoDB table of what was said; unset: it is not kept.
 pub const HISTORY_TABLE: &str = "HISTORY_TABLE";
 
-/// For how many seconds a message is kept ([`MaxAge`](crate::history::MaxAge)); unset: a day.
+/// For how many seconds a message is kept ([`MaxAge`](crate::store::history::MaxAge)); unset: a day.
 pub const HISTORY_SECONDS: &str = "HISTORY_SECONDS";
 
-/// How many messages are replayed at most ([`MaxMessages`](crate::history::MaxMessages)); unset: 500.
+/// How many messages are replayed at most ([`MaxMessages`](crate::store::history::MaxMessages)); unset: 500.
 pub const HISTORY_MESSAGES: &str = "HISTORY_MESSAGES";
 
 /// The URL of the queue with what functions leave to the function `publish`: the module `publisher`'s
@@ -119,7 +119,7 @@ pub(crate) fn split_list(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shards::Shards;
+    use crate::protocol::shards::Shards;
 
     #[test]
     fn a_missing_variable_names_itself() {

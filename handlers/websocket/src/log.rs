@@ -1,4 +1,6 @@
-//! What somebody else wrote, in a line of the log.
+//! What goes into a line of the log: what somebody else wrote, and an error with its causes.
+
+use std::error::Error as StdError;
 
 /// The text as it may be logged: what is not seen is escaped, as Rust writes it.
 ///
@@ -14,6 +16,18 @@ pub fn visible(text: &str) -> String {
         visible.push_str(&piece[unquoted.len()..]);
     }
     visible
+}
+
+/// The error and all that caused it, as one sentence for the log.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        sentence.push_str(": ");
+        sentence.push_str(&error.to_string());
+        cause = error.source();
+    }
+    visible(&sentence)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn every_target_that_is_named_exists() {
 /// The commands that somebody runs all the time, and where.
 const RUN: [(&str, &str, &str); 2] = [
     ("make dev", "tests/end_to_end/dev.rs", "it_starts_updates_and_stops_all"),
-    ("make test", ".ci/run", "\nmake test\n"),
+    ("make test", ".ci/run", "\nmake test || {\n"),
 ];
 
 #[test]

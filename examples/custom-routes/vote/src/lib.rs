@@ -6,15 +6,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, ReturnValue},
 };
-use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster},
-    channel::Channel,
-    error::Error,
-    event::Message,
-    fields::Fields,
-    rejection::Rejection,
-    response::Response,
-};
+use lambda_websocket::{Broadcast, Broadcaster, Channel, Error, Fields, Message, Rejection, Response};
 use serde_json::{json, value::to_raw_value};
 
 /// The environment variable with the name of the table of votes.

@@ -1,6 +1,6 @@
 //! The program of the route `vote`.
 
-use lambda_websocket::{aws, broadcast::Broadcaster, config, runtime};
+use lambda_websocket::{Broadcaster, aws, config, runtime};
 use vote::{Poll, Votes, vote};
 
 #[tokio::main(flavor = "current_thread")]

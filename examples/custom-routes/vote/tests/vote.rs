@@ -5,9 +5,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use lambda_websocket::{
-    broadcast::Broadcaster,
-    channel::Channel,
-    fanout::{Fanout, Policy},
+    Broadcaster, Channel,
+    delivery::fanout::{Fanout, Policy},
 };
 use serde_json::{Value, json};
 use testkit::{

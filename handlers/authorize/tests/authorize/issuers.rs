@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authorize::{Authorizer, authorize, config::Config};
-use lambda_websocket::error::chain;
+use lambda_websocket::log::chain;
 use serde_json::{Value, json};
 use testkit::{
     fixtures,

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use fastrand::Rng;
-use lambda_websocket::event::Message;
+use lambda_websocket::Message;
 use serde_json::{Value, json};
 use testkit::{fixtures, simulation::BEGIN};
 

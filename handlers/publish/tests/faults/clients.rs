@@ -6,7 +6,7 @@ use connect::connect;
 use disconnect::disconnect;
 use fastrand::Rng;
 use futures::future::join_all;
-use lambda_websocket::event::{Connect, Disconnect};
+use lambda_websocket::{Connect, Disconnect};
 use send::send;
 use serde_json::{Value, json};
 use subscribe::subscribe;
@@ -113,7 +113,7 @@ impl World {
                 let event = Disconnect::try_from(fixtures::event(client.event(fixtures::disconnect_json())));
                 let (event, deadline) = (event.unwrap(), Instant::now() + Duration::from_secs(29));
                 let function =
-                    async |environment: &Environment| disconnect(&environment.farewell, event).await;
+                    async |environment: &Environment| disconnect(&environment.disconnector, event).await;
                 let _ =
                     self.lambda.invoke("disconnect", &self.simulation, deadline, &mut rng, function).await;
                 self.collect();

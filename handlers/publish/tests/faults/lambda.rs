@@ -7,13 +7,11 @@ use std::{
 };
 
 use connect::Admission;
-use disconnect::Farewell;
+use disconnect::Disconnector;
 use fastrand::Rng;
 use futures::future::{Either, select};
 use lambda_websocket::{
-    broadcast::{Broadcaster, Continuations},
-    notifier::PresenceNotifier,
-    permissions::ChannelPermissions,
+    Broadcaster, ChannelPermissions, PresenceNotifier, delivery::broadcaster::Continuations,
 };
 use publish::Publisher;
 use subscribe::{Replayer, Subscriptions};
@@ -28,7 +26,7 @@ pub(crate) struct Environment {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) publisher: Publisher,
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) farewell: Farewell,
+    pub(crate) disconnector: Disconnector,
 }
 
 impl Environment {
@@ -62,7 +60,7 @@ impl Environment {
                 notifier: notifier.clone(),
                 replayer: Some(Replayer { history, fanout }),
             },
-            farewell: Farewell { registry, notifier },
+            disconnector: Disconnector { registry, notifier },
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use fastrand::Rng;
 use futures::future::{join_all, select};
-use lambda_websocket::{error::Error, runtime::Record};
+use lambda_websocket::{Error, delivery::error::DeliveryError, runtime::Record};
 use publish::publish;
 use serde_json::Value;
 use testkit::fixtures;
@@ -158,7 +158,7 @@ impl World {
                 }
                 failed if waiting.record.receives == MAX_RECEIVE_COUNT => {
                     let error = failed.and_then(Result::err);
-                    if !matches!(error, Some(Error::Undelivered { failed: 1 })) {
+                    if !matches!(error, Some(Error::Delivery(DeliveryError::Undelivered { failed: 1 }))) {
                         self.breaks(format!("{} is a dead letter: {error:?}", waiting.record.body));
                     }
                     self.queue.dead_letters.set(self.queue.dead_letters.get() + 1);

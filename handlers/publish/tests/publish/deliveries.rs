@@ -13,13 +13,8 @@ use std::{
 
 use futures::future::join_all;
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Continuations},
-    channel::Channel,
-    connection::ConnectionId,
-    delivery::Delivery,
-    error::Error,
-    notifier::PresenceNotifier,
-    permissions::ChannelPermissions,
+    Broadcast, Broadcaster, Channel, ChannelPermissions, ConnectionId, Error, PresenceNotifier, Task,
+    delivery::{broadcaster::Continuations, error::DeliveryError},
     runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
@@ -118,7 +113,10 @@ async fn who_has_the_message_does_not_hear_it_again_because_one_of_500_is_never_
     let publisher = publisher(broadcaster(&simulation, 1, HAND_OVER_AFTER));
     publish(&publisher, fixtures::delivery(json!({ "broadcast": broadcast }).to_string())).await.unwrap();
     let errors = to_the_end(&publisher, &simulation).await;
-    assert!(matches!(errors.as_slice(), [Error::Undelivered { failed: 1 }]), "{errors:?}");
+    assert!(
+        matches!(errors.as_slice(), [Error::Delivery(DeliveryError::Undelivered { failed: 1 })]),
+        "{errors:?}"
+    );
     let times = times_heard(&simulation);
     assert_eq!((times.len(), times.values().max()), (499, Some(&1)));
 }
@@ -327,7 +325,11 @@ async fn the_rest_is_handed_over_last_and_not_where_something_before_it_was_not_
     let body = json!({"channel": "*", "message": "hello"}).to_string();
     let (start, record) = (Instant::now(), fixtures::publication(body));
     let error = publish(&publisher, record.clone()).await.unwrap_err();
-    assert!(matches!(error, Error::Queue(_)) && start.elapsed() < TIMEOUT, "{:?}: {error}", start.elapsed());
+    assert!(
+        matches!(error, Error::Delivery(DeliveryError::Queue(_))) && start.elapsed() < TIMEOUT,
+        "{:?}: {error}",
+        start.elapsed()
+    );
     let queued = simulation.take_queued();
     assert_eq!(queued.len(), 2, "each that was taken is in it once");
     assert!(queued.iter().all(|sent| !sent.body.contains("cursor")), "nobody goes on meanwhile");
@@ -437,7 +439,7 @@ fn a_delivery_says_what_is_wrong_with_it() {
         ("hello", "it is no broadcast, prune or leave that a function wrote"),
         (r#"{"prune":{"channel":"*","members":[],"foundAt":0}}"#, "its members is not 1 to 500"),
     ] {
-        let error = Delivery::parse(body, 0).unwrap_err().to_string();
+        let error = Task::parse(body, 0).unwrap_err().to_string();
         assert!(error.starts_with(says), "{error}");
     }
 }

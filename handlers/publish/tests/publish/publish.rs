@@ -4,11 +4,11 @@
 use std::{ops::Range, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Continuations},
-    channel::Channel,
-    delivery::Delivery,
-    error::Error,
-    fanout::{Fanout, Policy},
+    Broadcast, Broadcaster, Channel, Error, Task,
+    delivery::{
+        broadcaster::Continuations,
+        fanout::{Fanout, Policy},
+    },
     runtime::Record,
 };
 use proptest::prelude::*;
@@ -177,7 +177,7 @@ async fn what_cannot_be_read_is_an_error_that_says_why_and_reaches_nobody() {
         (json!({"channel": "*", "message": "x".repeat(131_072)}), "at most 131072 can be delivered"),
     ] {
         let error = world.publish(&body.to_string()).await.unwrap_err();
-        let sentence = lambda_websocket::error::chain(&error);
+        let sentence = lambda_websocket::log::chain(&error);
         assert_eq!(error.error_type(), "WebSocket.Publication");
         assert!(sentence.contains(says), "{sentence}");
     }
@@ -195,7 +195,7 @@ async fn what_not_every_client_could_read_is_passed_on_to_nobody() {
         (&deep, "nested more than 64 levels deep"),
     ] {
         let error = world.publish(&format!(r#"{{"channel":"*","message":{message}}}"#)).await.unwrap_err();
-        let sentence = lambda_websocket::error::chain(&error);
+        let sentence = lambda_websocket::log::chain(&error);
         assert_eq!(error.error_type(), "WebSocket.Publication");
         assert!(sentence.contains(says), "{sentence}");
     }
@@ -225,7 +225,7 @@ proptest! {
         hostile::near(PUBLICATION),
     ]) {
         if let Err(error) = Broadcast::parse(&text, "id", 0) {
-            let sentence = lambda_websocket::error::chain(&error);
+            let sentence = lambda_websocket::log::chain(&error);
             prop_assert!(sentence.len() < 2_000, "{} bytes go into the log: {:.200}", sentence.len(), sentence);
         }
     }
@@ -243,14 +243,14 @@ proptest! {
         hostile::near(PRUNE),
         hostile::near(LEAVE),
     ]) {
-        match Delivery::parse(&text, NOW) {
+        match Task::parse(&text, NOW) {
             Ok(delivery) => {
                 let written = delivery.to_text();
-                let again = Delivery::parse(&written, NOW).unwrap();
+                let again = Task::parse(&written, NOW).unwrap();
                 prop_assert_eq!(again.to_text(), written);
             }
             Err(error) => {
-                let sentence = lambda_websocket::error::chain(&error);
+                let sentence = lambda_websocket::log::chain(&error);
                 prop_assert!(sentence.len() < 2_000, "{} bytes go into the log: {:.200}", sentence.len(), sentence);
             }
         }
@@ -261,7 +261,7 @@ proptest! {
 fn what_no_function_would_hand_over_is_refused() {
     let broadcast = |frame: &str, exclude: usize, to: Value| {
         let broadcast = json!({"messageId": "m", "channel": "*", "frame": frame, "exclude": vec!["a="; exclude], "to": to, "retries": 0});
-        Delivery::parse(&json!({ "broadcast": broadcast }).to_string(), NOW)
+        Task::parse(&json!({ "broadcast": broadcast }).to_string(), NOW)
     };
     let cursor = |shards: Range<u64>| {
         let places: Vec<_> = shards.map(|shard| json!({"shard": shard, "after": null})).collect();
@@ -297,7 +297,7 @@ fn what_no_function_would_hand_over_is_refused() {
             to.to_string()
         );
     }
-    let is_read = |text: &str| Delivery::parse(text, NOW).is_ok();
+    let is_read = |text: &str| Task::parse(text, NOW).is_ok();
     for (retries, expected) in [("0", true), ("5", true), ("6", false), ("256", false), ("null", false)] {
         let text = CONNECTIONS.replace(r#""retries":5"#, &format!(r#""retries":{retries}"#));
         assert_eq!(is_read(&text), expected, "{retries} retries");

@@ -4,10 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcaster, Continuations},
-    delivery::Delivery,
-    frame::MAX_BYTES,
-    runtime::Record,
+    Broadcaster, Task, delivery::broadcaster::Continuations, protocol::frame::MAX_BYTES, runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;
@@ -106,7 +103,7 @@ async fn the_longest_message_can_be_handed_over() {
     let queued = simulation.take_queued();
     assert_eq!(queued.len(), 3);
     for sent in queued {
-        Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
+        Task::parse(&sent.body, fixtures::now_millis()).unwrap();
     }
 }
 

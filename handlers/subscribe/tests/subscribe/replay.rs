@@ -19,14 +19,8 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 use lambda_websocket::{
-    aws,
-    broadcast::{Broadcast, Broadcaster},
-    channel::Channel,
-    error::Error,
-    event::Message,
-    fanout::{Fanout, Policy},
-    history::History,
-    registry::Registry,
+    Broadcast, Broadcaster, Channel, Error, History, Message, Registry, aws,
+    delivery::fanout::{Fanout, Policy},
 };
 use serde_json::{Value, json, value::to_raw_value};
 use subscribe::{MaxSubscriptions, Replayer, Subscriptions, subscribe};
@@ -167,7 +161,7 @@ async fn everyones_and_the_users_own_are_replayed_whatever_the_patterns_say() {
     let now = now_millis();
     let mut event = subscription(now);
     event.connection.principal = Some("ada".to_owned().try_into().unwrap());
-    event.channels = lambda_websocket::permissions::ChannelPermissions::parse("").unwrap();
+    event.channels = lambda_websocket::ChannelPermissions::parse("").unwrap();
     for channel in ["*", "user:ada", "user:eve", "lobby"] {
         chat.history.record(&Channel::parse(channel).unwrap(), now, "id", channel).await.unwrap();
         event.body = json!({"action": "subscribe", "channel": channel, "since": now}).to_string();
@@ -310,7 +304,8 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
                     Broadcaster { registry: table, fanout, continuations: None, notifier: None, history };
                 let said = to_raw_value("said").unwrap();
                 let said = Broadcast::new("id", lobby(), said).unwrap().kept(now_millis());
-                broadcaster.send(&said, Instant::now() + Duration::from_secs(29)).await.map(drop)
+                broadcaster.send(&said, Instant::now() + Duration::from_secs(29)).await?;
+                Ok(())
             });
             let subscribe = Side::begin(&chat, async |registry, history, connections| {
                 let fanout = Fanout::new(connections.client(), Policy::default());

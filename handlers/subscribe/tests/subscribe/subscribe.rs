@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use lambda_websocket::{
-    channel::Channel, connection::Connection, event::Message, permissions::ChannelPermissions,
-    principal::Principal,
-};
+use lambda_websocket::{Channel, ChannelPermissions, Connection, Message, Principal};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use subscribe::{MaxSubscriptions, Subscriptions, subscribe};

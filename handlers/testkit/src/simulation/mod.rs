@@ -39,11 +39,12 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use lambda_websocket::{
-    aws,
-    fanout::{Fanout, Policy},
-    history::History,
-    queue::Queue,
-    registry::{CONNECTION_INDEX, Registry},
+    History, Registry, aws,
+    delivery::{
+        fanout::{Fanout, Policy},
+        queue::Queue,
+    },
+    store::registry::CONNECTION_INDEX,
     time,
 };
 use serde_json::{Value, json};
@@ -266,8 +267,8 @@ impl Simulation {
     }
 
     /// The history, which replays so many messages at most.
-    pub fn history(&self, most: u16) -> History {
-        dynamodb::history(self.tables.clone(), most)
+    pub fn history(&self, max: u16) -> History {
+        dynamodb::history(self.tables.clone(), max)
     }
 
     /// The way to connections, built as the functions build it.

@@ -15,17 +15,15 @@ use futures::{
     future::{join, join_all},
 };
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Continuations},
-    channel::Channel,
-    connection::Connection,
-    delivery::Delivery,
-    departure,
-    error::Error,
-    fanout::{Fanout, Policy},
-    notifier::PresenceNotifier,
-    permissions::ChannelPermissions,
-    principal::Principal,
-    registry::{Registry, Subscription},
+    Broadcast, Broadcaster, Channel, ChannelPermissions, Connection, PresenceNotifier, Principal, Registry,
+    Task,
+    delivery::{
+        broadcaster::Continuations,
+        departure,
+        error::DeliveryError,
+        fanout::{Fanout, Policy},
+    },
+    store::registry::Subscription,
 };
 use serde_json::{Value, json, value::to_raw_value};
 use testkit::{
@@ -80,12 +78,12 @@ impl World {
         self.notifier.subscribe(&Channel::parse(channel).unwrap(), connection, 50).await.unwrap()
     }
 
-    async fn unsubscribe(&self, channel: &str, connection: &Connection) -> Result<(), Error> {
+    async fn unsubscribe(&self, channel: &str, connection: &Connection) -> Result<(), DeliveryError> {
         let channel = Channel::parse(channel).unwrap();
         departure::unsubscribe(self.registry(), Some(&self.notifier), &channel, &connection.id).await
     }
 
-    async fn disconnect(&self, connection: &Connection) -> Result<(), Error> {
+    async fn disconnect(&self, connection: &Connection) -> Result<(), DeliveryError> {
         departure::disconnect(self.registry(), Some(&self.notifier), connection, in_time()).await
     }
 
@@ -127,8 +125,8 @@ impl World {
                 break;
             }
             for sent in queued {
-                let delivery = Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
-                self.broadcaster().deliver(delivery, receives, in_time()).await.unwrap();
+                let delivery = Task::parse(&sent.body, fixtures::now_millis()).unwrap();
+                self.broadcaster().perform(delivery, receives, in_time()).await.unwrap();
             }
         }
     }
@@ -304,8 +302,8 @@ async fn who_is_found_gone_by_many_messages_leaves_once() {
     for _ in 0..2 {
         // Prunes first, then the leaves that came of them, each at the same time as the others.
         let queued = world.queue.take().into_iter();
-        let deliveries = queued.map(|sent| Delivery::parse(&sent.body, fixtures::now_millis()).unwrap());
-        join_all(deliveries.map(|delivery| broadcaster.deliver(delivery, 1, in_time()))).await;
+        let deliveries = queued.map(|sent| Task::parse(&sent.body, fixtures::now_millis()).unwrap());
+        join_all(deliveries.map(|delivery| broadcaster.perform(delivery, 1, in_time()))).await;
     }
     assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
 }
@@ -320,8 +318,8 @@ async fn who_was_found_gone_before_the_first_minute_was_over_stays_however_late_
     world.announced().await;
     for (found_at, rows) in [(connected_at + 59_000, 2), (connected_at + 61_000, 0)] {
         let prune = json!({"prune": {"channel": "lobby", "members": ["0.a="], "foundAt": found_at}});
-        let delivery = Delivery::parse(&prune.to_string(), connected_at + 600_000).unwrap();
-        world.broadcaster().deliver(delivery, 1, in_time()).await.unwrap();
+        let delivery = Task::parse(&prune.to_string(), connected_at + 600_000).unwrap();
+        world.broadcaster().perform(delivery, 1, in_time()).await.unwrap();
         world.deliver_all(1).await;
         let ids = world.table.connection_ids().await;
         assert_eq!(ids.iter().filter(|id| *id == "a=").count(), rows);

@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Continuations, Report},
-    channel::Channel,
-    connection::ConnectionId,
-    delivery::Delivery,
-    error::Error,
-    fanout::{Fanout, Policy},
-    frame::MAX_BYTES,
+    Broadcast, Broadcaster, Channel, ConnectionId, Task,
+    delivery::{
+        broadcaster::{Continuations, Report},
+        error::DeliveryError,
+        fanout::{Fanout, Policy},
+    },
+    protocol::frame::MAX_BYTES,
 };
 use serde_json::value::to_raw_value;
 use testkit::{
@@ -48,7 +48,7 @@ impl World {
         Self { table, connections, queue, broadcaster }
     }
 
-    async fn send(&self, broadcast: &Broadcast) -> Result<Report, Error> {
+    async fn send(&self, broadcast: &Broadcast) -> Result<Report, DeliveryError> {
         self.broadcaster.send(broadcast, in_time()).await
     }
 
@@ -56,9 +56,9 @@ impl World {
     async fn handed_over(&self) -> Vec<Broadcast> {
         let mut broadcasts = vec![];
         for sent in self.queue.take() {
-            match Delivery::parse(&sent.body, now_millis()).unwrap() {
-                Delivery::Broadcast(broadcast) => broadcasts.push(broadcast),
-                delivery => self.broadcaster.deliver(delivery, 1, in_time()).await.unwrap(),
+            match Task::parse(&sent.body, now_millis()).unwrap() {
+                Task::Broadcast(broadcast) => broadcasts.push(broadcast),
+                delivery => self.broadcaster.perform(delivery, 1, in_time()).await.unwrap(),
             }
         }
         broadcasts
@@ -91,8 +91,8 @@ fn in_time() -> Instant {
 }
 
 fn read(sent: &Sent) -> Broadcast {
-    match Delivery::parse(&sent.body, now_millis()).unwrap() {
-        Delivery::Broadcast(broadcast) => broadcast,
+    match Task::parse(&sent.body, now_millis()).unwrap() {
+        Task::Broadcast(broadcast) => broadcast,
         delivery => panic!("{delivery:?} is no broadcast"),
     }
 }
@@ -159,7 +159,7 @@ async fn who_could_not_be_reached_for_a_reason_that_may_pass_is_tried_again_alon
 }
 
 /// Sends a message, and what is handed over, to the end: the delays, and the last result.
-async fn to_the_end(world: &World) -> (Vec<u64>, Result<Report, Error>) {
+async fn to_the_end(world: &World) -> (Vec<u64>, Result<Report, DeliveryError>) {
     let (mut delays, mut result) = (vec![], world.send(&hello()).await);
     while let Some(queued) = world.queue.take().first() {
         delays.push(queued.delay);
@@ -175,7 +175,7 @@ async fn who_is_never_reached_is_left_to_the_queue_after_some_retries() {
     let (delays, result) = to_the_end(&world).await;
     assert_eq!(delays, [2, 4, 8, 16, 32]);
     let error = result.unwrap_err();
-    assert!(matches!(error, Error::Undelivered { failed: 1 }), "{error}");
+    assert!(matches!(error, DeliveryError::Undelivered { failed: 1 }), "{error}");
     assert_eq!(world.reached(3), [1, 0, 1]);
 }
 
@@ -198,7 +198,7 @@ async fn at_the_last_retry_who_is_still_missing_is_tried_again_alone() {
     world.connections.set("c0001=", Answer::Refuse(503));
     let (delays, result) = to_the_end(&world).await;
     assert_eq!(delays, [2, 4, 8, 16, 32, 64]);
-    assert!(matches!(result, Err(Error::Undelivered { failed: 1 })), "{result:?}");
+    assert!(matches!(result, Err(DeliveryError::Undelivered { failed: 1 })), "{result:?}");
     assert_eq!(world.reached(4), [1, 0, 1, 1], "nobody hears it again because of another");
 }
 
@@ -300,7 +300,7 @@ async fn a_queue_that_takes_nothing_is_our_fault() {
     let world = World::with(10, 1, 5).await;
     world.queue.refuse();
     let error = world.send(&hello()).await.unwrap_err();
-    assert!(matches!(error, Error::Queue(_)), "{error}");
+    assert!(matches!(error, DeliveryError::Queue(_)), "{error}");
     assert_eq!(error.error_type(), "WebSocket.Queue");
 }
 
@@ -309,7 +309,7 @@ async fn a_channel_of_which_nothing_can_be_read_is_an_error_and_is_not_handed_ov
     let world = World::with(0, 2, 5).await;
     world.table.drop_table().await;
     let error = world.send(&hello()).await.unwrap_err();
-    assert!(matches!(error, Error::Registry(_)), "{error}");
+    assert!(error.error_type() == "WebSocket.Registry", "{error}");
     assert!(world.queue.take().is_empty());
 }
 
@@ -317,7 +317,7 @@ async fn a_channel_of_which_nothing_can_be_read_is_an_error_and_is_not_handed_ov
 async fn a_function_without_time_for_anybody_says_so_and_hands_nothing_over() {
     let world = World::with(10, 1, 5).await;
     let error = world.broadcaster.send(&hello(), Instant::now()).await.unwrap_err();
-    assert!(matches!(error, Error::NoTime), "{error}");
+    assert!(matches!(error, DeliveryError::NoTime), "{error}");
     assert!(world.queue.take().is_empty());
 }
 

@@ -2,11 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use lambda_websocket::{
-    channel::Channel,
-    error::chain,
-    event::{Connect, Disconnect, Event, EventError, Message},
-    permissions::ChannelPermissions,
-    principal::Principal,
+    Channel, ChannelPermissions, Connect, Disconnect, Event, Message, Principal, lambda::event::EventError,
+    log::chain,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

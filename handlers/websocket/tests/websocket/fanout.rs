@@ -5,8 +5,8 @@ use std::{pin::pin, time::Duration};
 
 use futures::{StreamExt, stream};
 use lambda_websocket::{
-    connection::ConnectionId,
-    fanout::{Fanout, Outcome, Policy},
+    ConnectionId,
+    delivery::fanout::{Fanout, Outcome, Policy},
 };
 use testkit::connections::{Answer, Connections};
 use tokio::time::Instant;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use lambda_websocket::{
-    channel::Channel,
-    history::{History, MaxAge, MaxMessages, Missed},
+    Channel, History,
+    store::history::{MaxAge, MaxMessages, Missed},
 };
 use proptest::prelude::*;
 use testkit::{dynamodb::ConnectionTable, fixtures::now_millis};

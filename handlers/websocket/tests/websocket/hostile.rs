@@ -5,8 +5,7 @@
 use std::error::Error;
 
 use lambda_websocket::{
-    channel::Channel, connection::ConnectionId, cursor::Cursor, error::chain, event::Event,
-    permissions::ChannelPermissions, principal::Principal,
+    Channel, ChannelPermissions, ConnectionId, Event, Principal, log::chain, protocol::cursor::Cursor,
 };
 use proptest::prelude::*;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! The library: against a DynamoDB engine, a fake of `@connections`, and events as AWS sends them.
 
 mod announcement;
+mod architecture;
 mod broadcast;
 mod event;
 mod fanout;

@@ -18,12 +18,10 @@ use aws_sdk_dynamodb::{
 };
 use futures::{StreamExt, TryStreamExt};
 use lambda_websocket::{
-    channel::Channel,
-    connection::Connection,
-    cursor::Cursor,
-    error::chain,
-    principal::Principal,
-    registry::{MemberKey, MemberLeft, OPEN_AFTER, Registry, Subscription},
+    Channel, Connection, Principal, Registry,
+    log::chain,
+    protocol::cursor::Cursor,
+    store::registry::{MemberKey, MemberLeft, OPEN_AFTER, Subscription},
 };
 use proptest::prelude::*;
 use testkit::{

@@ -6,10 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::TryStreamExt;
-use lambda_websocket::{
-    channel::Channel,
-    registry::{MemberLeft, Registry},
-};
+use lambda_websocket::{Channel, Registry, store::registry::MemberLeft};
 use proptest::prelude::*;
 use testkit::{
     dynamodb::ConnectionTable,

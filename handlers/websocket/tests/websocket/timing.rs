@@ -5,15 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, future::join, stream};
 use lambda_websocket::{
-    broadcast::{Broadcast, Broadcaster, Continuations},
-    channel::Channel,
-    connection::{Connection, ConnectionId},
-    delivery::Delivery,
-    departure,
-    fanout::{Fanout, Outcome, Policy},
-    notifier::PresenceNotifier,
-    permissions::ChannelPermissions,
-    principal::Principal,
+    Broadcast, Broadcaster, Channel, ChannelPermissions, Connection, ConnectionId, PresenceNotifier,
+    Principal, Task,
+    delivery::{
+        broadcaster::Continuations,
+        departure,
+        fanout::{Fanout, Outcome, Policy},
+    },
 };
 use serde_json::{Value, value::to_raw_value};
 use testkit::{
@@ -71,8 +69,8 @@ fn heard(simulation: &Simulation) -> BTreeMap<String, usize> {
 /// Sends what was handed over until nothing is left.
 async fn go_on(simulation: &Simulation, broadcaster: &Broadcaster, mut to_do: Vec<Sent>) {
     while let Some(sent) = to_do.pop() {
-        let delivery = Delivery::parse(&sent.body, fixtures::now_millis()).unwrap();
-        broadcaster.deliver(delivery, 1, Instant::now() + Duration::from_secs(60)).await.unwrap();
+        let delivery = Task::parse(&sent.body, fixtures::now_millis()).unwrap();
+        broadcaster.perform(delivery, 1, Instant::now() + Duration::from_secs(60)).await.unwrap();
         to_do.extend(simulation.take_queued());
     }
 }

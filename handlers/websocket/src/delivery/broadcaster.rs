@@ -1,0 +1,362 @@
+//! One message to all who are in a channel, however many they are.
+//!
+//! What one invocation has no time for is handed over: a continuation goes into a [`Queue`], a [`Broadcast`] of its own
+//! with a cursor that begins where this one stopped, and another invocation goes on from there. So is what failed for a
+//! reason that may pass, and whom it found gone, to be [pruned](crate::delivery::departure). Delivery is at least once: where an
+//! invocation ends in the middle, the queue hands its part out again.
+
+use std::{mem, pin::pin, time::Duration};
+
+use futures::{
+    SinkExt, Stream, StreamExt,
+    channel::mpsc,
+    future::{Either, join, pending, select},
+    stream,
+};
+use tokio::time::Instant;
+
+use crate::{
+    aws, config,
+    delivery::{
+        departure,
+        error::DeliveryError,
+        fanout::{Fanout, Outcome, Policy},
+        notifier::PresenceNotifier,
+        queue::Queue,
+        reader::Reader,
+        task::{MAX_CONNECTIONS, Prune, Task},
+    },
+    log::chain,
+    metrics,
+    protocol::{
+        broadcast::{Broadcast, MAX_RETRIES, Recipients},
+        connection::ConnectionId,
+        cursor::ShardCursor,
+    },
+    store::{
+        history::History,
+        reading::read_on,
+        registry::{MemberKey, Registry},
+    },
+    time::unix_millis,
+};
+
+/// The part of an invocation's time that is left for what follows the posts: to hand over, to forget, to answer.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
+
+/// The part of that which is left for the answer alone.
+const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
+
+/// How long before the last post no more recipients are read, where the rest can be handed over.
+const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
+
+/// Who could not be reached is posted to again after this time, at the earliest; it doubles from time to time.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What became of a message, in numbers of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Those it was posted to.
+    pub delivered: u64,
+    /// Those that turned out to be closed. The registry forgets them.
+    pub gone: u64,
+    /// Those given up because their client does not keep up.
+    pub slow: u64,
+    /// Those that could not be reached for another reason, though they may be alive.
+    pub failed: u64,
+    /// Whether the rest is on its way: whoever is in none of the other numbers.
+    pub queued: bool,
+    /// Whether there are others, not counted and not on their way, as time ran out or the table broke off.
+    pub incomplete: bool,
+}
+
+/// What became of the posts of a message, and what is left to do.
+#[derive(Debug, Default)]
+struct Posted {
+    report: Report,
+    /// Who was not reached for a reason that may pass.
+    failed: Vec<ConnectionId>,
+    /// As those, but their client may be too slow, and they are given up if this goes on.
+    throttled: Vec<ConnectionId>,
+    /// Who was given up because their client is too slow.
+    slow: Vec<ConnectionId>,
+    /// Whose connection is closed.
+    gone: Vec<MemberKey>,
+    /// Whom nobody has posted to.
+    rest: Option<Recipients>,
+}
+
+/// What it takes to reach a channel.
+#[derive(Clone, Debug)]
+pub struct Broadcaster {
+    /// Who is connected.
+    pub registry: Registry,
+    /// The way to them.
+    pub fanout: Fanout,
+    /// Where the rest goes; without it, a message has one invocation's time.
+    pub continuations: Option<Continuations>,
+    /// Tells channels whom a message found gone, where they are to be told.
+    pub notifier: Option<PresenceNotifier>,
+    /// What keeps messages for who is away; without it, they miss them.
+    pub history: Option<History>,
+}
+
+/// When and where the rest of a message's way is handed over.
+#[derive(Clone, Debug)]
+pub struct Continuations {
+    /// The queue of the function that goes on.
+    pub queue: Queue,
+    /// After so many recipients, or else when time runs out.
+    pub after: usize,
+}
+
+impl Broadcaster {
+    /// What the environment says: the table, its shards, `@connections`, and the history and the queue for the rest after
+    /// so many recipients, where there are such.
+    ///
+    /// # Errors
+    /// When the table's name is missing, or the number of shards or a bound of the history cannot be.
+    pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
+        let queue = config::delivery_queue_url()?;
+        let sdk = aws::sdk_config().await;
+        let registry = Registry::from_env(&sdk)?;
+        Ok(Self {
+            notifier: PresenceNotifier::from_env(&sdk, &registry)?,
+            history: History::from_env(&sdk)?,
+            registry,
+            fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+            continuations: queue
+                .map(|url| Continuations { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
+        })
+    }
+
+    /// Keeps a message in the history, posts it to whom it has yet to reach, and hands over what is left near the end of the
+    /// invocation, and who is gone. Without a queue for that, who is gone is deleted at once.
+    ///
+    /// # Errors
+    /// When nobody's row could be read, or what is left not be handed over. Where these very connections were to be
+    /// reached and none could, again and again for more than a minute: it is for the queue to bring them once more,
+    /// or to put them aside. Some recipients may have the message by then. Where the history did not take it, nobody has.
+    pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, DeliveryError> {
+        if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
+            // Before anybody's row is read: who is not found finds the message.
+            history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
+        }
+        let mut posted = self.post_to_all(broadcast, deadline).await?;
+        let gone = mem::take(&mut posted.gone);
+        let until = deadline - FOR_THE_ANSWER;
+        let (handed_over, ()) =
+            join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
+        handed_over.inspect(|report| log(broadcast, report))
+    }
+
+    /// Posts to whom a message has yet to reach, as far as there is time.
+    async fn post_to_all(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Posted, DeliveryError> {
+        let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
+        let posted = match &broadcast.to {
+            Recipients::Everyone => {
+                metrics::count(metrics::MESSAGES, 1);
+                self.to_places(broadcast, self.registry.places(), until).await?
+            }
+            Recipients::Cursor(places) => self.to_places(broadcast, places.clone(), until).await?,
+            Recipients::Connections(ids) => {
+                let members = ids.iter().map(|id| self.registry.member(&broadcast.channel, id));
+                self.post(broadcast, stream::iter(members), until).await
+            }
+        };
+        metrics::time(metrics::DELIVERY_TIME, start.elapsed());
+        Ok(posted)
+    }
+
+    /// Does what another invocation left to do. It may do it again: the queue has brought it so many times.
+    ///
+    /// # Errors
+    /// As [`Broadcaster::send`], or when the table or the queue failed.
+    pub async fn perform(&self, task: Task, receives: u32, deadline: Instant) -> Result<(), DeliveryError> {
+        let notifier = self.notifier.as_ref();
+        match task {
+            Task::Broadcast(broadcast) => self.send(&broadcast, deadline).await.map(drop),
+            Task::Prune(prune) => {
+                departure::prune(&self.registry, notifier, prune, deadline - FOR_THE_ANSWER).await
+            }
+            Task::Leave(leave) => {
+                let until = deadline - FOR_THE_ANSWER;
+                let left = departure::leave(&self.registry, notifier, leave, receives > 1, until).await?;
+                let Some(left) = left else { return Ok(()) };
+                // Who is found gone is not pruned: where many leave at once, each leave would find the same.
+                let posted = self.post_to_all(&left, deadline).await?;
+                let report = self.hand_over(&left, posted, until).await?;
+                log(&left, &report);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the channel on from these places, and posts to whom it finds.
+    async fn to_places(
+        &self,
+        broadcast: &Broadcast,
+        places: Vec<ShardCursor>,
+        until: Instant,
+    ) -> Result<Posted, DeliveryError> {
+        let max = self.continuations.as_ref().map_or(usize::MAX, |continuations| continuations.after);
+        let now = Instant::now();
+        let stop = match self.continuations {
+            Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
+            None => until + FOR_THE_REST / 2, // Whom it has no time for is counted, as far as it gets.
+        };
+        let (mut pages_in, pages) = mpsc::channel(0);
+        let read = async {
+            // One more row than is posted to: it tells whether anybody is left.
+            let mut pages = pin!(read_on(&self.registry, &broadcast.channel, &places, max.saturating_add(1)));
+            while let Some(page) = pages.next().await {
+                if pages_in.send(page).await.is_err() {
+                    break;
+                }
+            }
+            pages_in.close_channel();
+            pending::<()>().await // The posts go on.
+        };
+
+        let mut reader = Reader::new(pages, &places, &broadcast.exclude, max, stop);
+        // Side by side: the next page is read while this one is posted to.
+        let mut posted = {
+            let posts = pin!(self.post(broadcast, reader.recipients(), until));
+            match select(posts, pin!(read)).await {
+                Either::Left((posted, _)) => posted,
+                Either::Right(((), posts)) => posts.await,
+            }
+        };
+
+        let (rest, error) = reader.end();
+        // Without progress the rest would be handed over for ever.
+        let got_on = rest != places;
+        match error {
+            Some(error) if got_on => {
+                tracing::warn!(error = chain(&error), "a channel was not read to its end");
+            }
+            Some(error) => return Err(DeliveryError::Store(error)),
+            None if !got_on && self.continuations.is_some() => return Err(DeliveryError::NoTime),
+            None => {}
+        }
+        posted.rest = (!rest.is_empty()).then_some(Recipients::Cursor(rest));
+        Ok(posted)
+    }
+
+    /// Posts to these.
+    async fn post(
+        &self,
+        broadcast: &Broadcast,
+        recipients: impl Stream<Item = MemberKey>,
+        until: Instant,
+    ) -> Posted {
+        let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
+        let mut posted = Posted::default();
+        while let Some((member, outcome)) = posts.next().await {
+            match outcome {
+                Outcome::Delivered => posted.report.delivered += 1,
+                Outcome::Gone => posted.gone.push(member),
+                Outcome::Slow => posted.slow.push(member.id),
+                Outcome::Refused => posted.report.failed += 1,
+                Outcome::Failed => posted.failed.push(member.id),
+                Outcome::Throttled => posted.throttled.push(member.id),
+            }
+        }
+        let report = &mut posted.report;
+        (report.gone, report.slow) = (posted.gone.len() as u64, posted.slow.len() as u64);
+        metrics::count(metrics::DELIVERED, report.delivered);
+        metrics::count(metrics::GONE, report.gone);
+        metrics::count(metrics::SLOW, report.slow);
+        let missed = posted.failed.len() + posted.throttled.len();
+        metrics::count(metrics::FAILED, report.failed + missed as u64);
+        posted
+    }
+
+    /// Puts into the queue what is left to do: whom to post to again, and then, as the last, whom nobody has posted to.
+    ///
+    /// So where the queue fails, this step is done again, and the rest was not begun meanwhile.
+    async fn hand_over(
+        &self,
+        broadcast: &Broadcast,
+        posted: Posted,
+        until: Instant,
+    ) -> Result<Report, DeliveryError> {
+        let Posted { mut report, failed, throttled, slow, rest, .. } = posted;
+        let Some(Continuations { queue, .. }) = &self.continuations else {
+            report.failed += failed.len() as u64;
+            report.slow += throttled.len() as u64;
+            report.incomplete = rest.is_some();
+            return Ok(report);
+        };
+        let is_last_retry = broadcast.retries == MAX_RETRIES;
+        if broadcast.retries > 0 {
+            let stuck = slow.into_iter().filter(|id| self.fanout.is_stuck(id));
+            let given_up = if is_last_retry { throttled.clone() } else { vec![] };
+            self.fanout.close(stuck.chain(given_up), until).await;
+        }
+        let delay = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
+        let again = if is_last_retry {
+            report.slow += throttled.len() as u64;
+            if !failed.is_empty() && report == Report::default() {
+                return Err(DeliveryError::Undelivered { failed: failed.len() });
+            }
+            // Fewer than before, and they alone: the others have it.
+            failed
+                .chunks(MAX_CONNECTIONS)
+                .map(|ids| broadcast.to(Recipients::Connections(ids.to_vec())))
+                .collect()
+        } else {
+            let missed = [failed, throttled].concat();
+            missed.chunks(MAX_CONNECTIONS).map(|ids| broadcast.again(ids)).collect::<Vec<_>>()
+        };
+        report.queued = !again.is_empty() || rest.is_some();
+        queue.send(again.into_iter().map(|again| (Task::Broadcast(again), delay)), until).await?;
+        if let Some(rest) = rest {
+            queue.send([(Task::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
+        }
+        Ok(report)
+    }
+
+    /// Hands over who is gone; without a queue, they are pruned here and now.
+    ///
+    /// Where that fails, they are found gone again by the next message. To be late would bring this one again.
+    async fn prune_later(&self, broadcast: &Broadcast, gone: Vec<MemberKey>, until: Instant) {
+        let found_at = unix_millis();
+        let members: Vec<_> = gone.iter().filter_map(MemberKey::cursor).collect();
+        let prunes = members.chunks(MAX_CONNECTIONS).map(|members| Prune {
+            channel: broadcast.channel.clone(),
+            members: members.to_vec(),
+            found_at,
+        });
+        let pruned = async {
+            match &self.continuations {
+                Some(Continuations { queue, .. }) => {
+                    let prunes = prunes.map(|prune| (Task::Prune(prune), Duration::ZERO));
+                    queue.send(prunes, until).await.map_err(DeliveryError::from)
+                }
+                None => {
+                    for prune in prunes {
+                        departure::prune(&self.registry, self.notifier.as_ref(), prune, until).await?;
+                    }
+                    Ok(())
+                }
+            }
+        };
+        if let Err(error) = pruned.await {
+            tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+        }
+    }
+}
+
+fn log(broadcast: &Broadcast, report: &Report) {
+    tracing::info!(
+        message_id = broadcast.message_id,
+        delivered = report.delivered,
+        gone = report.gone,
+        slow = report.slow,
+        failed = report.failed,
+        queued = report.queued,
+        incomplete = report.incomplete,
+        "broadcast",
+    );
+}

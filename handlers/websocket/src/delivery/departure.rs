@@ -1,0 +1,183 @@
+//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::delivery::notifier).
+//!
+//! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
+//! function `publish` to prune it, so that no sender waits for that.
+//!
+//! No leave is lost. A channel that is told of it gets a [`Leave`] into the queue first, and the row stays until `publish`
+//! has that: it deletes the row, and puts the leave into the queue once more, to tell the channel a moment later. Of several
+//! leaves of one row only the first finds it, so the channel hears one; where that invocation ends in between, the queue
+//! brings the leave again, and the channel hears it then.
+//! The moment is for the others who are gone: a leave that is told while their rows are there is posted to all of them.
+//! Only to unsubscribe deletes the row at once: there the channel is told before.
+
+use std::{collections::HashSet, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, future::join, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    delivery::{
+        error::DeliveryError,
+        notifier::PresenceNotifier,
+        task::{Leave, Prune, Task},
+    },
+    protocol::{
+        broadcast::Broadcast,
+        channel::Channel,
+        connection::{Connection, ConnectionId},
+        cursor::Cursor,
+        frame::Frame,
+        principal::Principal,
+    },
+    store::registry::{DELETES_AT_ONCE, MemberKey, OPEN_AFTER, Registry},
+    time::unix_millis,
+};
+
+/// How long after its row is deleted a leave is told.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
+
+/// Takes a connection that is closed out of every channel. To do it again changes nothing.
+///
+/// # Errors
+/// When the rows could not be read, not all be deleted, or the queue does not take the leaves: their rows stay.
+pub async fn disconnect(
+    registry: &Registry,
+    notifier: Option<&PresenceNotifier>,
+    connection: &Connection,
+    deadline: Instant,
+) -> Result<(), DeliveryError> {
+    let rows = registry.rows_of_closed(connection).await?;
+    let (told, others) = part(rows, notifier);
+    let leaves = told.iter().filter_map(|row| leave_of(row, connection.principal.clone(), unix_millis()));
+    let (queued, deleted) =
+        join(queue(notifier, leaves, Duration::ZERO, deadline), registry.delete(others, None)).await;
+    queued?;
+    deleted?;
+    Ok(())
+}
+
+/// Takes a connection out of a channel, and tells the channel before, where it is told and no other device of theirs stays.
+/// To do it again changes nothing.
+///
+/// # Errors
+/// When the rows could not be read, or not all be deleted, or the queue does not take the announcement: the connection may
+/// still be in the channel.
+pub async fn unsubscribe(
+    registry: &Registry,
+    notifier: Option<&PresenceNotifier>,
+    channel: &Channel,
+    id: &ConnectionId,
+) -> Result<(), DeliveryError> {
+    let rows = registry.rows_in(channel, id).await?;
+    if let Some(notifier) = notifier.filter(|notifier| notifier.tells(channel)) {
+        for row in &rows {
+            let Some((departure, _)) = registry.read(row).await? else { continue };
+            let principal = departure.principal.as_ref();
+            if !notifier.is_there(channel, principal, id).await? {
+                notifier
+                    .tell(
+                        channel,
+                        id,
+                        &Frame::Left { channel, connection_id: id, principal, at: unix_millis() },
+                    )
+                    .await?;
+            }
+            break;
+        }
+    }
+    registry.delete(rows, None).await?;
+    Ok(())
+}
+
+/// Takes connections that were found gone out of every channel.
+///
+/// One that was younger than a minute stays: it may have been about to open. The next message finds it.
+///
+/// # Errors
+/// When a row could not be read or deleted, or the queue does not take the leaves, or all that took too long.
+pub(crate) async fn prune(
+    registry: &Registry,
+    notifier: Option<&PresenceNotifier>,
+    prune: Prune,
+    deadline: Instant,
+) -> Result<(), DeliveryError> {
+    let Prune { channel, members, found_at } = prune;
+    let before = found_at.saturating_sub(OPEN_AFTER.as_millis() as u64);
+    let channel = &channel;
+    let leaves = stream::iter(members).map(async |member| {
+        let rows = registry.rows_of_gone(MemberKey::at(channel, member)).await?;
+        let (told, others) = part(rows, notifier);
+        registry.delete(others, Some(before)).await?;
+        let mut leaves = vec![];
+        for row in told {
+            if let Some((departure, connected_at)) = registry.read(&row).await?
+                && connected_at < before
+            {
+                leaves.extend(leave_of(&row, departure.principal, found_at));
+            }
+        }
+        Ok::<_, DeliveryError>(leaves)
+    });
+    let leaves = leaves.buffer_unordered(DELETES_AT_ONCE).try_collect::<Vec<_>>();
+    let leaves = timeout_at(deadline, leaves).await.map_err(|_| DeliveryError::NoTime)??;
+    queue(notifier, leaves.into_iter().flatten(), Duration::ZERO, deadline).await
+}
+
+/// Deletes the row of a leave, and leaves it to another invocation to tell the channel, where that is still to be told: this
+/// is the first to find the row, or it is done again. Of a leave without a row it gives what to tell the channel, where no
+/// other device of theirs stays.
+///
+/// # Errors
+/// When a row could not be read or deleted, or the queue does not take what is left to do.
+pub(crate) async fn leave(
+    registry: &Registry,
+    notifier: Option<&PresenceNotifier>,
+    leave: Leave,
+    is_again: bool,
+    deadline: Instant,
+) -> Result<Option<Broadcast>, DeliveryError> {
+    if let Some(shard) = leave.shard {
+        let row = MemberKey::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
+        let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
+        if was_there || is_again {
+            queue(notifier, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
+        }
+        return Ok(None);
+    }
+    let Some(notifier) = notifier else { return Ok(None) };
+    let Leave { channel, connection_id, principal, at, .. } = leave;
+    let principal = principal.as_ref();
+    if notifier.is_there(&channel, principal, &connection_id).await? {
+        return Ok(None);
+    }
+    let frame = Frame::Left { channel: &channel, connection_id: &connection_id, principal, at }.to_json();
+    let announcement =
+        Broadcast::new(connection_id.as_str(), channel.clone(), frame).map_err(DeliveryError::from)?;
+    Ok(Some(announcement.except([connection_id])))
+}
+
+/// The rows in channels that are told of a leave, and the others.
+fn part(
+    rows: HashSet<MemberKey>,
+    notifier: Option<&PresenceNotifier>,
+) -> (HashSet<MemberKey>, HashSet<MemberKey>) {
+    rows.into_iter().partition(|row| {
+        notifier.is_some_and(|notifier| row.channel().is_some_and(|channel| notifier.tells(&channel)))
+    })
+}
+
+fn leave_of(row: &MemberKey, principal: Option<Principal>, at: u64) -> Option<Leave> {
+    let Cursor { shard, connection_id } = row.cursor()?;
+    Some(Leave { channel: row.channel()?, connection_id, principal, shard: Some(shard), at })
+}
+
+async fn queue(
+    notifier: Option<&PresenceNotifier>,
+    leaves: impl IntoIterator<Item = Leave>,
+    delay: Duration,
+    deadline: Instant,
+) -> Result<(), DeliveryError> {
+    let Some(notifier) = notifier else { return Ok(()) };
+    let leaves = leaves.into_iter().map(|leave| (Task::Leave(leave), delay));
+    Ok(notifier.queue.send(leaves, deadline).await?)
+}

@@ -1,0 +1,44 @@
+//! Why a message did not reach all that it was for.
+
+use crate::{
+    delivery::queue::QueueError,
+    protocol::broadcast::TooLarge,
+    store::error::{Store, StoreError},
+};
+
+/// Why a message did not reach all that it was for, or not all be told who joined or left.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// A table could not be read or written.
+    #[error("the {} failed", .0.store)]
+    Store(#[from] StoreError),
+    /// The queue did not take what is left to do.
+    #[error("what is left to do could not be handed over")]
+    Queue(#[from] QueueError),
+    /// A frame is longer than can be delivered.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// Connections could not be reached for a reason that may pass.
+    #[error("{failed} connections could not be reached")]
+    Undelivered {
+        /// How many.
+        failed: usize,
+    },
+    /// The invocation has no time for a single recipient.
+    #[error("there is no time to reach anybody: the function's timeout is too short")]
+    NoTime,
+}
+
+impl DeliveryError {
+    /// The name under which Lambda's logs and metrics know the error.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError { store: Store::Registry, .. }) => "WebSocket.Registry",
+            Self::Store(StoreError { store: Store::History, .. }) => "WebSocket.History",
+            Self::Queue(_) => "WebSocket.Queue",
+            Self::TooLarge(_) => "WebSocket.TooLarge",
+            Self::Undelivered { .. } => "WebSocket.Undelivered",
+            Self::NoTime => "WebSocket.NoTime",
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One message, posted to many connections through `@connections`.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_apigatewaymanagement::{
+    Client, config::http::HttpResponse, error::SdkError,
+    operation::post_to_connection::PostToConnectionError, primitives::Blob,
+};
+use futures::{Stream, StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    delivery::limiter::{ConcurrencyLimiter, Throttle},
+    log::chain,
+    metrics,
+    protocol::connection::ConnectionId,
+};
+
+/// The way to connections. Clones share one limiter.
+#[derive(Clone, Debug)]
+pub struct Fanout {
+    client: Client,
+    policy: Policy,
+    /// Of all messages that are under way: they share what the account may post.
+    limiter: Arc<ConcurrencyLimiter>,
+}
+
+/// How many posts are under way at once, and how often a failed one is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The most posts under way at once. Where the account's rate is exceeded, fewer are.
+    pub concurrency: usize,
+    /// How often a post is tried that a server's fault or nothing answers, and as often one to a client that alone does
+    /// not keep up, the first time included.
+    pub attempts: u32,
+    /// The longest wait before the second attempt; it doubles from attempt to attempt up to [`LONGEST_WAIT`], and
+    /// the wait is drawn at random below it.
+    pub backoff: Duration,
+    /// For how long a post is tried again while the account's rate is exceeded. Where that cannot be told from a client
+    /// that does not keep up, a second at most.
+    pub patience: Duration,
+}
+
+/// The longest wait between two attempts.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// For how long a post is tried again that is refused, with too few others to tell why: whoever sends waits.
+const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
+
+/// How many connections are closed at once.
+const CLOSES_AT_ONCE: usize = 16;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            concurrency: 128,
+            attempts: 3,
+            backoff: Duration::from_millis(100),
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What became of one post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// API Gateway took it.
+    Delivered,
+    /// The connection is closed.
+    Gone,
+    /// The client does not keep up: given up.
+    Slow,
+    /// Refused as too much, for this client or for the account: too few others were posted to, to tell.
+    Throttled,
+    /// Refused for good: the same post would be refused again.
+    Refused,
+    /// Not delivered, or not for sure, for a reason that may pass.
+    Failed,
+}
+
+impl Fanout {
+    /// A fan-out through this client, which must not retry by itself.
+    pub fn new(client: Client, policy: Policy) -> Self {
+        Self { client, policy, limiter: Arc::new(ConcurrencyLimiter::new(policy.concurrency)) }
+    }
+
+    /// Posts a message to every recipient, and tells what became of each, in no order. One that cannot be reached
+    /// never stops the rest; one whose turn has not come at the deadline has failed.
+    pub fn post<R: AsRef<ConnectionId>>(
+        &self,
+        message: &str,
+        recipients: impl Stream<Item = R>,
+        deadline: Instant,
+    ) -> impl Stream<Item = (R, Outcome)> {
+        let posts = recipients.map(move |recipient| async move {
+            let outcome = self.post_to(recipient.as_ref(), message, deadline).await;
+            (recipient, outcome)
+        });
+        posts.buffer_unordered(self.policy.concurrency)
+    }
+
+    /// Posts a message to one connection, and tells what became of it; at the deadline, it has failed.
+    pub async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
+        timeout_at(deadline, self.try_to(id, message, deadline)).await.unwrap_or(Outcome::Failed)
+    }
+
+    /// Whether a client has been slow for so long, or so clearly, that it is only tried once with each message.
+    pub(crate) fn is_stuck(&self, id: &ConnectionId) -> bool {
+        self.limiter.known(id) == Some(Throttle::SlowClient)
+    }
+
+    /// Closes connections, some at a time. Their clients connect anew, and ask for what they missed.
+    ///
+    /// One that cannot be closed, or not before the deadline, stays: it is tried again by whoever finds it slow.
+    pub(crate) async fn close(&self, ids: impl IntoIterator<Item = ConnectionId>, deadline: Instant) {
+        let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
+            match self.client.delete_connection().connection_id(id.as_str()).send().await {
+                Ok(_) => tracing::info!(connection_id = %id, "closed: its client takes nothing"),
+                Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
+                Err(error) => {
+                    tracing::warn!(connection_id = %id, error = chain(&error), "a slow client stays connected");
+                }
+            }
+        });
+        let _ = timeout_at(deadline, closes).await;
+    }
+
+    async fn try_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
+        if Instant::now() >= deadline {
+            return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
+        }
+        let start = Instant::now();
+        // Apart: a server's faults do not make a client slow that answers 429 once.
+        let (mut faults, mut refusals, mut waits) = (0, 0, 0);
+        let mut first_refusal = None;
+        // Whoever posts does not wait once more for a client that took nothing.
+        let known = self.limiter.known(id);
+        loop {
+            let permit = self.limiter.acquire(id).await;
+            let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
+            let Err(error) = post.send().await else {
+                permit.passed();
+                return Outcome::Delivered;
+            };
+            let (outcome, again) = if status(&error) == Some(429) {
+                let why = permit.refused(&mut first_refusal);
+                let (outcome, again) = match (why, known) {
+                    (Throttle::Rate, _) => {
+                        metrics::count(metrics::RATE_LIMITED, 1);
+                        (Outcome::Failed, start.elapsed() < self.policy.patience)
+                    }
+                    (_, Some(Throttle::SlowClient)) => (Outcome::Slow, false),
+                    (Throttle::SlowClient, _) => {
+                        refusals += 1;
+                        (Outcome::Slow, refusals < self.policy.attempts)
+                    }
+                    (Throttle::Unclear, known) => {
+                        let patience = self.policy.patience.min(PATIENCE_IN_DOUBT);
+                        (Outcome::Throttled, known.is_none() && start.elapsed() < patience)
+                    }
+                };
+                if !again {
+                    permit.give_up(why);
+                }
+                (outcome, again)
+            } else {
+                permit.passed();
+                if status(&error) == Some(410) {
+                    return Outcome::Gone;
+                }
+                faults += 1;
+                if is_transient(&error) {
+                    (Outcome::Failed, faults < self.policy.attempts)
+                } else {
+                    (Outcome::Refused, false)
+                }
+            };
+            if !again {
+                tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");
+                return outcome;
+            }
+            drop(permit); // Another's post takes it while this one waits.
+            tokio::time::sleep(self.policy.wait(waits)).await;
+            waits += 1;
+        }
+    }
+}
+
+impl Policy {
+    fn wait(&self, waits: u32) -> Duration {
+        self.backoff.saturating_mul(2u32.saturating_pow(waits)).min(LONGEST_WAIT).mul_f64(fastrand::f64())
+    }
+}
+
+type PostError = SdkError<PostToConnectionError, HttpResponse>;
+
+fn status(error: &PostError) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// Whether the same post may succeed later: a server's fault, or no answer at all.
+fn is_transient(error: &PostError) -> bool {
+    match status(error) {
+        Some(status) => status >= 500,
+        None => !matches!(error, SdkError::ConstructionFailure(_)),
+    }
+}

@@ -1,0 +1,168 @@
+//! Tells a channel who joins and who leaves it: who, not which connection. A user with two devices joins with the first
+//! and leaves with the last.
+//!
+//! Off until [`ANNOUNCE_CHANNELS`] says for which channels. An announcement is a broadcast that begins in the queue: the
+//! function that noticed spends no time on it.
+//!
+//! It can come twice, and two of them in either order. How a leave is noticed and told: [`departure`](crate::delivery::departure). So
+//! announcements keep a list up to date, and the list itself is [`Registry::list`].
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use tokio::time::Instant;
+
+use crate::{
+    aws, config,
+    delivery::{error::DeliveryError, queue::Queue, task::Task},
+    protocol::{
+        broadcast::Broadcast,
+        channel::Channel,
+        connection::{Connection, ConnectionId},
+        frame::Frame,
+        permissions::ChannelPermissions,
+        principal::Principal,
+    },
+    store::{
+        error::StoreError,
+        registry::{Registry, Subscription},
+    },
+    time::unix_millis,
+};
+
+/// The environment variable with [patterns](ChannelPermissions) of the channels whose joins and leaves are announced; unset: none.
+pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
+
+/// How long the queue may take for an announcement that a client waits for.
+const QUEUE_TIME: Duration = Duration::from_secs(3);
+
+/// What it takes to tell channels who joins and leaves.
+#[derive(Clone, Debug)]
+pub struct PresenceNotifier {
+    /// Who is where.
+    pub registry: Registry,
+    /// Where announcements begin.
+    pub queue: Queue,
+    /// The channels to tell. Those that `$connect` decides about are never told.
+    pub channels: ChannelPermissions,
+}
+
+impl PresenceNotifier {
+    /// What the environment says; nothing where it names no channels.
+    ///
+    /// # Errors
+    /// When the patterns cannot be read, or there is no queue.
+    pub fn from_env(sdk: &SdkConfig, registry: &Registry) -> Result<Option<Self>, lambda_runtime::Error> {
+        let Some(patterns) = config::optional(ANNOUNCE_CHANNELS) else { return Ok(None) };
+        let url = config::delivery_queue_url()?;
+        Ok(Some(Self {
+            registry: registry.clone(),
+            queue: Queue::new(
+                aws::sqs(sdk),
+                url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
+            ),
+            channels: ChannelPermissions::parse(&patterns)?,
+        }))
+    }
+
+    /// Puts a connection into a channel as [`Registry::subscribe`] does, and tells the channel if somebody new is there.
+    ///
+    /// The announcement goes into the queue first. So who is in the channel is announced, and where the queue takes
+    /// nothing, the client is not in, and is announced when it asks again. Asked again within a moment, of which the
+    /// index knows nothing yet, or where the row is not written, an announcement comes twice.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written, or the queue does not take the announcement.
+    pub async fn subscribe(
+        &self,
+        channel: &Channel,
+        connection: &Connection,
+        max: usize,
+    ) -> Result<Subscription, DeliveryError> {
+        if !self.tells(channel) {
+            return Ok(self.registry.subscribe(channel, connection, max).await?);
+        }
+        let Connection { id, principal, .. } = connection;
+        let principal = principal.as_ref();
+        let joined = async || {
+            let frame = Frame::Joined { channel, connection_id: id, principal, at: unix_millis() };
+            self.tell(channel, id, &frame).await
+        };
+
+        let is_in = match self.registry.expected_subscription(channel, id, max).await? {
+            Subscription::TooMany => return Ok(Subscription::TooMany),
+            // The index may still show a row that was deleted just now.
+            Subscription::Kept => self.registry.is_member(channel, id).await?,
+            Subscription::Made => false,
+        };
+        let is_told = !is_in && !self.joined_before(channel, principal, id).await?;
+        if is_told {
+            joined().await?;
+        }
+        let is_new = self.registry.add(channel, connection).await?;
+        if is_new && !is_told {
+            // Asked again: the other device may have left meanwhile, and have been told of as the last.
+            let told = async {
+                if self.joined_before(channel, principal, id).await? { Ok(()) } else { joined().await }
+            };
+            if let Err(error) = told.await {
+                // It may not be known to be in, so it is not: it has to ask again.
+                self.registry.delete(self.registry.rows_in(channel, id).await?, None).await?;
+                return Err(error);
+            }
+        }
+        Ok(if is_new { Subscription::Made } else { Subscription::Kept })
+    }
+
+    /// Whether the channel is told.
+    pub(crate) fn tells(&self, channel: &Channel) -> bool {
+        !channel.is_reserved() && self.channels.allows(channel)
+    }
+
+    /// Whether a join need not be told. Where that cannot be found out in time, it is: twice is better than never.
+    async fn joined_before(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<bool, DeliveryError> {
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(false))
+    }
+
+    /// Whether a principal is in a channel by another connection than this one. Where that cannot be found out in time, it
+    /// is taken to be: of so many connections another may well be there, and whoever is there must not be told to be gone.
+    pub(crate) async fn is_there(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<bool, DeliveryError> {
+        Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(true))
+    }
+
+    async fn elsewhere(
+        &self,
+        channel: &Channel,
+        principal: Option<&Principal>,
+        but: &ConnectionId,
+    ) -> Result<Option<bool>, StoreError> {
+        match principal {
+            Some(principal) => self.registry.is_there(channel, principal, but).await,
+            None => Ok(Some(false)),
+        }
+    }
+
+    /// Tells a channel, but not the connection that it is about.
+    pub(crate) async fn tell(
+        &self,
+        channel: &Channel,
+        about: &ConnectionId,
+        frame: &Frame<'_>,
+    ) -> Result<(), DeliveryError> {
+        let announcement = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
+            .map_err(DeliveryError::from)?
+            .except([about.clone()]);
+        let announcement = (Task::Broadcast(announcement), Duration::ZERO);
+        Ok(self.queue.send([announcement], Instant::now() + QUEUE_TIME).await?)
+    }
+}

@@ -1,0 +1,321 @@
+//! What is in the delivery queue: work that a function leaves to the function `publish`.
+//!
+//! Only this project's functions may write there, unlike to the queue of [publications](crate::protocol::publication). All the same it
+//! is read as strictly: what no function would write is refused.
+//!
+//! ```json
+//! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"cursor": [{"shard": 0, "after": "b="}]}, "retries": 0}}
+//! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"connections": ["a=", "b="]}, "retries": 1}}
+//! {"prune": {"channel": "lobby", "members": ["0.a=", "3.b="], "foundAt": 1700000000123}}
+//! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "shard": 0, "at": 1700000000123}}
+//! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "at": 1700000000123}}
+//! ```
+//!
+//! The text is JSON of SQS's alphabet. JSON has two characters more, U+FFFE and U+FFFF, which SQS refuses or replaces. They
+//! are escaped on the way: a frame reaches its recipients byte for byte as it would without the queue.
+
+use std::{borrow::Cow, collections::HashSet, hash::Hash, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::protocol::{
+    broadcast::{Broadcast, MAX_EXCLUDED, MAX_RETRIES, Recipients, TooLarge},
+    channel::Channel,
+    connection::ConnectionId,
+    cursor::Cursor,
+    principal::Principal,
+    publication::{MAX_ID, Reason},
+    shards::Shards,
+};
+
+/// The most connections of a task: with the longest message they fit into one of SQS.
+pub(crate) const MAX_CONNECTIONS: usize = 500;
+
+/// How far a time may be ahead of this function's clock.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// What is left to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// A message, as far as it has yet to go.
+    Broadcast(Broadcast),
+    /// Connections that were found closed.
+    Prune(Prune),
+    /// The end of a connection in a channel that is told of it.
+    Leave(Leave),
+}
+
+/// Connections that a message to a channel found gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    pub(crate) channel: Channel,
+    /// Where their rows are in the channel.
+    pub(crate) members: Vec<Cursor>,
+    /// When, in milliseconds since the Unix epoch.
+    pub(crate) found_at: u64,
+}
+
+/// The end of a connection in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    pub(crate) channel: Channel,
+    pub(crate) connection_id: ConnectionId,
+    /// Whose it was, where that is known.
+    pub(crate) principal: Option<Principal>,
+    /// Where its row is in the channel; nothing once that is deleted.
+    pub(crate) shard: Option<u8>,
+    /// When it was noticed, in milliseconds since the Unix epoch.
+    pub(crate) at: u64,
+}
+
+/// Why a text is no task.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidTask {
+    /// It is not the JSON of one.
+    #[error("it is no broadcast, prune or leave that a function wrote")]
+    Unreadable(#[source] Reason),
+    /// The frame is longer than can be delivered.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A list or a number is out of its bounds.
+    #[error("its {field} is not {expected}")]
+    OutOfBounds {
+        /// What it is about.
+        field: &'static str,
+        /// What it would have to be.
+        expected: &'static str,
+    },
+}
+
+/// A task as it is in the queue.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+enum Wire {
+    Broadcast {
+        message_id: String,
+        channel: Channel,
+        /// The text as every recipient gets it, byte for byte. As JSON in JSON it grows by nothing on its way.
+        frame: Box<RawValue>,
+        exclude: Vec<ConnectionId>,
+        to: Recipients,
+        /// How often these recipients were posted to before.
+        retries: u8,
+    },
+    Prune {
+        channel: Channel,
+        members: Vec<Cursor>,
+        found_at: u64,
+    },
+    Leave {
+        channel: Channel,
+        connection_id: ConnectionId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        principal: Option<Principal>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shard: Option<u8>,
+        at: u64,
+    },
+}
+
+impl Task {
+    /// Reads what is in the queue.
+    ///
+    /// # Errors
+    /// When no function would have written it at this time, in milliseconds since the Unix epoch.
+    pub fn parse(text: &str, now: u64) -> Result<Self, InvalidTask> {
+        let text = unescape(text).ok_or(InvalidTask::OutOfBounds { field: "text", expected: "escaped" })?;
+        let wire: Wire =
+            serde_json::from_str(&text).map_err(|error| InvalidTask::Unreadable(error.into()))?;
+        wire.check(now)?;
+        Ok(wire.into())
+    }
+
+    /// The task as it goes into the queue.
+    #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
+    pub fn to_text(self) -> String {
+        let text = serde_json::to_string(&Wire::from(self)).expect("a task is JSON");
+        match escape(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(escaped) => escaped,
+        }
+    }
+}
+
+impl Wire {
+    fn check(&self, now: u64) -> Result<(), InvalidTask> {
+        let check = |holds, field, expected| {
+            if holds { Ok(()) } else { Err(InvalidTask::OutOfBounds { field, expected }) }
+        };
+        let is_past = |time: u64| time <= now.saturating_add(CLOCK_SKEW.as_millis() as u64);
+        match self {
+            Self::Broadcast { message_id, channel: _, frame, exclude, to, retries } => {
+                TooLarge::check(frame)?;
+                let length = message_id.chars().take(MAX_ID + 1).count();
+                check((1..=MAX_ID).contains(&length), "messageId", "1 to 128 characters")?;
+                check(exclude.len() <= MAX_EXCLUDED, "exclude", "1,000 connections at most")?;
+                let max = if matches!(to, Recipients::Connections(_)) { MAX_RETRIES } else { 0 };
+                check(*retries <= max, "retries", "5 at most, and those of connections")?;
+                match to {
+                    Recipients::Everyone => Ok(()),
+                    Recipients::Cursor(places) => {
+                        let shards = places.iter().map(|place| place.shard);
+                        let is_one = (1..=Shards::MAX.into()).contains(&places.len())
+                            && shards.clone().all(|shard| shard < Shards::MAX)
+                            && are_distinct(shards);
+                        check(is_one, "cursor", "a place in each of 1 to 64 shards")
+                    }
+                    Recipients::Connections(ids) => check(
+                        (1..=MAX_CONNECTIONS).contains(&ids.len()) && are_distinct(ids),
+                        "connections",
+                        "1 to 500 that differ",
+                    ),
+                }
+            }
+            Self::Prune { channel: _, members, found_at } => {
+                let ids = members.iter().map(|member| &member.connection_id);
+                let are_some = (1..=MAX_CONNECTIONS).contains(&members.len())
+                    && members.iter().all(|member| member.shard < Shards::MAX)
+                    && are_distinct(ids);
+                check(are_some, "members", "1 to 500 connections that differ, each in one of 64 shards")?;
+                check(is_past(*found_at), "foundAt", "a time that has come")
+            }
+            Self::Leave { shard, at, .. } => {
+                check(shard.is_none_or(|shard| shard < Shards::MAX), "shard", "less than 64")?;
+                check(is_past(*at), "at", "a time that has come")
+            }
+        }
+    }
+}
+
+fn are_distinct<T: Eq + Hash>(items: impl IntoIterator<Item = T>) -> bool {
+    let mut seen = HashSet::new();
+    items.into_iter().all(|item| seen.insert(item))
+}
+
+impl From<Task> for Wire {
+    fn from(task: Task) -> Self {
+        match task {
+            Task::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, sent_at: _ }) => {
+                Self::Broadcast { message_id, channel, frame, exclude, to, retries }
+            }
+            Task::Prune(Prune { channel, members, found_at }) => Self::Prune { channel, members, found_at },
+            Task::Leave(Leave { channel, connection_id, principal, shard, at }) => {
+                Self::Leave { channel, connection_id, principal, shard, at }
+            }
+        }
+    }
+}
+
+impl From<Wire> for Task {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            // What is in the queue has been written down, where it is to be kept.
+            Wire::Broadcast { message_id, channel, frame, exclude, to, retries } => {
+                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, sent_at: None })
+            }
+            Wire::Prune { channel, members, found_at } => Self::Prune(Prune { channel, members, found_at }),
+            Wire::Leave { channel, connection_id, principal, shard, at } => {
+                Self::Leave(Leave { channel, connection_id, principal, shard, at })
+            }
+        }
+    }
+}
+
+/// A character of SQS's alphabet that no language has: with one of [`ESCAPED`]'s digits behind it, it stands for another.
+const ESCAPE: char = '\u{e000}';
+
+/// What is escaped, by its digit: the two that SQS does not take, and the escape itself. The text grows by a third at most.
+const ESCAPED: [(char, char); 3] = [('0', ESCAPE), ('1', '\u{fffe}'), ('2', '\u{ffff}')];
+
+fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(ESCAPED.map(|(_, character)| character)) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len() * 4 / 3);
+    for character in text.chars() {
+        match ESCAPED.iter().find(|(_, escaped)| *escaped == character) {
+            Some((digit, _)) => escaped.extend([ESCAPE, *digit]),
+            None => escaped.push(character),
+        }
+    }
+    escaped.into()
+}
+
+/// Nothing where an escape stands for nothing.
+fn unescape(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(ESCAPE) {
+        return Some(text.into());
+    }
+    let mut unescaped = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(mut character) = characters.next() {
+        if character == ESCAPE {
+            let found = characters.next()?;
+            character = ESCAPED.iter().find(|(digit, _)| *digit == found)?.1;
+        }
+        unescaped.push(character);
+    }
+    Some(unescaped.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::cursor::ShardCursor;
+
+    fn id(text: &str) -> ConnectionId {
+        ConnectionId::parse(text).unwrap()
+    }
+
+    fn broadcast(frame: &str) -> Broadcast {
+        let frame = RawValue::from_string(frame.to_owned()).unwrap();
+        Broadcast::new("m", Channel::parse("lobby").unwrap(), frame).unwrap()
+    }
+
+    #[test]
+    fn tasks_have_the_form_that_the_queue_holds() {
+        let channel = Channel::parse("lobby").unwrap();
+        let message = broadcast(r#"{"type": 1.0}"#).except([id("c=")]);
+        let places =
+            vec![ShardCursor { shard: 0, after: Some(id("b=")) }, ShardCursor { shard: 1, after: None }];
+        assert_snapshot!(Task::Broadcast(message.to(Recipients::Cursor(places))).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":{"type": 1.0},"exclude":["c="],"to":{"cursor":[{"shard":0,"after":"b="},{"shard":1,"after":null}]},"retries":0}}"#);
+        assert_snapshot!(Task::Broadcast(message.again(&[id("a=")])).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":{"type": 1.0},"exclude":[],"to":{"connections":["a="]},"retries":1}}"#);
+        assert_snapshot!(Task::Broadcast(broadcast("1")).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":1,"exclude":[],"to":"everyone","retries":0}}"#);
+        let members = vec![Cursor { shard: 3, connection_id: id("a=") }];
+        assert_snapshot!(Task::Prune(Prune { channel: channel.clone(), members, found_at: 12 }).to_text(), @r#"{"prune":{"channel":"lobby","members":["3.a="],"foundAt":12}}"#);
+        let principal = Principal::parse("ada").ok();
+        assert_snapshot!(Task::Leave(Leave { channel, connection_id: id("a="), principal, shard: Some(3), at: 12 }).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"at":12}}"#);
+    }
+
+    fn is_in_sqs_alphabet(character: char) -> bool {
+        matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_passes_through_sqs_byte_for_byte(
+            text in prop_oneof![any::<String>(), "[\u{e000}\u{fffe}\u{ffff}012a\"\\\\]{0,12}"],
+            principal in "[\u{e000}\u{fffe}\u{ffff}a]{1,4}",
+        ) {
+            let frame = serde_json::to_string(&text).unwrap();
+            let mut message = broadcast(&frame);
+            message.channel = Channel::user(&Principal::parse(principal).unwrap());
+            let sent = Task::Broadcast(message.clone()).to_text();
+            prop_assert!(sent.chars().all(is_in_sqs_alphabet), "{}", sent);
+            let Task::Broadcast(read) = Task::parse(&sent, 0).unwrap() else { panic!("{sent}") };
+            prop_assert_eq!(read.frame.get(), frame);
+            prop_assert_eq!(read.channel, message.channel);
+        }
+    }
+
+    #[test]
+    fn an_escape_that_stands_for_nothing_is_refused() {
+        for text in ["\u{e000}", "\u{e000}3", "a\u{e000}\u{e000}"] {
+            assert_eq!(unescape(text), None, "{text:?}");
+        }
+    }
+}

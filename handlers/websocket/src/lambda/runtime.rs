@@ -1,0 +1,285 @@
+//! The loop of a function: an event in, a handler called, a reply out.
+
+use std::{env, time::SystemTime};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::future::join_all;
+use lambda_runtime::{
+    Context, Diagnostic, LambdaEvent, service_fn,
+    tracing::subscriber::{self, filter::LevelFilter},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
+
+use crate::{
+    lambda::{
+        error::Error,
+        event::{Event, EventError, Request},
+        rejection::Rejection,
+        response::Response,
+    },
+    log::chain,
+    metrics::Metrics,
+    protocol::frame::ErrorCode,
+    time::unix_millis,
+};
+
+/// Sends logs to standard output, as JSON or text and from the level on that the function's logging
+/// configuration says (`AWS_LAMBDA_LOG_FORMAT`, `AWS_LAMBDA_LOG_LEVEL`).
+///
+/// Below DEBUG nothing is logged: there the Lambda runtime writes down each event as it came, with the token and the
+/// message in it.
+pub fn init_logs() {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(LevelFilter::INFO).min(LevelFilter::DEBUG);
+    let logs = subscriber::fmt().with_max_level(level).with_target(false).without_time();
+    if env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
+        logs.json().init();
+    } else {
+        logs.init();
+    }
+}
+
+/// Serves one kind of event with one handler, for as long as the environment lives.
+///
+/// # Errors
+/// When the Lambda runtime API cannot be reached, or metrics are asked for and are set up already. A handler's error fails its invocation alone: it is
+/// logged with its causes, and reported to Lambda under a stable name.
+pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    E: TryFrom<Event, Error = EventError>,
+    H: AsyncFn(E) -> Result<Response, Error>,
+{
+    invoked(async |request: Request, deadline| {
+        let context = &request.request_context;
+        let (connection_id, request_id) = (context.connection_id.clone(), context.request_id.clone());
+        // The runtime logs it too, but not with the ids that the client hears.
+        serve(&handler, request, deadline).await.inspect_err(|error| {
+            tracing::error!(
+                connection_id,
+                request_id,
+                error_type = error.error_type(),
+                error = chain(error),
+                "an event failed"
+            );
+        })
+    })
+    .await
+}
+
+/// Answers one event. What a client, or what an authorizer says of it, brings about is no error of the function.
+async fn serve<E, H>(handler: &H, request: Request, deadline: Instant) -> Result<Response, Error>
+where
+    E: TryFrom<Event, Error = EventError>,
+    H: AsyncFn(E) -> Result<Response, Error>,
+{
+    let (connection_id, request_id) =
+        (request.request_context.connection_id.clone(), request.request_context.request_id.clone());
+    match Event::parse(request, deadline).and_then(E::try_from) {
+        Ok(event) => handler(event).await,
+        Err(EventError::Unexpected { expected, found }) => match *found {
+            // A client names the route of its message, and may name one that is not for messages: `$connect`, say.
+            Event::Message(message) => {
+                tracing::warn!(
+                    connection_id,
+                    request_id,
+                    expected,
+                    "a message came to a function that serves none"
+                );
+                let sentence = "This action is not for clients.";
+                Ok(Rejection::new(ErrorCode::UnknownAction, sentence).into_response(&message))
+            }
+            found => Err(EventError::Unexpected { expected, found: Box::new(found) }.into()),
+        },
+        Err(error @ (EventError::Principal(_) | EventError::Channels(_))) => {
+            tracing::error!(connection_id, request_id, error = chain(&error), "a client is not let in");
+            Ok(Response::forbidden())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Serves the messages of a queue with one handler, those of a batch side by side, for as long as the environment lives.
+///
+/// A message whose handler fails goes back to the queue, and no other: the event source mapping has to report
+/// [batch item failures][partial].
+///
+/// # Errors
+/// As [`run`].
+///
+/// [partial]: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+pub async fn run_queue<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(Record) -> Result<(), Error>,
+{
+    invoked(async |batch: SqsEvent, deadline| Ok(serve_batch(&handler, batch, deadline).await)).await
+}
+
+/// A message of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// SQS's id of the message.
+    pub id: String,
+    /// The message.
+    pub body: String,
+    /// The ARN of the queue that it was in.
+    pub queue: String,
+    /// When it was put into the queue, in milliseconds since the Unix epoch: the same each time it comes.
+    pub sent_at: u64,
+    /// How often it has come, this time included.
+    pub receives: u32,
+    /// When Lambda ends the invocation.
+    pub deadline: Instant,
+}
+
+async fn serve_batch<H>(handler: &H, batch: SqsEvent, deadline: Instant) -> SqsBatchResponse
+where
+    H: AsyncFn(Record) -> Result<(), Error>,
+{
+    let served = batch.records.into_iter().map(async |message| {
+        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let record = record(message, deadline);
+        let id = record.id.clone();
+        let error = handler(record).await.err()?;
+        tracing::error!(
+            record_id = id,
+            trace,
+            error_type = error.error_type(),
+            error = chain(&error),
+            "a message goes back"
+        );
+        Some(id)
+    });
+    let failed = join_all(served).await.into_iter().flatten();
+    let mut response = SqsBatchResponse::default();
+    failed.for_each(|id| response.add_failure(id));
+    response
+}
+
+fn record(message: SqsMessage, deadline: Instant) -> Record {
+    let SqsMessage { message_id, body, attributes, event_source_arn, .. } = message;
+    let number = |name: &str| attributes.get(name)?.parse::<u64>().ok();
+    Record {
+        id: message_id.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        queue: event_source_arn.unwrap_or_default(),
+        sent_at: number("SentTimestamp").unwrap_or_else(unix_millis),
+        receives: number("ApproximateReceiveCount").and_then(|count| count.try_into().ok()).unwrap_or(1),
+        deadline,
+    }
+}
+
+/// The loop itself.
+async fn invoked<E, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    H: AsyncFn(E, Instant) -> Result<R, Error>,
+{
+    let (handler, metrics) = (&handler, &Metrics::from_env()?);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
+        let deadline = deadline(&event.context);
+        // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
+        // And as a diagnostic, since the runtime logs an error in full: an SDK's with all of its response.
+        let reply = Box::pin(handler(event.payload, deadline)).await.map_err(Diagnostic::from);
+        metrics.log();
+        reply
+    }))
+    .await
+}
+
+fn deadline(context: &Context) -> Instant {
+    Instant::now() + context.deadline().duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::delivery::error::DeliveryError;
+    use crate::lambda::event::{Connect, Disconnect, Message};
+
+    /// An event as API Gateway sends it, and what the authorizer said of its connection.
+    fn request(event_type: &str, authorizer: &Value) -> Request {
+        let context = json!({
+            "eventType": event_type, "connectionId": "a=", "requestId": "r", "messageId": "m",
+            "connectedAt": 1, "requestTimeEpoch": 1, "authorizer": authorizer,
+        });
+        let body = r#"{"action":"$connect"}"#;
+        serde_json::from_value(json!({"requestContext": context, "body": body})).unwrap()
+    }
+
+    /// The reply of a function that serves events of this type.
+    async fn reply<E: TryFrom<Event, Error = EventError>>(
+        event_type: &str,
+        authorizer: &Value,
+    ) -> Result<Value, Error> {
+        let handler = async |_: E| Ok(Response::text("served"));
+        let deadline = Instant::now() + Duration::from_secs(29);
+        let reply = serve(&handler, request(event_type, authorizer), deadline).await?;
+        Ok(serde_json::to_value(reply).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_message_that_names_a_route_of_other_events_is_answered() {
+        let nobody = json!(null);
+        for reply in
+            [reply::<Connect>("MESSAGE", &nobody).await, reply::<Disconnect>("MESSAGE", &nobody).await]
+        {
+            let body = reply.unwrap()["body"].take();
+            let frame = r#"{"type":"error","code":"unknown_action","message":"This action is not for clients.","requestId":"r"}"#;
+            assert_eq!(body, frame);
+        }
+        assert_eq!(reply::<Message>("MESSAGE", &nobody).await.unwrap()["body"], "served");
+        // What no client brings about is a mistake in the routes.
+        let error = reply::<Message>("CONNECT", &nobody).await.unwrap_err();
+        let sentence = "the event cannot be served: this function serves MESSAGE events and got a CONNECT: is its route right?";
+        assert_eq!(chain(&error), sentence);
+    }
+
+    #[tokio::test]
+    async fn of_whom_the_authorizer_says_what_cannot_be_read_is_not_let_in() {
+        for authorizer in
+            [json!({"principalId": "a\nb"}), json!({"channels": "**"}), json!({"channels": "[1]"})]
+        {
+            let refused = json!({"statusCode": 403});
+            assert_eq!(reply::<Connect>("CONNECT", &authorizer).await.unwrap(), refused, "{authorizer}");
+            assert_eq!(reply::<Disconnect>("DISCONNECT", &authorizer).await.unwrap()["body"], "served");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_only_the_messages_that_failed_go_back() {
+        let record = |id: &str| json!({"messageId": id, "body": id, "eventSource": "aws:sqs"});
+        let records = ["1", "bad", "2", "worse"].map(record);
+        let batch = json!({ "Records": records });
+        let handler = async |record: Record| {
+            assert_eq!(record.id, record.body);
+            if record.id.parse::<u8>().is_ok() { Ok(()) } else { Err(DeliveryError::NoTime.into()) }
+        };
+        let batch = serde_json::from_value(batch).unwrap();
+        let response = serve_batch(&handler, batch, Instant::now()).await;
+        assert_eq!(
+            serde_json::to_value(response).unwrap(),
+            json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "worse"}]})
+        );
+    }
+
+    #[test]
+    fn a_record_keeps_the_time_when_it_was_sent_and_tells_its_queue_however_often_it_comes() {
+        let message = json!({
+            "messageId": "1",
+            "body": "hello",
+            "attributes": {"SentTimestamp": "1700000000123", "ApproximateReceiveCount": "3"},
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:news-publish",
+        });
+        let deadline = Instant::now();
+        let record = record(serde_json::from_value(message).unwrap(), deadline);
+        let queue = "arn:aws:sqs:eu-central-1:123456789012:news-publish".to_owned();
+        let (id, body) = ("1".to_owned(), "hello".to_owned());
+        assert_eq!(record, Record { id, body, queue, sent_at: 1_700_000_000_123, receives: 3, deadline });
+    }
+}

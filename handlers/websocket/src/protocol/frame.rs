@@ -1,0 +1,294 @@
+//! The JSON that clients receive.
+
+use std::{borrow::Cow, fmt, ops::Not};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::protocol::{
+    channel::Channel, connection::ConnectionId, cursor::Cursor, member::Member, principal::Principal,
+};
+
+/// The longest message that `@connections` accepts, in bytes ([quota], fixed).
+///
+/// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+pub const MAX_BYTES: usize = 128 * 1024;
+
+/// A frame to a client, told apart by its `type`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Frame<'a> {
+    /// What somebody said.
+    Message {
+        /// Unique to the message. Delivery is at least once: a client drops what it has seen.
+        id: &'a str,
+        /// Where it was said; left out where it was said to one connection alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a Channel>,
+        /// The connection that said it; left out where a backend did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'a ConnectionId>,
+        /// Who said it, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
+        /// What was said: any JSON, passed on byte for byte.
+        message: &'a RawValue,
+        /// When API Gateway received it, or the backend's was taken from the queue, in milliseconds since the Unix epoch.
+        sent_at: u64,
+    },
+    /// The answer to a message that was sent to others.
+    Ack {
+        /// The id of the message, as its recipients see it.
+        id: &'a str,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+        /// To how many connections the message was posted.
+        delivered: u64,
+        /// How many connections turned out to be closed; the registry forgets them.
+        gone: u64,
+        /// How many connections could not be reached, though they may be alive.
+        failed: u64,
+        /// Whether the rest is on its way: those are in none of the numbers.
+        #[serde(skip_serializing_if = "Not::not")]
+        queued: bool,
+        /// Whether there are others that were not reached, for lack of time: those are in none of the numbers.
+        #[serde(skip_serializing_if = "Not::not")]
+        incomplete: bool,
+    },
+    /// The answer to a subscription: the connection hears what is sent to the channel.
+    Subscribed {
+        /// The channel.
+        channel: &'a Channel,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+        /// What came before this answer, where the client asked for what it missed.
+        #[serde(flatten)]
+        replay: Option<Replay>,
+    },
+    /// The answer to the end of a subscription.
+    Unsubscribed {
+        /// The channel.
+        channel: &'a Channel,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+    /// The answer to the question who is in a channel: a page of them.
+    Members {
+        /// The channel.
+        channel: &'a Channel,
+        /// Who is in it, in no order that means anything.
+        members: &'a [Member],
+        /// From where more of them follow, if any do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<Cursor>,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+    /// Somebody is in the channel who was not before.
+    Joined {
+        /// The channel.
+        channel: &'a Channel,
+        /// The connection that joined.
+        connection_id: &'a ConnectionId,
+        /// Whose it is, where that is known: this is the first of their connections here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
+        /// When it was noticed, in milliseconds since the Unix epoch.
+        at: u64,
+    },
+    /// Somebody is not in the channel any more.
+    Left {
+        /// The channel.
+        channel: &'a Channel,
+        /// The connection that left.
+        connection_id: &'a ConnectionId,
+        /// Whose it was, where that is known: it was the last of their connections here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
+        /// When it was noticed, in milliseconds since the Unix epoch.
+        at: u64,
+    },
+    /// The answer to a message that was refused.
+    Error {
+        /// What was wrong, for programs.
+        code: ErrorCode,
+        /// What was wrong and what to do, for people. It may quote what the client sent: of a long one only the
+        /// beginning goes out, so that the answer never is what is too large.
+        #[serde(serialize_with = "shorten")]
+        message: Cow<'a, str>,
+        /// API Gateway's id of the request.
+        request_id: &'a str,
+    },
+}
+
+/// What a client was told of what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// How many messages were posted.
+    pub replayed: usize,
+    /// Whether they are all that was sent.
+    pub complete: bool,
+}
+
+/// What was wrong with a client's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The text is not JSON, or not [JSON that every parser reads](crate::protocol::json).
+    InvalidJson,
+    /// It is JSON, but a field is missing, unknown or of the wrong type.
+    InvalidRequest,
+    /// No route has the name that `action` gives.
+    UnknownAction,
+    /// The frame that would go to the recipients is longer than [`MAX_BYTES`].
+    MessageTooLarge,
+    /// The connection may not use the channel, or not so.
+    Forbidden,
+    /// The connection is subscribed to as many channels as it may be.
+    TooManySubscriptions,
+    /// The connection has as much under way as it may have: a replay.
+    TooManyRequests,
+}
+
+/// The code as clients read it.
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl Frame<'_> {
+    /// The frame as it goes over the wire.
+    #[expect(clippy::expect_used, reason = "strings, numbers and valid JSON always serialise")]
+    pub fn to_json(&self) -> Box<RawValue> {
+        to_raw_value(self).expect("a frame is JSON")
+    }
+}
+
+/// The most of an error's sentence, in characters.
+const SENTENCE: usize = 400;
+
+fn shorten<S: Serializer>(sentence: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match sentence.char_indices().nth(SENTENCE) {
+        None => serializer.serialize_str(sentence),
+        Some((end, _)) => serializer.collect_str(&format_args!("{} …", &sentence[..end])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn a_message_carries_any_json_as_it_was_sent() {
+        let frame = Frame::Message {
+            id: "IAjG6fdVIAMCIZg=",
+            channel: Some(&Channel::everyone()),
+            from: Some(&ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+            principal: None,
+            message: serde_json::from_str(r#"{ "text": "h\u00e9", "n": 1.0 }"#).unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"*","from":"L0SM9cOFvHcCIhw=","message":{ "text": "h\u00e9", "n": 1.0 },"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn a_message_says_whose_it_is_where_that_is_known() {
+        let frame = Frame::Message {
+            id: "IAjG6fdVIAMCIZg=",
+            channel: Some(&Channel::parse("lobby").unwrap()),
+            from: Some(&ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()),
+            principal: Some(&Principal::parse("ada").unwrap()),
+            message: serde_json::from_str("1").unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"IAjG6fdVIAMCIZg=","channel":"lobby","from":"L0SM9cOFvHcCIhw=","principal":"ada","message":1,"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn what_a_backend_says_to_one_connection_tells_neither_channel_nor_sender() {
+        let frame = Frame::Message {
+            id: "42",
+            channel: None,
+            from: None,
+            principal: None,
+            message: serde_json::from_str("1").unwrap(),
+            sent_at: 1_700_000_000_123,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"message","id":"42","message":1,"sentAt":1700000000123}"#);
+    }
+
+    #[test]
+    fn a_subscription_is_confirmed() {
+        let channel = &Channel::parse("lobby").unwrap();
+        let subscribed = |replay| Frame::Subscribed { channel, request_id: "r", replay }.to_json();
+        assert_snapshot!(subscribed(None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
+        let replay = Replay { replayed: 3, complete: true };
+        assert_snapshot!(subscribed(Some(replay)), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","replayed":3,"complete":true}"#);
+        let frame = Frame::Unsubscribed { channel, request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
+    }
+
+    #[test]
+    fn a_page_of_members_tells_where_the_next_begins() {
+        let presence = |id: &str, principal: Option<&str>| Member {
+            connection_id: ConnectionId::parse(id).unwrap(),
+            principal: principal.map(|text| Principal::parse(text).unwrap()),
+            connected_at: 1_700_000_000_123,
+            shard: 3,
+        };
+        let members = &[presence("a=", Some("ada")), presence("b=", None)];
+        let channel = &Channel::everyone();
+        let frame = Frame::Members { channel, members, next: Some(members[1].cursor()), request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","requestId":"r"}"#);
+        let frame = Frame::Members { channel, members: &[], next: None, request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[],"requestId":"r"}"#);
+    }
+
+    #[test]
+    fn a_join_and_a_leave_tell_who_and_when() {
+        let channel = &Channel::parse("lobby").unwrap();
+        let (id, ada) = (&ConnectionId::parse("a=").unwrap(), Principal::parse("ada").unwrap());
+        let joined =
+            Frame::Joined { channel, connection_id: id, principal: Some(&ada), at: 1_700_000_000_123 };
+        assert_snapshot!(joined.to_json(), @r#"{"type":"joined","channel":"lobby","connectionId":"a=","principal":"ada","at":1700000000123}"#);
+        let left = Frame::Left { channel, connection_id: id, principal: None, at: 1_700_000_000_123 };
+        assert_snapshot!(left.to_json(), @r#"{"type":"left","channel":"lobby","connectionId":"a=","at":1700000000123}"#);
+    }
+
+    #[test]
+    fn an_ack_counts() {
+        let ack = |queued, incomplete| {
+            let id = "IAjG6fdVIAMCIZg=";
+            Frame::Ack { id, request_id: "r", delivered: 3, gone: 1, failed: 0, queued, incomplete }.to_json()
+        };
+        assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
+        assert_snapshot!(ack(false, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
+        assert_snapshot!(ack(true, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"queued":true}"#);
+    }
+
+    #[test]
+    fn an_error_has_a_code_and_a_sentence() {
+        let frame =
+            Frame::Error { code: ErrorCode::MessageTooLarge, message: "Send less.".into(), request_id: "r" };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"error","code":"message_too_large","message":"Send less.","requestId":"r"}"#);
+    }
+
+    #[test]
+    fn of_a_long_sentence_the_beginning_goes_out() {
+        let message = "é".repeat(100_000).into();
+        let frame = Frame::Error { code: ErrorCode::InvalidJson, message, request_id: "r" };
+        let sentence = format!("{} …", "é".repeat(400));
+        assert_eq!(
+            frame.to_json().get(),
+            format!(r#"{{"type":"error","code":"invalid_json","message":"{sentence}","requestId":"r"}}"#)
+        );
+    }
+
+    #[test]
+    fn logs_show_an_error_code_as_clients_read_it() {
+        assert_eq!(ErrorCode::InvalidJson.to_string(), "invalid_json");
+    }
+}

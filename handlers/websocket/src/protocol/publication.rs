@@ -1,0 +1,125 @@
+//! What a backend puts into the queue of publications: a message for a channel, a user or a connection.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::protocol::{
+    broadcast::{Broadcast, MAX_EXCLUDED, TooLarge},
+    channel::Channel,
+    connection::ConnectionId,
+    frame::Frame,
+    json,
+    principal::Principal,
+};
+
+/// The most characters of the reason why something cannot be read.
+const MAX_REASON: usize = 400;
+
+/// The most characters of a message's id.
+pub(crate) const MAX_ID: usize = 128;
+
+/// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publication {
+    #[serde(default, deserialize_with = "present")]
+    channel: Option<Channel>,
+    #[serde(default, deserialize_with = "present")]
+    user: Option<Principal>,
+    #[serde(default, deserialize_with = "present")]
+    connection: Option<ConnectionId>,
+    message: Box<RawValue>,
+    #[serde(default)]
+    exclude: Vec<ConnectionId>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<String>,
+}
+
+/// Why a publication cannot be passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidPublication {
+    /// It is not JSON that every client could read.
+    #[error(transparent)]
+    Json(#[from] json::InvalidJson),
+    /// It is not the JSON that is wanted.
+    #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
+    Unreadable(#[source] Reason),
+    /// It says where to twice, or not at all.
+    #[error("it takes one of channel, user and connection")]
+    Destination,
+    /// It leaves out too many.
+    #[error("it leaves out more than {MAX_EXCLUDED} connections")]
+    TooManyExcluded,
+    /// Its id is no id.
+    #[error("its id has 1 to {MAX_ID} characters")]
+    Id,
+    /// Nobody could receive it.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// What is wrong with the JSON. It may quote what it found, of which only the beginning goes into the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(String);
+
+impl From<serde_json::Error> for Reason {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string().chars().take(MAX_REASON).collect())
+    }
+}
+
+/// What is there is read as what it is, null too.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Broadcast {
+    /// Reads a publication.
+    ///
+    /// Without an id of its own it is known by the one given, and its recipients are told that it was sent at this time, in
+    /// milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// When it is none, or cannot be passed on.
+    pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
+        json::check(text)?;
+        let publication = serde_json::from_str::<Publication>(text)
+            .map_err(|error| InvalidPublication::Unreadable(error.into()))?;
+        publication.into_broadcast(id, sent_at)
+    }
+}
+
+impl Publication {
+    fn into_broadcast(self, id: &str, sent_at: u64) -> Result<Broadcast, InvalidPublication> {
+        let Self { channel, user, connection, message, exclude, id: own_id } = self;
+        let id = own_id.as_deref().unwrap_or(id);
+        if !(1..=MAX_ID).contains(&id.chars().take(MAX_ID + 1).count()) {
+            return Err(InvalidPublication::Id);
+        }
+        if exclude.len() > MAX_EXCLUDED {
+            return Err(InvalidPublication::TooManyExcluded);
+        }
+        let channel = match (channel, user, &connection) {
+            (Some(channel), None, None) => Some(channel),
+            (None, Some(user), None) => Some(Channel::user(&user)),
+            (None, None, Some(_)) => None,
+            _ => return Err(InvalidPublication::Destination),
+        };
+        let frame = Frame::Message {
+            id,
+            channel: channel.as_ref(),
+            from: None,
+            principal: None,
+            message: &message,
+            sent_at,
+        }
+        .to_json();
+        // Every connection is in everyone's channel: a row of it goes where the connection is found gone.
+        let broadcast = Broadcast::new(id, channel.unwrap_or_else(Channel::everyone), frame)?;
+        Ok(match connection {
+            Some(connection) => broadcast.only([connection].into_iter().filter(|id| !exclude.contains(id))),
+            None => broadcast.except(exclude).kept(sent_at),
+        })
+    }
+}

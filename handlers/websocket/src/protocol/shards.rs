@@ -1,0 +1,101 @@
+//! Over how many partitions a channel is spread, and which of them holds a connection's row.
+
+use std::{ops::Range, str::FromStr};
+
+use crate::protocol::connection::ConnectionId;
+
+/// How many shards a channel has: 1 to [`Shards::MAX`], and 1 by default.
+///
+/// A shard is a partition key of the table, and one such key takes [1,000 writes and 3,000 reads of 4 KB a
+/// second][partition]. So a channel of one shard keeps up with the 500 new connections a second that API Gateway
+/// lets in by default, while as many leave; each further shard is good for 500 more.
+///
+/// [partition]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shards(u8);
+
+/// The text is not a number of shards.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a channel has 1 to {} shards", Shards::MAX)]
+pub struct InvalidShards;
+
+impl Shards {
+    /// More than the 40,000 writes a second that DynamoDB grants [a table by default][quotas] can use, and few
+    /// enough to ask: every read of a channel is a query of each shard.
+    ///
+    /// [quotas]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+    pub const MAX: u8 = 64;
+
+    /// The numbers of all shards.
+    pub(crate) fn numbers(self) -> Range<u8> {
+        0..self.0
+    }
+
+    /// The number of the shard that holds the connection's rows.
+    pub(crate) fn number_of(self, id: &ConnectionId) -> u8 {
+        (fnv1a(id.as_str()) % u64::from(self.0)) as u8
+    }
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl FromStr for Shards {
+    type Err = InvalidShards;
+
+    fn from_str(text: &str) -> Result<Self, InvalidShards> {
+        let count = text.parse().map_err(|_| InvalidShards)?;
+        if (1..=Self::MAX).contains(&count) { Ok(Self(count)) } else { Err(InvalidShards) }
+    }
+}
+
+/// [FNV-1a] of 64 bits. Another build of a function must find a connection in the same shard, and the standard
+/// library's hashes may change from release to release.
+///
+/// [FNV-1a]: https://datatracker.ietf.org/doc/html/rfc9923
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        let published =
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)];
+        for (text, hash) in published {
+            assert_eq!(fnv1a(text), hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_in_the_same_shard_for_good() {
+        // Where one of these changes, connections are looked for in a shard that they were not put into.
+        for (id, numbers) in [
+            ("L0SM9cOFvHcCIhw=", [0, 2, 1, 29]),
+            ("BkQ3rc-0liACIhw=", [0, 1, 2, 38]),
+            ("Zx9_-abcdef12345=", [0, 2, 3, 35]),
+        ] {
+            let id = ConnectionId::parse(id).unwrap();
+            let found = ["1", "3", "4", "64"].map(|count| count.parse::<Shards>().unwrap().number_of(&id));
+            assert_eq!(found, numbers, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_channel_has_1_to_64_shards() {
+        assert_eq!("1".parse(), Ok(Shards::default()));
+        assert_eq!("64".parse(), Ok(Shards(64)));
+        for text in ["", "0", "65", "256", "-1", "1.5", " 4", "four"] {
+            let error = text.parse::<Shards>().unwrap_err();
+            assert_eq!(error.to_string(), "a channel has 1 to 64 shards", "{text}");
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! The DynamoDB table of channels and the connections in them.
+//!
+//! | attribute | key | type |
+//! |---|---|---|
+//! | `channel` | hash | the channel's name and the number of a shard: `*#0` |
+//! | `connectionId` | range, and hash of the index `by-connection` | the id |
+//! | `connectedAt` | | milliseconds since the Unix epoch |
+//! | `expiresAt` | TTL | seconds since the Unix epoch |
+//! | `principal`, `sourceIp`, `userAgent` | | the client's, where known |
+//!
+//! Beside these rows there is one for each replay that is under way.
+//!
+//! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
+//! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
+//!
+//! The index lags a moment behind the table, and `$disconnect` may overtake a subscription that is under way. So a row
+//! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
+//! connection gone and it is [pruned](crate::delivery::departure); until then [`Registry::list`] shows it, until it expires at
+//! the latest. No message goes astray: the id of a connection is never used again.
+
+mod devices;
+mod replay;
+
+use std::{collections::HashSet, error::Error as StdError, time::Duration};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::{
+        delete_item::DeleteItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+    },
+    types::{AttributeValue, ReturnValue},
+};
+use futures::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
+
+use crate::{
+    aws, config,
+    protocol::{
+        channel::Channel,
+        connection::{Connection, ConnectionId},
+        cursor::{Cursor, ShardCursor},
+        member::Member,
+        principal::Principal,
+        shards::Shards,
+    },
+    store::{
+        attributes::{Row, number, read_text, text},
+        error::{Store, StoreError},
+    },
+    time::unix_seconds,
+};
+
+/// The index that finds all rows of a connection.
+pub const CONNECTION_INDEX: &str = "by-connection";
+
+/// How many deletes are under way at once.
+pub(crate) const DELETES_AT_ONCE: usize = 16;
+
+/// How old a connection is at least that is taken for closed where it is found so. A younger one may not be open yet: its row is written before
+/// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
+pub const OPEN_AFTER: Duration = Duration::from_secs(60);
+
+/// The table of channels and the connections in them.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    client: Client,
+    table: String,
+    shards: Shards,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// The connection is in the channel now.
+    Made,
+    /// It was in it already.
+    Kept,
+    /// The connection is in as many channels as it may be, and this is another.
+    TooMany,
+}
+
+/// A connection that is in a channel, and the row that says so: it can be in another shard than the connection
+/// would be put into now, when the number of shards has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MemberKey {
+    /// The connection, the row's range key.
+    pub id: ConnectionId,
+    /// The row's hash key.
+    partition: String,
+}
+
+/// A connection that is not in a channel any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberLeft {
+    /// The channel.
+    pub channel: Channel,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Whose it was, where that is known.
+    pub principal: Option<Principal>,
+}
+
+impl Registry {
+    /// The registry in the table of that name, each channel spread over so many shards.
+    pub fn new(client: Client, table: impl Into<String>, shards: Shards) -> Self {
+        Self { client, table: table.into(), shards }
+    }
+
+    /// The registry that the environment names.
+    ///
+    /// # Errors
+    /// When the table's name is missing, or the number of shards cannot be.
+    pub fn from_env(sdk: &SdkConfig) -> Result<Self, lambda_runtime::Error> {
+        let table = config::required(config::CONNECTION_TABLE)?;
+        Ok(Self::new(aws::dynamodb(sdk), table, config::parsed(config::CONNECTION_SHARDS)?))
+    }
+
+    /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
+    ///
+    /// # Errors
+    /// When a row could not be written; others may have been.
+    pub async fn register(&self, connection: &Connection) -> Result<(), StoreError> {
+        let channels: Vec<_> = Channel::of_connect(connection.principal.as_ref()).collect();
+        try_join_all(channels.iter().map(|channel| self.add(channel, connection))).await?;
+        Ok(())
+    }
+
+    /// Puts a connection into a channel, unless it subscribed to as many others as it may. To do it again changes nothing.
+    ///
+    /// The channels that `$connect` decides about do not count, and are written again: a message that was sent while the
+    /// client connected found nobody there, and took it out.
+    ///
+    /// The bound is soft: subscriptions that are made at the same time do not count each other, and the index that
+    /// they are counted by lags a moment behind.
+    ///
+    /// # Errors
+    /// When the subscriptions could not be counted, or the row not be written.
+    pub async fn subscribe(
+        &self,
+        channel: &Channel,
+        connection: &Connection,
+        max: usize,
+    ) -> Result<Subscription, StoreError> {
+        if self.expected_subscription(channel, &connection.id, max).await? == Subscription::TooMany {
+            return Ok(Subscription::TooMany);
+        }
+        // Written even where the index has it: it may still show a row that was deleted just now.
+        let is_new = self.add(channel, connection).await?;
+        Ok(if is_new { Subscription::Made } else { Subscription::Kept })
+    }
+
+    /// What would become of a subscription, as far as the index knows, which lags a moment behind.
+    ///
+    /// # Errors
+    /// When the subscriptions could not be counted.
+    pub(crate) async fn expected_subscription(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+        max: usize,
+    ) -> Result<Subscription, StoreError> {
+        let rows = self.partitions_of(id).await?;
+        if rows.iter().any(|partition| channel.has_partition(partition)) {
+            return Ok(Subscription::Kept);
+        }
+        let subscribed: HashSet<_> = rows
+            .iter()
+            .filter_map(|partition| Channel::of_partition(partition))
+            .filter(|channel| !channel.is_reserved())
+            .collect();
+        let is_another = !channel.is_reserved() && subscribed.len() >= max;
+        Ok(if is_another { Subscription::TooMany } else { Subscription::Made })
+    }
+
+    /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.
+    ///
+    /// # Errors
+    /// When the rows could not be read, or not all deleted.
+    pub async fn unsubscribe(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+    ) -> Result<Vec<MemberLeft>, StoreError> {
+        self.delete(self.rows_in(channel, id).await?, None).await
+    }
+
+    /// Puts a connection into a channel, and tells whether it was not in it before. To put it again changes nothing.
+    ///
+    /// # Errors
+    /// When the row could not be written.
+    pub async fn add(&self, channel: &Channel, connection: &Connection) -> Result<bool, StoreError> {
+        let mut row = self.member(channel, &connection.id).into_key();
+        row.insert("connectedAt".to_owned(), number(connection.connected_at));
+        row.insert("expiresAt".to_owned(), number(connection.expires_at()));
+        for (name, value) in [
+            ("principal", connection.principal.as_ref().map(Principal::as_str)),
+            ("sourceIp", connection.source_ip.as_deref()),
+            ("userAgent", connection.user_agent.as_deref()),
+        ] {
+            if let Some(value) = value {
+                row.insert(name.to_owned(), text(value));
+            }
+        }
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
+        let put = put.return_values(ReturnValue::AllOld).send().await;
+        Ok(put.map_err(|error| self.failed("PutItem", error))?.attributes.is_none())
+    }
+
+    /// The connections in a channel, without those whose row has expired: all shards at once, page after page as
+    /// they come, in no order.
+    ///
+    /// The reads are consistent: who was added before the call is in it. It is there twice if it was added again
+    /// under another number of shards.
+    ///
+    /// Where a shard cannot be read, an error stands for the rest of it; the others are read on.
+    pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<MemberKey, StoreError>> + use<'_> {
+        let shards = self.places().into_iter();
+        stream::select_all(shards.map(|place| Box::pin(self.members_behind(channel, &place))))
+    }
+
+    /// Where each shard of a channel begins.
+    pub(crate) fn places(&self) -> Vec<ShardCursor> {
+        self.shards.numbers().map(|shard| ShardCursor { shard, after: None }).collect()
+    }
+
+    /// The members who come behind a place in its shard, in the order of their ids.
+    fn members_behind(
+        &self,
+        channel: &Channel,
+        place: &ShardCursor,
+    ) -> impl Stream<Item = Result<MemberKey, StoreError>> + use<'_> {
+        let partition = channel.partition_key(place.shard);
+        self.pages(self.members_query(channel, place))
+            .map_ok(move |page| {
+                // At once: a page of thousands of rows waits here for each shard, and a row is many times a member.
+                stream::iter(read_members(&page, &partition).into_iter().map(Ok))
+            })
+            .try_flatten()
+    }
+
+    fn members_query(&self, channel: &Channel, place: &ShardCursor) -> QueryFluentBuilder {
+        let partition = channel.partition_key(place.shard);
+        let start = place.after.clone().map(|id| MemberKey { id, partition: partition.clone() }.into_key());
+        self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start)
+    }
+
+    /// The members in so many rows behind a place, how many rows were read, and where the next follow, if any may.
+    pub(crate) async fn page(
+        &self,
+        channel: &Channel,
+        place: &ShardCursor,
+        rows: usize,
+    ) -> Result<(Vec<MemberKey>, usize, Option<ShardCursor>), StoreError> {
+        let query = self.members_query(channel, place).limit(i32::try_from(rows).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(|error| self.failed("Query", error))?;
+        let next = page.last_evaluated_key.as_ref().and_then(read_id);
+        let next = next.map(|id| ShardCursor { shard: place.shard, after: Some(id) });
+        let read = usize::try_from(page.scanned_count).unwrap_or_default();
+        Ok((read_members(&page, &channel.partition_key(place.shard)), read, next))
+    }
+
+    /// The connections in a channel and whose they are, without those whose row has expired: shard after shard, in
+    /// each by the id, from behind the cursor on. So many rows are read at a time, and only as far as the list is
+    /// asked for.
+    ///
+    /// Others come and go meanwhile: who is there all the while is listed, and twice only if it was added again under
+    /// another number of shards.
+    pub fn list(
+        &self,
+        channel: &Channel,
+        after: Option<&Cursor>,
+        rows_at_a_time: u16,
+    ) -> impl Stream<Item = Result<Member, StoreError>> + use<'_> {
+        let (first, mut start) =
+            after.map_or((0, None), |after| (after.shard, Some(after.connection_id.clone())));
+        let numbers = self.shards.numbers().skip(first.into());
+        let shards: Vec<_> =
+            numbers.map(|shard| (shard, channel.partition_key(shard), start.take())).collect();
+        stream::iter(shards)
+            .map(move |(shard, partition, start)| {
+                let start = start.map(|id| MemberKey { id, partition: partition.clone() }.into_key());
+                let query = self
+                    .live_rows(&partition)
+                    .projection_expression("connectionId, principal, connectedAt")
+                    .set_exclusive_start_key(start)
+                    .limit(rows_at_a_time.into());
+                let list = move |page: QueryOutput| {
+                    let rows = page.items.unwrap_or_default().into_iter();
+                    stream::iter(rows.filter_map(move |row| read_member(&row, shard)).map(Ok))
+                };
+                Box::pin(self.pages(query).map_ok(list).try_flatten())
+            })
+            .flatten()
+    }
+
+    /// The rows of a partition that have not expired: DynamoDB deletes those within days, not at once.
+    fn live_rows(&self, partition: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("channel = :channel")
+            .filter_expression("expiresAt > :now")
+            .expression_attribute_values(":channel", text(partition))
+            .expression_attribute_values(":now", number(unix_seconds()))
+    }
+
+    /// The answers to a query, each when it is asked for.
+    fn pages(
+        &self,
+        query: QueryFluentBuilder,
+    ) -> impl Stream<Item = Result<QueryOutput, StoreError>> + use<'_> {
+        let pages = query.into_paginator().send();
+        stream::unfold(pages, async |mut pages| pages.next().await.map(|page| (page, pages)))
+            .map_err(|error| self.failed("Query", error))
+    }
+
+    /// Takes a connection out of every channel, and tells out of which. To remove it again changes nothing.
+    ///
+    /// # Errors
+    /// When the rows could not be read, or not all deleted.
+    pub async fn remove(&self, connection: &Connection) -> Result<Vec<MemberLeft>, StoreError> {
+        self.delete(self.rows_of_closed(connection).await?, None).await
+    }
+
+    /// The rows of a connection that is closed: those that the index knows of, and those [from `$connect`
+    /// on](Channel::of_connect), which it may not know of yet.
+    pub(crate) async fn rows_of_closed(
+        &self,
+        connection: &Connection,
+    ) -> Result<HashSet<MemberKey>, StoreError> {
+        let mut rows = self.rows_of(&connection.id).await?;
+        let channels = Channel::of_connect(connection.principal.as_ref());
+        rows.extend(channels.map(|channel| self.member(&channel, &connection.id)));
+        Ok(rows)
+    }
+
+    /// The rows of a connection that was found closed: the very one that was read, and all others that the index knows of.
+    ///
+    /// # Errors
+    /// When the index could not be read.
+    pub async fn rows_of_gone(&self, member: MemberKey) -> Result<HashSet<MemberKey>, StoreError> {
+        let mut rows = self.rows_of(&member.id).await?;
+        rows.insert(member);
+        Ok(rows)
+    }
+
+    /// The rows of a connection in a channel, in whatever shard: those that the index knows of, and the one where it would
+    /// be put now, which the index may not know of yet.
+    pub(crate) async fn rows_in(
+        &self,
+        channel: &Channel,
+        id: &ConnectionId,
+    ) -> Result<HashSet<MemberKey>, StoreError> {
+        let mut rows = self.rows_of(id).await?;
+        rows.retain(|row| channel.has_partition(&row.partition));
+        rows.insert(self.member(channel, id));
+        Ok(rows)
+    }
+
+    /// A connection's rows, as far as the index knows them.
+    async fn rows_of(&self, id: &ConnectionId) -> Result<HashSet<MemberKey>, StoreError> {
+        let partitions = self.partitions_of(id).await?.into_iter();
+        Ok(partitions.map(|partition| MemberKey { id: id.clone(), partition }).collect())
+    }
+
+    /// The hash keys of a connection's rows, as far as the index knows them.
+    async fn partitions_of(&self, id: &ConnectionId) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<_> = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(CONNECTION_INDEX)
+            .key_condition_expression("connectionId = :id")
+            .projection_expression("channel")
+            .expression_attribute_values(":id", text(id.as_str()))
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| self.failed("Query", error))?;
+        Ok(rows.iter().filter_map(|row| read_text(row, "channel")).collect())
+    }
+
+    /// Deletes rows, and tells what was there; where a time is given, in milliseconds since the Unix epoch, only those of
+    /// connections that were established before it.
+    ///
+    /// # Errors
+    /// When not all could be deleted.
+    pub async fn delete(
+        &self,
+        rows: HashSet<MemberKey>,
+        connected_before: Option<u64>,
+    ) -> Result<Vec<MemberLeft>, StoreError> {
+        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
+        // what was there, so that two who delete the same would both tell that somebody left.
+        stream::iter(rows)
+            .map(async |member| {
+                let delete =
+                    self.client.delete_item().table_name(&self.table).set_key(Some(member.into_key()));
+                let mut delete = delete.return_values(ReturnValue::AllOld);
+                if let Some(time) = connected_before {
+                    delete = delete
+                        .condition_expression("attribute_not_exists(connectedAt) OR connectedAt < :time")
+                        .expression_attribute_values(":time", number(time));
+                }
+                match delete.send().await {
+                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_member_left)),
+                    Err(error) if is_condition(&error) => Ok(None),
+                    Err(error) => Err(self.failed("DeleteItem", error)),
+                }
+            })
+            .buffer_unordered(DELETES_AT_ONCE)
+            .try_filter_map(async |departure| Ok(departure))
+            .try_collect()
+            .await
+    }
+
+    /// Whose connection is in a channel by this row, and since when it is connected, in milliseconds since the Unix epoch;
+    /// nothing where the row is not there any more, or has expired.
+    pub(crate) async fn read(&self, row: &MemberKey) -> Result<Option<(MemberLeft, u64)>, StoreError> {
+        let query = self
+            .live_rows(&row.partition)
+            .key_condition_expression("channel = :channel AND connectionId = :id")
+            .expression_attribute_values(":id", text(row.id.as_str()));
+        let found = query.send().await.map_err(|error| self.failed("Query", error))?;
+        Ok(found.items().first().and_then(|row| {
+            let connected_at = row.get("connectedAt")?.as_n().ok()?.parse().ok()?;
+            Some((read_member_left(row)?, connected_at))
+        }))
+    }
+
+    /// Whether a connection is in a channel.
+    ///
+    /// # Errors
+    /// When the row could not be read.
+    pub(crate) async fn is_member(&self, channel: &Channel, id: &ConnectionId) -> Result<bool, StoreError> {
+        let query = self
+            .live_rows(&channel.partition_key(self.shards.number_of(id)))
+            .key_condition_expression("channel = :channel AND connectionId = :id")
+            .expression_attribute_values(":id", text(id.as_str()));
+        let found = query.send().await.map_err(|error| self.failed("Query", error))?;
+        Ok(!found.items().is_empty())
+    }
+
+    /// The connection in the shard that it is put into.
+    pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> MemberKey {
+        MemberKey { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
+    }
+
+    fn failed(&self, operation: &'static str, source: impl StdError + Send + Sync + 'static) -> StoreError {
+        StoreError { store: Store::Registry, operation, table: self.table.clone(), source: Box::new(source) }
+    }
+}
+
+impl MemberKey {
+    /// The row of a connection in a channel and this shard.
+    pub(crate) fn at(channel: &Channel, cursor: Cursor) -> Self {
+        Self { partition: channel.partition_key(cursor.shard), id: cursor.connection_id }
+    }
+
+    /// The place of the row in its channel; nothing where the row is none that [`Registry::add`] wrote.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        let shard = Channel::shard_of_partition(&self.partition)?;
+        Some(Cursor { shard, connection_id: self.id.clone() })
+    }
+
+    /// The channel; nothing where the row is none that [`Registry::add`] wrote.
+    pub(crate) fn channel(&self) -> Option<Channel> {
+        Channel::of_partition(&self.partition)
+    }
+
+    /// The key of its row.
+    fn into_key(self) -> Row {
+        Row::from([
+            ("channel".to_owned(), AttributeValue::S(self.partition)),
+            ("connectionId".to_owned(), text(self.id.as_str())),
+        ])
+    }
+}
+
+impl AsRef<ConnectionId> for MemberKey {
+    fn as_ref(&self) -> &ConnectionId {
+        &self.id
+    }
+}
+
+/// The connection that a row is about; a row with anything else in place of an id cannot be posted to.
+fn read_id(row: &Row) -> Option<ConnectionId> {
+    ConnectionId::parse(read_text(row, "connectionId")?)
+        .inspect_err(|error| tracing::warn!(%error, "a row of the connection table was passed over"))
+        .ok()
+}
+
+fn read_members(page: &QueryOutput, partition: &str) -> Vec<MemberKey> {
+    let ids = page.items().iter().filter_map(read_id);
+    ids.map(|id| MemberKey { id, partition: partition.to_owned() }).collect()
+}
+
+fn read_principal(row: &Row) -> Option<Principal> {
+    Principal::parse(read_text(row, "principal")?).ok()
+}
+
+/// What a deleted row tells of who left. One that cannot be read is not what `add` wrote.
+fn read_member_left(row: &Row) -> Option<MemberLeft> {
+    Some(MemberLeft {
+        channel: Channel::of_partition(&read_text(row, "channel")?)?,
+        connection_id: read_id(row)?,
+        principal: read_principal(row),
+    })
+}
+
+/// The row as its channel's list shows it. What cannot be read of it is left out: it is not what `add` wrote.
+fn read_member(row: &Row, shard: u8) -> Option<Member> {
+    Some(Member {
+        connection_id: read_id(row)?,
+        principal: read_principal(row),
+        connected_at: row.get("connectedAt")?.as_n().ok()?.parse().ok()?,
+        shard,
+    })
+}
+
+/// Whether the row was not deleted because it is not to be.
+fn is_condition(error: &SdkError<DeleteItemError>) -> bool {
+    error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
+}
