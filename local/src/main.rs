@@ -153,7 +153,7 @@ async fn run(
     let step = Step::start("Building the functions", &files.durations);
     let build = packages::build(repository, &packages::DEPLOYED);
     let prepare = async {
-        let emulator = emulator.insert(Emulator::start(&options, show).await?);
+        let emulator = emulator.insert(Emulator::start(&options, |line| show(&line)).await?);
         let stack = stack(folder, &emulator.endpoint);
         if !files.applied.exists() {
             emulator.make_bucket(repository, BUCKET).await?;
@@ -197,7 +197,7 @@ The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctr
 /// Set once the end has begun: what functions log while the emulator goes under them is no news.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-fn show(line: String) {
+fn show(line: &str) {
     if !STOPPING.load(Ordering::Relaxed) {
         println!("{line}");
     }

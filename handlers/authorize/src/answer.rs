@@ -90,7 +90,7 @@ mod tests {
 
     const METHOD_ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect";
 
-    fn identity(channels: serde_json::Value) -> Identity {
+    fn identity(channels: &serde_json::Value) -> Identity {
         let claims = json!({"sub": "ada", "channels": channels});
         Identity::parse(claims.as_object().unwrap(), "channels").unwrap()
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn answers_have_the_shape_that_api_gateway_reads() {
         let json = |answer: &Answer| serde_json::to_string(answer).unwrap();
-        let allow = Answer::allow(METHOD_ARN, identity(json!(["room:*", "news"]))).unwrap();
+        let allow = Answer::allow(METHOD_ARN, identity(&json!(["room:*", "news"]))).unwrap();
         assert_snapshot!(json(&allow), @r#"{"principalId":"ada","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect"}]},"context":{"channels":"room:* news"}}"#);
         assert_snapshot!(json(&Answer::deny(METHOD_ARN)), @r#"{"principalId":"nobody","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"arn:aws:execute-api:eu-central-1:123456789012:a1b2c3d4e5/live/$connect"}]},"context":{}}"#);
     }
@@ -110,13 +110,13 @@ mod tests {
             let text = format!("user:{} ", sign.repeat(94)).repeat(length / 100);
             format!("{text}{}", "x".repeat(length % 100))
         };
-        let envelope = serde_json::to_vec(&Answer::allow(METHOD_ARN, identity(json!("x"))).unwrap());
+        let envelope = serde_json::to_vec(&Answer::allow(METHOD_ARN, identity(&json!("x"))).unwrap());
         let room = Answer::MAX_BYTES - envelope.unwrap().len() + 1;
         assert!(room % 100 > 1, "the last pattern is not empty");
-        assert!(Answer::allow(METHOD_ARN, identity(json!(patterns(room, "x")))).is_ok());
-        let denial = Answer::allow(METHOD_ARN, identity(json!(patterns(room + 1, "x")))).unwrap_err();
+        assert!(Answer::allow(METHOD_ARN, identity(&json!(patterns(room, "x")))).is_ok());
+        let denial = Answer::allow(METHOD_ARN, identity(&json!(patterns(room + 1, "x")))).unwrap_err();
         assert_eq!(denial, Denial::InvalidChannels);
         // What JSON writes longer than it is counts as it is written.
-        assert!(Answer::allow(METHOD_ARN, identity(json!(patterns(room, "\"")))).is_err());
+        assert!(Answer::allow(METHOD_ARN, identity(&json!(patterns(room, "\"")))).is_err());
     }
 }

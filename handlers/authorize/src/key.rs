@@ -217,13 +217,15 @@ struct Jwk {
 impl Jwk {
     fn material(&self) -> Result<Material, NoKey> {
         match (self.kty.as_str(), self.crv.as_deref()) {
-            ("RSA", _) => Ok(Material::Rsa { n: modulus(&self.n)?, e: exponent(&self.e)? }),
+            ("RSA", _) => {
+                Ok(Material::Rsa { n: modulus(self.n.as_deref())?, e: exponent(self.e.as_deref())? })
+            }
             ("EC", Some("P-256")) => {
-                let (x, y) = (coordinate("x", &self.x)?, coordinate("y", &self.y)?);
+                let (x, y) = (coordinate("x", self.x.as_deref())?, coordinate("y", self.y.as_deref())?);
                 Ok(Material::Point([&[UNCOMPRESSED][..], &x, &y].concat()))
             }
             ("OKP", Some("Ed25519")) => {
-                let key = octets("x", &self.x)?;
+                let key = octets("x", self.x.as_deref())?;
                 if key.len() == 32 { Ok(Material::Ed25519(key)) } else { Err(NoKey::Value("x")) }
             }
             _ => Err(NoKey::OtherType),
@@ -234,31 +236,31 @@ impl Jwk {
 /// What a point begins with that is followed by both of its coordinates.
 const UNCOMPRESSED: u8 = 4;
 
-fn octets(name: &'static str, field: &Option<String>) -> Result<Vec<u8>, NoKey> {
-    let text = field.as_ref().ok_or(NoKey::Missing(name))?;
+fn octets(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
+    let text = field.ok_or(NoKey::Missing(name))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|error| NoKey::Base64(name, error))
 }
 
 /// A number without the zeros that it must not begin with ([RFC 7518, 2][uint]), yet does at some issuers.
 ///
 /// [uint]: https://www.rfc-editor.org/rfc/rfc7518#section-2
-fn number(name: &'static str, field: &Option<String>) -> Result<Vec<u8>, NoKey> {
+fn number(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     let octets = octets(name, field)?;
     Ok(octets.into_iter().skip_while(|octet| *octet == 0).collect())
 }
 
 /// 2,048 to 8,192 bits: [what ring verifies with](RSA_PKCS1_2048_8192_SHA256).
-fn modulus(field: &Option<String>) -> Result<Vec<u8>, NoKey> {
+fn modulus(field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     let number = number("n", field)?;
     if (256..=1024).contains(&number.len()) { Ok(number) } else { Err(NoKey::Value("n")) }
 }
 
-fn exponent(field: &Option<String>) -> Result<Vec<u8>, NoKey> {
+fn exponent(field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     let number = number("e", field)?;
     if (1..=4).contains(&number.len()) { Ok(number) } else { Err(NoKey::Value("e")) }
 }
 
-fn coordinate(name: &'static str, field: &Option<String>) -> Result<[u8; 32], NoKey> {
+fn coordinate(name: &'static str, field: Option<&str>) -> Result<[u8; 32], NoKey> {
     let number = number(name, field)?;
     let zeros = 32_usize.checked_sub(number.len()).ok_or(NoKey::Value(name))?;
     let mut coordinate = [0; 32];
@@ -410,7 +412,7 @@ mod tests {
             _ => panic!("no point"),
         });
         assert_eq!(materials[0], materials[1]);
-        assert_eq!(coordinate("x", &Some("AQ".to_owned())).unwrap()[30..], [0, 1]);
+        assert_eq!(coordinate("x", Some("AQ")).unwrap()[30..], [0, 1]);
         for (octets, fits) in [(255, false), (256, true), (1024, true), (1025, false)] {
             for zeros in [0, 1] {
                 let n = URL_SAFE_NO_PAD.encode([vec![0; zeros], vec![1; octets]].concat());

@@ -75,10 +75,10 @@ pub fn required(name: &str) -> Result<String, MissingVariable> {
 /// # Errors
 /// When it is unset, and is there under the name that it once had: without it a function would leave nothing to others.
 pub fn delivery_queue_url() -> Result<Option<String>, RenamedVariable> {
-    renamed(optional(DELIVERY_QUEUE_URL), optional(PUBLISH_QUEUE_URL))
+    renamed(optional(DELIVERY_QUEUE_URL), optional(PUBLISH_QUEUE_URL).as_deref())
 }
 
-fn renamed(now: Option<String>, before: Option<String>) -> Result<Option<String>, RenamedVariable> {
+fn renamed(now: Option<String>, before: Option<&str>) -> Result<Option<String>, RenamedVariable> {
     if now.is_none() && before.is_some() { Err(RenamedVariable) } else { Ok(now) }
 }
 
@@ -132,8 +132,8 @@ mod tests {
         let url = |text: &str| Some(text.to_owned());
         assert_eq!(renamed(None, None), Ok(None));
         assert_eq!(renamed(url("new"), None), Ok(url("new")));
-        assert_eq!(renamed(url("new"), url("old")), Ok(url("new")));
-        let error = renamed(None, url("old")).unwrap_err();
+        assert_eq!(renamed(url("new"), url("old").as_deref()), Ok(url("new")));
+        let error = renamed(None, url("old").as_deref()).unwrap_err();
         let sentence = "the environment variable PUBLISH_QUEUE_URL is not read any more: set DELIVERY_QUEUE_URL to the \
                         publisher's output delivery_queue_url in its place, and take policy_statements from delivery_statements";
         assert_eq!(error.to_string(), sentence);

@@ -147,6 +147,7 @@ impl Simulation {
     }
 
     /// The same AWS, as another environment of Lambda reaches it: with clients of its own.
+    #[must_use]
     pub fn environment(&self) -> Self {
         Self::over(self.aws.clone())
     }

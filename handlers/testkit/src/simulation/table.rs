@@ -99,9 +99,9 @@ impl Table {
     }
 
     /// Deletes a row, and gives back what was there.
-    pub(super) fn delete(&mut self, key: Key) -> Option<Arc<Row>> {
+    pub(super) fn delete(&mut self, key: &Key) -> Option<Arc<Row>> {
         self.unheard.push_back((Instant::now(), key.clone(), None));
-        self.rows.remove(&key)
+        self.rows.remove(key)
     }
 
     /// Deletes the rows that have expired, as DynamoDB does sooner or later.
@@ -113,7 +113,7 @@ impl Table {
             .filter(|(_, row)| expires_at(row).is_some_and(|at| at <= now))
             .map(|(key, _)| key.clone())
             .collect();
-        expired.into_iter().for_each(|key| drop(self.delete(key)));
+        expired.into_iter().for_each(|key| drop(self.delete(&key)));
     }
 
     /// Answers a call. The copies lag so much behind, and a page of a query is so many rows, those included that the
@@ -134,7 +134,7 @@ impl Table {
                     let name = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
                     return (400, json!({"__type": name, "message": "The conditional request failed"}));
                 }
-                let old = if operation == "PutItem" { self.put(row) } else { self.delete(key) };
+                let old = if operation == "PutItem" { self.put(row) } else { self.delete(&key) };
                 let old = old.filter(|_| call["ReturnValues"] == "ALL_OLD");
                 (200, old.map_or(json!({}), |row| json!({ "Attributes": *row })))
             }

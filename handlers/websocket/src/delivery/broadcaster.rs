@@ -215,7 +215,7 @@ impl Broadcaster {
                 }
             }
             pages_in.close_channel();
-            pending::<()>().await // The posts go on.
+            pending::<()>().await; // The posts go on.
         };
 
         let mut reader = Reader::new(pages, &places, &broadcast.exclude, max, stop);
@@ -329,17 +329,14 @@ impl Broadcaster {
             found_at,
         });
         let pruned = async {
-            match &self.continuations {
-                Some(Continuations { queue, .. }) => {
-                    let prunes = prunes.map(|prune| (Task::Prune(prune), Duration::ZERO));
-                    queue.send(prunes, until).await.map_err(DeliveryError::from)
+            if let Some(Continuations { queue, .. }) = &self.continuations {
+                let prunes = prunes.map(|prune| (Task::Prune(prune), Duration::ZERO));
+                queue.send(prunes, until).await.map_err(DeliveryError::from)
+            } else {
+                for prune in prunes {
+                    departure::prune(&self.registry, self.notifier.as_ref(), prune, until).await?;
                 }
-                None => {
-                    for prune in prunes {
-                        departure::prune(&self.registry, self.notifier.as_ref(), prune, until).await?;
-                    }
-                    Ok(())
-                }
+                Ok(())
             }
         };
         if let Err(error) = pruned.await {

@@ -249,7 +249,7 @@ mod tests {
         let to = client(number);
         let permit = limiter.try_acquire(&to).unwrap();
         if passes {
-            permit.passed()
+            permit.passed();
         } else {
             return Some(permit.refused(&mut None));
         }

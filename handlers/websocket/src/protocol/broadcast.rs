@@ -70,17 +70,20 @@ impl Broadcast {
 
     /// The same, but not to these: 1,000 at most, since the rest of a message to all but more is not read from the
     /// queue.
+    #[must_use]
     pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { exclude: exclude.into_iter().collect(), ..self }
     }
 
     /// The same, but only to these, in the channel or not.
+    #[must_use]
     pub fn only(self, connections: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
     }
 
     /// The same, and kept in the channel's history, where there is one, as sent at this time in milliseconds since the
     /// Unix epoch. Who is left out may find it there.
+    #[must_use]
     pub fn kept(self, sent_at: u64) -> Self {
         Self { sent_at: Some(sent_at), ..self }
     }

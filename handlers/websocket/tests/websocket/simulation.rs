@@ -42,9 +42,9 @@ async fn take(registry: &Registry, step: Step) -> Vec<String> {
     let told = match step {
         Step::Add(id, to) => vec![registry.add(&channel(to), &connection(id)).await.unwrap().to_string()],
         Step::Unsubscribe(id, from) => {
-            departures(registry.unsubscribe(&channel(from), &connection(id).id).await.unwrap())
+            departures(&registry.unsubscribe(&channel(from), &connection(id).id).await.unwrap())
         }
-        Step::Remove(id) => departures(registry.remove(&connection(id)).await.unwrap()),
+        Step::Remove(id) => departures(&registry.remove(&connection(id)).await.unwrap()),
         Step::List(of, rows) => {
             let listed: Vec<_> = registry.list(&channel(of), None, rows).try_collect().await.unwrap();
             return listed.iter().map(|member| member.connection_id.to_string()).collect();
@@ -59,7 +59,7 @@ async fn take(registry: &Registry, step: Step) -> Vec<String> {
     members
 }
 
-fn departures(departures: Vec<MemberLeft>) -> Vec<String> {
+fn departures(departures: &[MemberLeft]) -> Vec<String> {
     departures.iter().map(|departure| format!("{departure:?}")).collect()
 }
 

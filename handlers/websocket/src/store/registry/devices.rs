@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use super::{Registry, read_id};
@@ -48,7 +49,7 @@ impl Registry {
             query.limit(ASKED as i32 + 1).send().await.map_err(|error| self.failed("Query", error))
         }));
         let pages = pages.await?;
-        let devices: Vec<_> = pages.iter().flat_map(|page| page.items()).filter_map(read_id).collect();
+        let devices: Vec<_> = pages.iter().flat_map(QueryOutput::items).filter_map(read_id).collect();
         let are_all = pages.iter().all(|page| page.last_evaluated_key.is_none());
         Ok((are_all && devices.len() <= ASKED).then_some(devices))
     }
