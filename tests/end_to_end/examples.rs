@@ -1,4 +1,4 @@
-//! Each stack in examples/ does what it says; that with the authorizer is in [`authorizer`](crate::authorizer).
+//! Each stack in examples/ does what it says; that with the authorizer is in `authorizer.rs`.
 
 use std::{collections::HashSet, fs, time::Duration};
 

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    collections::BTreeSet,
     env,
     fmt::Write,
     fs,
@@ -112,7 +113,7 @@ fn readmes() -> Vec<PathBuf> {
     };
     let folders =
         ["modules", "examples", "clients"].into_iter().flat_map(list).map(|folder| folder.join("README.md"));
-    let texts = ["", "docs", "bench"].into_iter().flat_map(list);
+    let texts = ["", "docs", "bench", "tests"].into_iter().flat_map(list);
     let texts = texts.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     texts.chain(folders.filter(|path| path.exists())).collect()
 }
@@ -131,6 +132,7 @@ fn fill(text: &str) -> String {
             }
             "inputs" => inputs(&repository().join(place)),
             "outputs" => outputs(&repository().join(place)),
+            "files" => files(&repository().join(place)),
             "costs" => bench::cost::table(),
             "end" | "needs" | "times" => {
                 filled.push_str(&rest[..end + 4]);
@@ -144,6 +146,20 @@ fn fill(text: &str) -> String {
         rest = &rest[end + closing..];
     }
     filled + rest
+}
+
+/// The Rust files of a folder, with the first paragraph of each one's own words.
+fn files(folder: &Path) -> String {
+    let mut table = "| file | what it is |\n|---|---|\n".to_owned();
+    let paths: BTreeSet<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        let words = text.lines().map_while(|line| line.strip_prefix("//! "));
+        let words: Vec<_> = words.collect();
+        writeln!(table, "| `{}` | {} |", path.file_name().unwrap().to_str().unwrap(), words.join(" "))
+            .unwrap();
+    }
+    table
 }
 
 fn blocks(file: &Path, kind: &str) -> Vec<Block> {
