@@ -51,7 +51,7 @@ export async function post(channel, connectionId, data, counts) {
       await dynamodb.send(new DeleteItemCommand({ TableName: table, Key: key }));
     } else {
       counts.failed += 1;
-      console.warn("a post failed", connectionId, error.name);
+      console.warn("post failed", connectionId, error.name);
     }
   }
 }

@@ -41,7 +41,7 @@ def post(channel, connection_id, data):
         dynamodb.delete_item(TableName=TABLE, Key=key)
         return "gone"
     except Exception as error:
-        print("a post failed", connection_id, error)
+        print("post failed", connection_id, error)
         return "failed"
 
 

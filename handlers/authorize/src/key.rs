@@ -123,7 +123,7 @@ impl KeySet {
         }
         left_out.log();
         if known.is_empty() {
-            tracing::warn!("the key set holds no key for signatures: every token will be denied");
+            tracing::warn!("key set has no key for signatures: every token will be denied");
         }
         Ok(Self(known))
     }
@@ -170,7 +170,7 @@ impl LeftOut {
     fn log(&self) {
         if self.count > 0 {
             let reasons = self.reasons.join("; ");
-            tracing::info!(count = self.count, reasons, "entries of the key set are left out");
+            tracing::info!(count = self.count, reasons, "key set entries skipped");
         }
     }
 }

@@ -120,7 +120,7 @@ impl Cache {
             Err(paused) => return Err(failure.unwrap_or(paused).into()),
         };
         if let Some(error) = &failure {
-            tracing::warn!(error = chain(error), "the keys cannot be read anew, the old ones stay");
+            tracing::warn!(error = chain(error), "keys not refreshed, old keys kept");
         }
         match (keys.find(header), failure) {
             // It may be one of the keys that could not be read.

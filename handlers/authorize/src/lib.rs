@@ -76,7 +76,7 @@ impl Authorizer {
     /// Where they cannot be read, the function starts all the same, and tries again when it is asked.
     pub async fn warm(&self) {
         if let Err(error) = self.keys.warm().await {
-            tracing::error!(error = chain(&error), "the keys cannot be read");
+            tracing::error!(error = chain(&error), "keys not loaded");
         }
     }
 

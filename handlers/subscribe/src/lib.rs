@@ -81,9 +81,9 @@ impl Subscriptions {
         match end.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(connection_id = %connection.id, request_id, error = chain(&error), "a replay's row stays");
+                tracing::warn!(connection_id = %connection.id, request_id, error = chain(&error), "replay row not deleted");
             }
-            Err(_) => tracing::warn!(connection_id = %connection.id, request_id, "a replay's row stays"),
+            Err(_) => tracing::warn!(connection_id = %connection.id, request_id, "replay row not deleted"),
         }
         reply
     }

@@ -63,7 +63,7 @@ pub fn time(metric: &'static str, duration: Duration) {
     if full.times == MAX_TIMES {
         full.times = 0;
         if let Err(error) = collector.flush(&mut full.lines) {
-            tracing::warn!(%error, "the metrics are lost");
+            tracing::warn!(%error, "metrics dropped");
         }
     }
 }
@@ -114,7 +114,7 @@ impl Metrics {
     pub(crate) fn log(&self) {
         // Whole, so that no other line comes between its parts.
         if let Err(error) = self.lines().and_then(|lines| io::stdout().write_all(&lines)) {
-            tracing::warn!(%error, "the metrics are lost");
+            tracing::warn!(%error, "metrics dropped");
         }
     }
 

@@ -233,7 +233,7 @@ impl Broadcaster {
         let got_on = rest != places;
         match error {
             Some(error) if got_on => {
-                tracing::warn!(error = chain(&error), "a channel was not read to its end");
+                tracing::warn!(error = chain(&error), "channel not read to its end");
             }
             Some(error) => return Err(DeliveryError::Store(error)),
             None if !got_on && self.continuations.is_some() => return Err(DeliveryError::NoTime),
@@ -340,7 +340,7 @@ impl Broadcaster {
             }
         };
         if let Err(error) = pruned.await {
-            tracing::warn!(error = chain(&error), "connections that are gone stay registered");
+            tracing::warn!(error = chain(&error), "gone connections not pruned");
         }
     }
 }

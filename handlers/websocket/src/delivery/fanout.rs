@@ -115,10 +115,10 @@ impl Fanout {
     pub(crate) async fn close(&self, ids: impl IntoIterator<Item = ConnectionId>, deadline: Instant) {
         let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
             match self.client.delete_connection().connection_id(id.as_str()).send().await {
-                Ok(_) => tracing::info!(connection_id = %id, "closed: its client takes nothing"),
+                Ok(_) => tracing::info!(connection_id = %id, "slow connection closed"),
                 Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
                 Err(error) => {
-                    tracing::warn!(connection_id = %id, error = chain(&error), "a slow client stays connected");
+                    tracing::warn!(connection_id = %id, error = chain(&error), "slow connection not closed");
                 }
             }
         });
@@ -176,7 +176,7 @@ impl Fanout {
                 }
             };
             if !again {
-                tracing::warn!(connection_id = %id, error = chain(&error), "a post failed");
+                tracing::warn!(connection_id = %id, error = chain(&error), "post failed");
                 return outcome;
             }
             drop(permit); // Another's post takes it while this one waits.

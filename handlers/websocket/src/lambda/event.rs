@@ -166,7 +166,7 @@ impl Event {
                 tracing::warn!(
                     connection_id = context.connection_id,
                     error = chain(&error),
-                    "no channel allowed"
+                    "authorizer context not readable: no channel allowed"
                 );
                 (None, ChannelPermissions::none())
             }

@@ -60,7 +60,7 @@ where
                 request_id,
                 error_type = error.error_type(),
                 error = chain(error),
-                "an event failed"
+                "event failed"
             );
         })
     })
@@ -84,7 +84,7 @@ where
                     connection_id,
                     request_id,
                     expected,
-                    "a message came to a function that serves none"
+                    "message routed to a function that serves none"
                 );
                 let sentence = "This action is not for clients.";
                 Ok(Rejection::new(ErrorCode::UnknownAction, sentence).into_response(&message))
@@ -92,7 +92,7 @@ where
             found => Err(EventError::Unexpected { expected, found: Box::new(found) }.into()),
         },
         Err(error @ (EventError::Principal(_) | EventError::Channels(_))) => {
-            tracing::error!(connection_id, request_id, error = chain(&error), "a client is not let in");
+            tracing::error!(connection_id, request_id, error = chain(&error), "connection refused: authorizer context not readable");
             Ok(Response::forbidden())
         }
         Err(error) => Err(error.into()),
@@ -146,7 +146,7 @@ where
             trace,
             error_type = error.error_type(),
             error = chain(&error),
-            "a message goes back"
+            "record failed, returned to queue"
         );
         Some(id)
     });

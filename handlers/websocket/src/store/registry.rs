@@ -491,7 +491,7 @@ impl AsRef<ConnectionId> for MemberKey {
 /// The connection that a row is about; a row with anything else in place of an id cannot be posted to.
 fn read_id(row: &Row) -> Option<ConnectionId> {
     ConnectionId::parse(read_text(row, "connectionId")?)
-        .inspect_err(|error| tracing::warn!(%error, "a row of the connection table was passed over"))
+        .inspect_err(|error| tracing::warn!(%error, "table row skipped"))
         .ok()
 }
 
