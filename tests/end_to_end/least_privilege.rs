@@ -74,7 +74,14 @@ async fn each_grant_is_needed() -> Result<()> {
     plant_a_stale_row(&cloud).await?;
     let ack = send(&mut client).await?;
     ensure!(ack["gone"] == 1 && cloud.rows().await?.len() == 2, "the stale row stays: {ack}");
-    cloud.logs(&["least-privilege-send: ", "gone connections not pruned", "Query on the table", "AccessDenied"]).await?;
+    cloud
+        .logs(&[
+            "least-privilege-send: ",
+            "gone connections not pruned",
+            "Query on the table",
+            "AccessDenied",
+        ])
+        .await?;
 
     with(&cloud, "connect", r#"["read"]"#).await?;
     ensure!(Client::connect(&url).await.is_err(), "nobody gets in");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use lambda_websocket::{
     Broadcaster, Channel, ChannelPermissions, Message, Principal,
     delivery::{
-        broadcaster::Continuations,
-        fanout::{Fanout, Policy},
+        continuations::Continuations,
+        poster::{Policy, Poster},
     },
     protocol::frame::MAX_BYTES,
 };
@@ -32,10 +32,10 @@ impl Chat {
     async fn with(ids: &[&str]) -> Self {
         let (table, connections) = (ConnectionTable::start().await, Connections::start().await);
         let policy = Policy { backoff: Duration::from_millis(1), ..Policy::default() };
-        let fanout = Fanout::new(connections.client(), policy);
+        let poster = Poster::new(connections.client(), policy);
         let broadcaster = Broadcaster {
             registry: table.registry(),
-            fanout,
+            poster,
             continuations: None,
             notifier: None,
             history: None,
@@ -362,7 +362,7 @@ proptest! {
             simulation.decide(|_| Fate::Served(Duration::ZERO));
             let broadcaster = Broadcaster {
                 registry: simulation.registry(1),
-                fanout: simulation.fanout(),
+                poster: simulation.poster(),
                 continuations: None,
                 notifier: None,
                 history: None,

@@ -2,7 +2,7 @@
 
 use lambda_websocket::{
     History, PresenceNotifier, Registry, aws, config,
-    delivery::fanout::{Fanout, Policy},
+    delivery::poster::{Policy, Poster},
     runtime,
 };
 use subscribe::{MAX_SUBSCRIPTIONS, Replayer, Subscriptions, subscribe};
@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         notifier: PresenceNotifier::from_env(&sdk, &registry)?,
         replayer: History::from_env(&sdk)?.map(|history| Replayer {
             history,
-            fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+            poster: Poster::new(aws::connections(&sdk), Policy::default()),
         }),
         registry,
     };

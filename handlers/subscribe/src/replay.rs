@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lambda_websocket::{
     Channel, Error, History, Message,
-    delivery::fanout::{Fanout, Outcome},
+    delivery::poster::{Outcome, Poster},
     protocol::frame::Replay,
     store::history::Missed,
 };
@@ -18,7 +18,7 @@ pub struct Replayer {
     /// What was sent.
     pub history: History,
     /// The way to the clients.
-    pub fanout: Fanout,
+    pub poster: Poster,
 }
 
 impl Replayer {
@@ -37,7 +37,7 @@ impl Replayer {
         let deadline = event.deadline - FOR_THE_ANSWER;
         let mut replayed = 0;
         for frame in &frames {
-            if self.fanout.post_to(&event.connection.id, frame, deadline).await != Outcome::Delivered {
+            if self.poster.post_to(&event.connection.id, frame, deadline).await != Outcome::Delivered {
                 break;
             }
             replayed += 1;

@@ -12,8 +12,12 @@ use aws_sdk_dynamodb::{
 };
 use dynoxide::Database;
 use lambda_websocket::{
-    History, Registry,
-    store::{history::MaxAge, registry::CONNECTION_INDEX},
+    Channel, Connection, ConnectionId, History, Registry,
+    store::{
+        error::StoreError,
+        history::MaxAge,
+        registry::{CONNECTION_INDEX, DeletedRow},
+    },
 };
 use tokio::net::TcpListener;
 
@@ -135,4 +139,24 @@ fn new_table(client: &Client, name: &str, range: &str) -> CreateTableFluentBuild
 
 fn key(name: &str, kind: KeyType) -> KeySchemaElement {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
+}
+
+/// Deletes the rows of a connection that is closed, and tells what was there.
+///
+/// # Errors
+/// When the rows could not be read, or not all deleted.
+pub async fn remove(registry: &Registry, connection: &Connection) -> Result<Vec<DeletedRow>, StoreError> {
+    registry.delete(registry.rows_of_closed(connection).await?, None).await
+}
+
+/// Deletes the rows of a connection in a channel, and tells what was there.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn unsubscribe(
+    registry: &Registry,
+    channel: &Channel,
+    id: &ConnectionId,
+) -> Result<Vec<DeletedRow>, StoreError> {
+    registry.delete(registry.rows_in(channel, id).await?, None).await
 }

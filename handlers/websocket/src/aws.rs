@@ -40,7 +40,7 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 /// A client of `@connections`.
 ///
 /// It never retries: the SDK's retries share one budget, which a broadcast would drain.
-/// [`Fanout`](crate::delivery::fanout::Fanout) retries instead.
+/// [`Poster`](crate::delivery::poster::Poster) retries instead.
 pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)

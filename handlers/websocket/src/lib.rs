@@ -42,7 +42,7 @@ pub mod protocol;
 pub mod store;
 pub mod time;
 
-pub use delivery::{broadcaster::Broadcaster, notifier::PresenceNotifier, task::Task};
+pub use delivery::{broadcaster::Broadcaster, presence::PresenceNotifier};
 pub use lambda::{
     error::Error,
     event::{Connect, Disconnect, Event, Message},
@@ -59,5 +59,6 @@ pub use protocol::{
     permissions::ChannelPermissions,
     principal::Principal,
     publication::Publication,
+    task::Task,
 };
 pub use store::{history::History, registry::Registry};

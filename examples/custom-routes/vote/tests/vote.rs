@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 };
 use lambda_websocket::{
     Broadcaster, Channel,
-    delivery::fanout::{Fanout, Policy},
+    delivery::poster::{Policy, Poster},
 };
 use serde_json::{Value, json};
 use testkit::{
@@ -27,7 +27,7 @@ async fn poll(table: &ConnectionTable, connections: &Connections) -> Poll {
         votes: Votes { client: table.client.clone(), table: "votes".to_owned() },
         broadcaster: Broadcaster {
             registry: table.registry(),
-            fanout: Fanout::new(connections.client(), Policy::default()),
+            poster: Poster::new(connections.client(), Policy::default()),
             continuations: None,
             notifier: None,
             history: None,

@@ -11,7 +11,7 @@ use disconnect::Disconnector;
 use fastrand::Rng;
 use futures::future::{Either, select};
 use lambda_websocket::{
-    Broadcaster, ChannelPermissions, PresenceNotifier, delivery::broadcaster::Continuations,
+    Broadcaster, ChannelPermissions, PresenceNotifier, delivery::continuations::Continuations,
 };
 use publish::Publisher;
 use subscribe::{Replayer, Subscriptions};
@@ -39,10 +39,10 @@ impl Environment {
             queue: simulation.queue(),
             channels: ChannelPermissions::parse(ANNOUNCED).unwrap(),
         });
-        let (history, fanout) = (simulation.history(500), simulation.fanout());
+        let (history, poster) = (simulation.history(500), simulation.poster());
         let broadcaster = Broadcaster {
             registry: registry.clone(),
-            fanout: fanout.clone(),
+            poster: poster.clone(),
             continuations: Some(Continuations { queue: simulation.queue(), after }),
             notifier: notifier.clone(),
             history: Some(history.clone()),
@@ -58,7 +58,7 @@ impl Environment {
                 registry: registry.clone(),
                 max: "50".parse().unwrap(),
                 notifier: notifier.clone(),
-                replayer: Some(Replayer { history, fanout }),
+                replayer: Some(Replayer { history, poster }),
             },
             disconnector: Disconnector { registry, notifier },
         }

@@ -14,7 +14,7 @@ use std::{
 use futures::future::join_all;
 use lambda_websocket::{
     Broadcast, Broadcaster, Channel, ChannelPermissions, ConnectionId, Error, PresenceNotifier, Task,
-    delivery::{broadcaster::Continuations, error::DeliveryError},
+    delivery::{continuations::Continuations, error::DeliveryError},
     runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
@@ -59,7 +59,7 @@ fn connected(simulation: &Simulation, count: usize, shards: usize) {
 fn broadcaster(simulation: &Simulation, shards: u8, after: usize) -> Broadcaster {
     Broadcaster {
         registry: simulation.registry(shards),
-        fanout: simulation.fanout(),
+        poster: simulation.poster(),
         continuations: Some(Continuations { queue: simulation.queue(), after }),
         notifier: None,
         history: None,

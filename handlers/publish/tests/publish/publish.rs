@@ -6,8 +6,8 @@ use std::{ops::Range, time::Duration};
 use lambda_websocket::{
     Broadcast, Broadcaster, Channel, Error, Task,
     delivery::{
-        broadcaster::Continuations,
-        fanout::{Fanout, Policy},
+        continuations::Continuations,
+        poster::{Policy, Poster},
     },
     runtime::Record,
 };
@@ -36,7 +36,7 @@ impl World {
             (ConnectionTable::start().await, Connections::start().await, FakeQueue::start().await);
         let broadcaster = Broadcaster {
             registry: table.registry(),
-            fanout: Fanout::new(connections.client(), Policy::default()),
+            poster: Poster::new(connections.client(), Policy::default()),
             continuations: Some(Continuations { queue: queue.queue(), after: 2 }),
             notifier: None,
             history: None,

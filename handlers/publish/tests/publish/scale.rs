@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use lambda_websocket::{
-    Broadcaster, Task, delivery::broadcaster::Continuations, protocol::frame::MAX_BYTES, runtime::Record,
+    Broadcaster, Task, delivery::continuations::Continuations, protocol::frame::MAX_BYTES, runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn connected(simulation: &Simulation, count: usize, shards: u8, status: u16) {
 fn publisher(simulation: &Simulation, shards: u8, after: usize) -> Publisher {
     let broadcaster = Broadcaster {
         registry: simulation.registry(shards),
-        fanout: simulation.fanout(),
+        poster: simulation.poster(),
         continuations: Some(Continuations { queue: simulation.queue(), after }),
         notifier: None,
         history: None,

@@ -20,13 +20,13 @@ use aws_sdk_dynamodb::{
 };
 use lambda_websocket::{
     Broadcast, Broadcaster, Channel, Error, History, Message, Registry, aws,
-    delivery::fanout::{Fanout, Policy},
+    delivery::poster::{Policy, Poster},
 };
 use serde_json::{Value, json, value::to_raw_value};
 use subscribe::{MaxSubscriptions, Replayer, Subscriptions, subscribe};
 use testkit::{
     connections::{Answer, Connections},
-    dynamodb::{ConnectionTable, Row},
+    dynamodb::{ConnectionTable, Row, remove},
     fixtures::{self, now_millis},
 };
 use tokio::{runtime, time::Instant};
@@ -46,7 +46,7 @@ impl Chat {
         let (backoff, patience) = (Duration::from_millis(1), Duration::from_millis(50));
         let policy = Policy { backoff, patience, ..Policy::default() };
         let replayer =
-            Replayer { history: history.clone(), fanout: Fanout::new(connections.client(), policy) };
+            Replayer { history: history.clone(), poster: Poster::new(connections.client(), policy) };
         let subscriptions = Subscriptions {
             registry: table.registry(),
             max: MaxSubscriptions::default(),
@@ -281,7 +281,7 @@ async fn a_replays_row_is_nobodys_membership_and_goes_with_the_connection() {
     assert!(serde_json::to_string(&reply).unwrap().contains("subscribed"), "it does not count: {reply:?}");
     let list = chat.answer(fixtures::message("a=", r#"{"action":"list","channel":"replay:a"}"#)).await;
     assert_eq!(list["members"], json!([]));
-    let departures = registry.remove(&connection).await.unwrap();
+    let departures = remove(registry, &connection).await.unwrap();
     let left: Vec<_> = departures.iter().map(|departure| departure.channel.as_str()).collect();
     assert_eq!(left, ["replay"], "nobody is told that it left the others");
     assert!(chat.table.rows().await.is_empty());
@@ -298,18 +298,18 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
         let chat = Chat::start(100).await;
         let [sender, subscriber] = {
             let send = Side::begin(&chat, async |table, history, connections| {
-                let fanout = Fanout::new(connections.client(), Policy::default());
+                let poster = Poster::new(connections.client(), Policy::default());
                 let history = Some(history);
                 let broadcaster =
-                    Broadcaster { registry: table, fanout, continuations: None, notifier: None, history };
+                    Broadcaster { registry: table, poster, continuations: None, notifier: None, history };
                 let said = to_raw_value("said").unwrap();
                 let said = Broadcast::new("id", lobby(), said).unwrap().kept(now_millis());
                 broadcaster.send(&said, Instant::now() + Duration::from_secs(29)).await?;
                 Ok(())
             });
             let subscribe = Side::begin(&chat, async |registry, history, connections| {
-                let fanout = Fanout::new(connections.client(), Policy::default());
-                let replayer = Some(Replayer { history, fanout });
+                let poster = Poster::new(connections.client(), Policy::default());
+                let replayer = Some(Replayer { history, poster });
                 let max = MaxSubscriptions::default();
                 let subscriptions = Subscriptions { registry, max, notifier: None, replayer };
                 subscribe(&subscriptions, subscription(now_millis())).await.map(drop)

@@ -41,7 +41,7 @@ use aws_smithy_types::body::SdkBody;
 use lambda_websocket::{
     History, Registry, aws,
     delivery::{
-        fanout::{Fanout, Policy},
+        poster::{Policy, Poster},
         queue::Queue,
     },
     store::registry::CONNECTION_INDEX,
@@ -273,8 +273,8 @@ impl Simulation {
     }
 
     /// The way to connections, built as the functions build it.
-    pub fn fanout(&self) -> Fanout {
-        Fanout::new(self.connections.clone(), Policy::default())
+    pub fn poster(&self) -> Poster {
+        Poster::new(self.connections.clone(), Policy::default())
     }
 
     /// The way into the queue of that name, built as the functions build it.

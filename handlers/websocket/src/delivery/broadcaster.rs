@@ -18,24 +18,25 @@ use tokio::time::Instant;
 use crate::{
     aws, config,
     delivery::{
+        continuations::Continuations,
         departure,
         error::DeliveryError,
-        fanout::{Fanout, Outcome, Policy},
-        notifier::PresenceNotifier,
+        poster::{Outcome, Policy, Poster},
+        presence::PresenceNotifier,
         queue::Queue,
         reader::Reader,
-        task::{MAX_CONNECTIONS, Prune, Task},
+        report::{Posted, Report},
     },
     log::chain,
     metrics,
     protocol::{
-        broadcast::{Broadcast, MAX_RETRIES, Recipients},
-        connection::ConnectionId,
+        broadcast::{Broadcast, Recipients},
         cursor::ShardCursor,
+        task::{MAX_CONNECTIONS, Prune, Task},
     },
     store::{
         history::History,
-        reading::read_on,
+        pages::read_on,
         registry::{MemberKey, Registry},
     },
     time::unix_millis,
@@ -50,64 +51,19 @@ const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 /// How long before the last post no more recipients are read, where the rest can be handed over.
 const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
 
-/// Who could not be reached is posted to again after this time, at the earliest; it doubles from time to time.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// What became of a message, in numbers of connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Those it was posted to.
-    pub delivered: u64,
-    /// Those that turned out to be closed. The registry forgets them.
-    pub gone: u64,
-    /// Those given up because their client does not keep up.
-    pub slow: u64,
-    /// Those that could not be reached for another reason, though they may be alive.
-    pub failed: u64,
-    /// Whether the rest is on its way: whoever is in none of the other numbers.
-    pub queued: bool,
-    /// Whether there are others, not counted and not on their way, as time ran out or the table broke off.
-    pub incomplete: bool,
-}
-
-/// What became of the posts of a message, and what is left to do.
-#[derive(Debug, Default)]
-struct Posted {
-    report: Report,
-    /// Who was not reached for a reason that may pass.
-    failed: Vec<ConnectionId>,
-    /// As those, but their client may be too slow, and they are given up if this goes on.
-    throttled: Vec<ConnectionId>,
-    /// Who was given up because their client is too slow.
-    slow: Vec<ConnectionId>,
-    /// Whose connection is closed.
-    gone: Vec<MemberKey>,
-    /// Whom nobody has posted to.
-    rest: Option<Recipients>,
-}
-
 /// What it takes to reach a channel.
 #[derive(Clone, Debug)]
 pub struct Broadcaster {
     /// Who is connected.
     pub registry: Registry,
     /// The way to them.
-    pub fanout: Fanout,
+    pub poster: Poster,
     /// Where the rest goes; without it, a message has one invocation's time.
     pub continuations: Option<Continuations>,
     /// Tells channels whom a message found gone, where they are to be told.
     pub notifier: Option<PresenceNotifier>,
     /// What keeps messages for who is away; without it, they miss them.
     pub history: Option<History>,
-}
-
-/// When and where the rest of a message's way is handed over.
-#[derive(Clone, Debug)]
-pub struct Continuations {
-    /// The queue of the function that goes on.
-    pub queue: Queue,
-    /// After so many recipients, or else when time runs out.
-    pub after: usize,
 }
 
 impl Broadcaster {
@@ -124,7 +80,7 @@ impl Broadcaster {
             notifier: PresenceNotifier::from_env(&sdk, &registry)?,
             history: History::from_env(&sdk)?,
             registry,
-            fanout: Fanout::new(aws::connections(&sdk), Policy::default()),
+            poster: Poster::new(aws::connections(&sdk), Policy::default()),
             continuations: queue
                 .map(|url| Continuations { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
         })
@@ -250,7 +206,7 @@ impl Broadcaster {
         recipients: impl Stream<Item = MemberKey>,
         until: Instant,
     ) -> Posted {
-        let mut posts = pin!(self.fanout.post(broadcast.frame.get(), recipients, until));
+        let mut posts = pin!(self.poster.post(broadcast.frame.get(), recipients, until));
         let mut posted = Posted::default();
         while let Some((member, outcome)) = posts.next().await {
             match outcome {
@@ -272,49 +228,17 @@ impl Broadcaster {
         posted
     }
 
-    /// Puts into the queue what is left to do: whom to post to again, and then, as the last, whom nobody has posted to.
-    ///
-    /// So where the queue fails, this step is done again, and the rest was not begun meanwhile.
+    /// Leaves to another invocation what this one did not do.
     async fn hand_over(
         &self,
         broadcast: &Broadcast,
         posted: Posted,
         until: Instant,
     ) -> Result<Report, DeliveryError> {
-        let Posted { mut report, failed, throttled, slow, rest, .. } = posted;
-        let Some(Continuations { queue, .. }) = &self.continuations else {
-            report.failed += failed.len() as u64;
-            report.slow += throttled.len() as u64;
-            report.incomplete = rest.is_some();
-            return Ok(report);
-        };
-        let is_last_retry = broadcast.retries == MAX_RETRIES;
-        if broadcast.retries > 0 {
-            let stuck = slow.into_iter().filter(|id| self.fanout.is_stuck(id));
-            let given_up = if is_last_retry { throttled.clone() } else { vec![] };
-            self.fanout.close(stuck.chain(given_up), until).await;
+        match &self.continuations {
+            Some(continuations) => continuations.hand_over(&self.poster, broadcast, posted, until).await,
+            None => Ok(posted.given_up()),
         }
-        let delay = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
-        let again = if is_last_retry {
-            report.slow += throttled.len() as u64;
-            if !failed.is_empty() && report == Report::default() {
-                return Err(DeliveryError::Undelivered { failed: failed.len() });
-            }
-            // Fewer than before, and they alone: the others have it.
-            failed
-                .chunks(MAX_CONNECTIONS)
-                .map(|ids| broadcast.to(Recipients::Connections(ids.to_vec())))
-                .collect()
-        } else {
-            let missed = [failed, throttled].concat();
-            missed.chunks(MAX_CONNECTIONS).map(|ids| broadcast.again(ids)).collect::<Vec<_>>()
-        };
-        report.queued = !again.is_empty() || rest.is_some();
-        queue.send(again.into_iter().map(|again| (Task::Broadcast(again), delay)), until).await?;
-        if let Some(rest) = rest {
-            queue.send([(Task::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
-        }
-        Ok(report)
     }
 
     /// Hands over who is gone; without a queue, they are pruned here and now.

@@ -1,4 +1,4 @@
-//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::delivery::notifier).
+//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::delivery::presence).
 //!
 //! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
 //! function `publish` to prune it, so that no sender waits for that.
@@ -16,11 +16,7 @@ use futures::{StreamExt, TryStreamExt, future::join, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    delivery::{
-        error::DeliveryError,
-        notifier::PresenceNotifier,
-        task::{Leave, Prune, Task},
-    },
+    delivery::{error::DeliveryError, presence::PresenceNotifier},
     protocol::{
         broadcast::Broadcast,
         channel::Channel,
@@ -28,6 +24,7 @@ use crate::{
         cursor::Cursor,
         frame::Frame,
         principal::Principal,
+        task::{Leave, Prune, Task},
     },
     store::registry::{DELETES_AT_ONCE, MemberKey, OPEN_AFTER, Registry},
     time::unix_millis,
@@ -71,8 +68,8 @@ pub async fn unsubscribe(
     let rows = registry.rows_in(channel, id).await?;
     if let Some(notifier) = notifier.filter(|notifier| notifier.tells(channel)) {
         for row in &rows {
-            let Some((departure, _)) = registry.read(row).await? else { continue };
-            let principal = departure.principal.as_ref();
+            let Some((principal, _)) = registry.read(row).await? else { continue };
+            let principal = principal.as_ref();
             if !notifier.is_there(channel, principal, id).await? {
                 notifier
                     .tell(
@@ -110,10 +107,10 @@ pub(crate) async fn prune(
         registry.delete(others, Some(before)).await?;
         let mut leaves = vec![];
         for row in told {
-            if let Some((departure, connected_at)) = registry.read(&row).await?
+            if let Some((principal, connected_at)) = registry.read(&row).await?
                 && connected_at < before
             {
-                leaves.extend(leave_of(&row, departure.principal, found_at));
+                leaves.extend(leave_of(&row, principal, found_at));
             }
         }
         Ok::<_, DeliveryError>(leaves)

@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::delivery::task::Task;
+use crate::protocol::task::Task;
 
 /// The most messages of a call ([quota], fixed).
 ///

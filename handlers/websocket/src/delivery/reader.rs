@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     protocol::{connection::ConnectionId, cursor::ShardCursor},
-    store::{error::StoreError, reading::Page, registry::MemberKey},
+    store::{error::StoreError, pages::Page, registry::MemberKey},
 };
 
 /// Takes the recipients out of a channel's pages, one by one.

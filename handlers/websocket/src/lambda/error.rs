@@ -5,10 +5,10 @@ use std::error::Error as StdError;
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    delivery::{error::DeliveryError, task::InvalidTask},
+    delivery::error::DeliveryError,
     lambda::event::EventError,
     log::chain,
-    protocol::publication::InvalidPublication,
+    protocol::{publication::InvalidPublication, task::InvalidTask},
     store::error::StoreError,
 };
 

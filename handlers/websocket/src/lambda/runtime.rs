@@ -92,7 +92,12 @@ where
             found => Err(EventError::Unexpected { expected, found: Box::new(found) }.into()),
         },
         Err(error @ (EventError::Principal(_) | EventError::Channels(_))) => {
-            tracing::error!(connection_id, request_id, error = chain(&error), "connection refused: authorizer context not readable");
+            tracing::error!(
+                connection_id,
+                request_id,
+                error = chain(&error),
+                "connection refused: authorizer context not readable"
+            );
             Ok(Response::forbidden())
         }
         Err(error) => Err(error.into()),

@@ -11,9 +11,6 @@ use crate::protocol::principal::Principal;
 /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 pub const MAX_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// How long a row outlives [`MAX_LIFETIME`]: clocks differ, and a row that expires early hides a live connection.
-const EXPIRY_MARGIN: Duration = Duration::from_secs(10 * 60);
-
 /// The id that API Gateway gave a connection, such as `L0SM9cOFvHcCIhw=`. Never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -89,13 +86,6 @@ pub struct Connection {
     pub user_agent: Option<String>,
 }
 
-impl Connection {
-    /// When no connection can be behind the row any more, in seconds since the Unix epoch (DynamoDB's TTL wants seconds).
-    pub fn expires_at(&self) -> u64 {
-        self.connected_at / 1_000 + (MAX_LIFETIME + EXPIRY_MARGIN).as_secs()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -115,18 +105,6 @@ mod tests {
             let error = ConnectionId::parse(text).unwrap_err().to_string();
             assert!(error.starts_with("a connection id has 1 to 128 characters"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_row_outlives_the_longest_connection() {
-        let connection = Connection {
-            id: ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
-            connected_at: 1_700_000_000_999,
-            principal: None,
-            source_ip: None,
-            user_agent: None,
-        };
-        assert_eq!(connection.expires_at(), 1_700_000_000 + 7_200 + 600);
     }
 
     proptest! {

@@ -1,7 +1,17 @@
-//! What is kept in DynamoDB: who is in which channel, and what was said.
+//! What is kept in DynamoDB.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`registry`] | the table of channels and the connections in them: rows, their keys and when they expire (TTL) |
+//! | `registry/devices` | whether a principal has other connections in a channel |
+//! | `registry/replay` | the row of a replay that is under way |
+//! | `pages` | a channel's members, read page by page, several shards at a time |
+//! | [`history`] | the table of what was said |
+//! | `attributes` | attributes of rows |
+//! | [`error`] | a table that could not be read or written |
 
 mod attributes;
 pub mod error;
 pub mod history;
-pub(crate) mod reading;
+pub(crate) mod pages;
 pub mod registry;

@@ -39,7 +39,7 @@ use crate::{
     aws, config,
     protocol::{
         channel::Channel,
-        connection::{Connection, ConnectionId},
+        connection::{Connection, ConnectionId, MAX_LIFETIME},
         cursor::{Cursor, ShardCursor},
         member::Member,
         principal::Principal,
@@ -61,6 +61,9 @@ pub(crate) const DELETES_AT_ONCE: usize = 16;
 /// How old a connection is at least that is taken for closed where it is found so. A younger one may not be open yet: its row is written before
 /// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
 pub const OPEN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a row outlives [`MAX_LIFETIME`]: clocks differ, and a row that expires early hides a live connection.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// The table of channels and the connections in them.
 #[derive(Clone, Debug)]
@@ -91,9 +94,9 @@ pub struct MemberKey {
     partition: String,
 }
 
-/// A connection that is not in a channel any more.
+/// What was in a row that was deleted: a connection is not in a channel any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberLeft {
+pub struct DeletedRow {
     /// The channel.
     pub channel: Channel,
     /// The connection.
@@ -174,18 +177,6 @@ impl Registry {
         Ok(if is_another { Subscription::TooMany } else { Subscription::Made })
     }
 
-    /// Takes a connection out of a channel, in whatever shard it is. To do it again changes nothing.
-    ///
-    /// # Errors
-    /// When the rows could not be read, or not all deleted.
-    pub async fn unsubscribe(
-        &self,
-        channel: &Channel,
-        id: &ConnectionId,
-    ) -> Result<Vec<MemberLeft>, StoreError> {
-        self.delete(self.rows_in(channel, id).await?, None).await
-    }
-
     /// Puts a connection into a channel, and tells whether it was not in it before. To put it again changes nothing.
     ///
     /// # Errors
@@ -193,7 +184,7 @@ impl Registry {
     pub async fn add(&self, channel: &Channel, connection: &Connection) -> Result<bool, StoreError> {
         let mut row = self.member(channel, &connection.id).into_key();
         row.insert("connectedAt".to_owned(), number(connection.connected_at));
-        row.insert("expiresAt".to_owned(), number(connection.expires_at()));
+        row.insert("expiresAt".to_owned(), number(expires_at(connection)));
         for (name, value) in [
             ("principal", connection.principal.as_ref().map(Principal::as_str)),
             ("sourceIp", connection.source_ip.as_deref()),
@@ -317,20 +308,12 @@ impl Registry {
             .map_err(|error| self.failed("Query", error))
     }
 
-    /// Takes a connection out of every channel, and tells out of which. To remove it again changes nothing.
-    ///
-    /// # Errors
-    /// When the rows could not be read, or not all deleted.
-    pub async fn remove(&self, connection: &Connection) -> Result<Vec<MemberLeft>, StoreError> {
-        self.delete(self.rows_of_closed(connection).await?, None).await
-    }
-
     /// The rows of a connection that is closed: those that the index knows of, and those [from `$connect`
     /// on](Channel::of_connect), which it may not know of yet.
-    pub(crate) async fn rows_of_closed(
-        &self,
-        connection: &Connection,
-    ) -> Result<HashSet<MemberKey>, StoreError> {
+    ///
+    /// # Errors
+    /// When the index could not be read.
+    pub async fn rows_of_closed(&self, connection: &Connection) -> Result<HashSet<MemberKey>, StoreError> {
         let mut rows = self.rows_of(&connection.id).await?;
         let channels = Channel::of_connect(connection.principal.as_ref());
         rows.extend(channels.map(|channel| self.member(&channel, &connection.id)));
@@ -349,7 +332,10 @@ impl Registry {
 
     /// The rows of a connection in a channel, in whatever shard: those that the index knows of, and the one where it would
     /// be put now, which the index may not know of yet.
-    pub(crate) async fn rows_in(
+    ///
+    /// # Errors
+    /// When the index could not be read.
+    pub async fn rows_in(
         &self,
         channel: &Channel,
         id: &ConnectionId,
@@ -394,7 +380,7 @@ impl Registry {
         &self,
         rows: HashSet<MemberKey>,
         connected_before: Option<u64>,
-    ) -> Result<Vec<MemberLeft>, StoreError> {
+    ) -> Result<Vec<DeletedRow>, StoreError> {
         // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
         // what was there, so that two who delete the same would both tell that somebody left.
         stream::iter(rows)
@@ -408,20 +394,20 @@ impl Registry {
                         .expression_attribute_values(":time", number(time));
                 }
                 match delete.send().await {
-                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_member_left)),
+                    Ok(deleted) => Ok(deleted.attributes.as_ref().and_then(read_deleted)),
                     Err(error) if is_condition(&error) => Ok(None),
                     Err(error) => Err(self.failed("DeleteItem", error)),
                 }
             })
             .buffer_unordered(DELETES_AT_ONCE)
-            .try_filter_map(async |departure| Ok(departure))
+            .try_filter_map(async |deleted| Ok(deleted))
             .try_collect()
             .await
     }
 
     /// Whose connection is in a channel by this row, and since when it is connected, in milliseconds since the Unix epoch;
     /// nothing where the row is not there any more, or has expired.
-    pub(crate) async fn read(&self, row: &MemberKey) -> Result<Option<(MemberLeft, u64)>, StoreError> {
+    pub(crate) async fn read(&self, row: &MemberKey) -> Result<Option<(Option<Principal>, u64)>, StoreError> {
         let query = self
             .live_rows(&row.partition)
             .key_condition_expression("channel = :channel AND connectionId = :id")
@@ -429,7 +415,7 @@ impl Registry {
         let found = query.send().await.map_err(|error| self.failed("Query", error))?;
         Ok(found.items().first().and_then(|row| {
             let connected_at = row.get("connectedAt")?.as_n().ok()?.parse().ok()?;
-            Some((read_member_left(row)?, connected_at))
+            Some((read_principal(row), connected_at))
         }))
     }
 
@@ -488,6 +474,11 @@ impl AsRef<ConnectionId> for MemberKey {
     }
 }
 
+/// When no connection can be behind its rows any more, in seconds since the Unix epoch (DynamoDB's TTL wants seconds).
+pub fn expires_at(connection: &Connection) -> u64 {
+    connection.connected_at / 1_000 + (MAX_LIFETIME + EXPIRY_MARGIN).as_secs()
+}
+
 /// The connection that a row is about; a row with anything else in place of an id cannot be posted to.
 fn read_id(row: &Row) -> Option<ConnectionId> {
     ConnectionId::parse(read_text(row, "connectionId")?)
@@ -505,8 +496,8 @@ fn read_principal(row: &Row) -> Option<Principal> {
 }
 
 /// What a deleted row tells of who left. One that cannot be read is not what `add` wrote.
-fn read_member_left(row: &Row) -> Option<MemberLeft> {
-    Some(MemberLeft {
+fn read_deleted(row: &Row) -> Option<DeletedRow> {
+    Some(DeletedRow {
         channel: Channel::of_partition(&read_text(row, "channel")?)?,
         connection_id: read_id(row)?,
         principal: read_principal(row),
@@ -526,4 +517,21 @@ fn read_member(row: &Row, shard: u8) -> Option<Member> {
 /// Whether the row was not deleted because it is not to be.
 fn is_condition(error: &SdkError<DeleteItemError>) -> bool {
     error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_outlives_the_longest_connection() {
+        let connection = Connection {
+            id: ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap(),
+            connected_at: 1_700_000_000_999,
+            principal: None,
+            source_ip: None,
+            user_agent: None,
+        };
+        assert_eq!(expires_at(&connection), 1_700_000_000 + 7_200 + 600);
+    }
 }

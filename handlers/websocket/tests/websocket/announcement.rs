@@ -18,17 +18,17 @@ use lambda_websocket::{
     Broadcast, Broadcaster, Channel, ChannelPermissions, Connection, PresenceNotifier, Principal, Registry,
     Task,
     delivery::{
-        broadcaster::Continuations,
+        continuations::Continuations,
         departure,
         error::DeliveryError,
-        fanout::{Fanout, Policy},
+        poster::{Policy, Poster},
     },
-    store::registry::Subscription,
+    store::registry::{Subscription, expires_at},
 };
 use serde_json::{Value, json, value::to_raw_value};
 use testkit::{
     connections::{Answer, Connections},
-    dynamodb::ConnectionTable,
+    dynamodb::{ConnectionTable, remove, unsubscribe},
     fixtures,
     queue::FakeQueue,
     simulation::{Call, Fate, Simulation},
@@ -96,7 +96,7 @@ impl World {
     fn broadcaster(&self) -> Broadcaster {
         Broadcaster {
             registry: self.registry().clone(),
-            fanout: Fanout::new(self.connections.client(), Policy::default()),
+            poster: Poster::new(self.connections.client(), Policy::default()),
             continuations: Some(Continuations { queue: self.queue.queue(), after: 1_000 }),
             notifier: Some(self.notifier.clone()),
             history: None,
@@ -282,7 +282,7 @@ async fn a_leave_is_told_though_the_function_ended_between_the_deletion_and_the_
     world.subscribe("lobby", &ada).await;
     world.announced().await;
     world.disconnect(&ada).await.unwrap();
-    world.registry().remove(&ada).await.unwrap();
+    remove(world.registry(), &ada).await.unwrap();
     world.deliver_all(2).await;
     assert_eq!(world.announced().await, [about("left", "a=", "ada")]);
 }
@@ -345,7 +345,7 @@ fn row(channel: &str, connection: &Connection) -> Value {
         "connectionId": {"S": connection.id.as_str()},
         "principal": {"S": connection.principal.as_ref().unwrap().as_str()},
         "connectedAt": {"N": connection.connected_at.to_string()},
-        "expiresAt": {"N": connection.expires_at().to_string()},
+        "expiresAt": {"N": expires_at(connection).to_string()},
     })
 }
 
@@ -399,7 +399,7 @@ async fn who_joins_while_the_other_device_leaves_is_told_though_the_queue_failed
             sleep(Duration::from_millis(1)).await;
             assert!(start.elapsed() < Duration::from_secs(29), "no row is written");
         }
-        leaver.unsubscribe(&lobby, &phone.id).await.unwrap();
+        unsubscribe(&leaver, &lobby, &phone.id).await.unwrap();
     };
     let (joined, ()) = join(notifier.subscribe(&lobby, &desktop, 50), leaves).await;
     joined.unwrap_err();

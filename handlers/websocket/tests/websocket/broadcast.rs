@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, time::Duration};
 use lambda_websocket::{
     Broadcast, Broadcaster, Channel, ConnectionId, Task,
     delivery::{
-        broadcaster::{Continuations, Report},
+        continuations::Continuations,
         error::DeliveryError,
-        fanout::{Fanout, Policy},
+        poster::{Policy, Poster},
+        report::Report,
     },
     protocol::frame::MAX_BYTES,
 };
@@ -37,7 +38,7 @@ impl World {
         let policy = Policy { backoff, patience, ..Policy::default() };
         let broadcaster = Broadcaster {
             registry: table.sharded_registry(shards),
-            fanout: Fanout::new(connections.client(), policy),
+            poster: Poster::new(connections.client(), policy),
             continuations: Some(Continuations { queue: queue.queue(), after }),
             notifier: None,
             history: None,

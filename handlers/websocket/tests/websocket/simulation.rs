@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::TryStreamExt;
-use lambda_websocket::{Channel, Registry, store::registry::MemberLeft};
+use lambda_websocket::{Channel, Registry, store::registry::DeletedRow};
 use proptest::prelude::*;
 use testkit::{
-    dynamodb::ConnectionTable,
+    dynamodb::{ConnectionTable, remove, unsubscribe},
     fixtures,
     simulation::{Call, Fate, Simulation},
     sqs::MAX_QUEUED_BYTES,
@@ -42,9 +42,9 @@ async fn take(registry: &Registry, step: Step) -> Vec<String> {
     let told = match step {
         Step::Add(id, to) => vec![registry.add(&channel(to), &connection(id)).await.unwrap().to_string()],
         Step::Unsubscribe(id, from) => {
-            departures(&registry.unsubscribe(&channel(from), &connection(id).id).await.unwrap())
+            departures(&unsubscribe(registry, &channel(from), &connection(id).id).await.unwrap())
         }
-        Step::Remove(id) => departures(&registry.remove(&connection(id)).await.unwrap()),
+        Step::Remove(id) => departures(&remove(registry, &connection(id)).await.unwrap()),
         Step::List(of, rows) => {
             let listed: Vec<_> = registry.list(&channel(of), None, rows).try_collect().await.unwrap();
             return listed.iter().map(|member| member.connection_id.to_string()).collect();
@@ -59,7 +59,7 @@ async fn take(registry: &Registry, step: Step) -> Vec<String> {
     members
 }
 
-fn departures(departures: &[MemberLeft]) -> Vec<String> {
+fn departures(departures: &[DeletedRow]) -> Vec<String> {
     departures.iter().map(|departure| format!("{departure:?}")).collect()
 }
 

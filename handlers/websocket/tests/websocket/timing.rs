@@ -8,9 +8,9 @@ use lambda_websocket::{
     Broadcast, Broadcaster, Channel, ChannelPermissions, Connection, ConnectionId, PresenceNotifier,
     Principal, Task,
     delivery::{
-        broadcaster::Continuations,
+        continuations::Continuations,
         departure,
-        fanout::{Fanout, Outcome, Policy},
+        poster::{Outcome, Policy, Poster},
     },
 };
 use serde_json::{Value, value::to_raw_value};
@@ -42,7 +42,7 @@ fn hello() -> Broadcast {
 fn broadcaster(simulation: &Simulation, shards: u8) -> Broadcaster {
     Broadcaster {
         registry: simulation.registry(shards),
-        fanout: simulation.fanout(),
+        poster: simulation.poster(),
         continuations: Some(Continuations { queue: simulation.queue(), after: usize::MAX }),
         notifier: None,
         history: None,
@@ -175,8 +175,8 @@ async fn while_the_rate_is_exceeded_a_post_is_tried_again_for_seconds() {
         Call::Post(_) if start.elapsed() < Duration::from_secs(5) => Fate::Refused(429, SOON),
         _ => Fate::Served(SOON),
     });
-    let fanout = simulation.fanout();
-    let posts = fanout.post("hello", stream::iter(&ids), start + Duration::from_secs(60));
+    let poster = simulation.poster();
+    let posts = poster.post("hello", stream::iter(&ids), start + Duration::from_secs(60));
     let outcomes: Vec<_> = posts.map(|(_, outcome)| outcome).collect().await;
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Delivered), "{outcomes:?}");
 }
@@ -199,10 +199,10 @@ async fn while_a_post_waits_to_be_tried_again_another_takes_its_turn() {
     });
     fastrand::seed(1);
     let policy = Policy { concurrency: 1, backoff: Duration::from_secs(1), ..Policy::default() };
-    let fanout = Fanout::new(simulation.connections(), policy);
+    let poster = Poster::new(simulation.connections(), policy);
     let (first, second, deadline) = (id("first="), id("second="), Instant::now() + Duration::from_secs(60));
     let outcomes =
-        join(fanout.post_to(&first, "hello", deadline), fanout.post_to(&second, "hello", deadline));
+        join(poster.post_to(&first, "hello", deadline), poster.post_to(&second, "hello", deadline));
     assert_eq!(outcomes.await, (Outcome::Delivered, Outcome::Delivered));
     let order: Vec<_> = simulation.deliveries().into_iter().map(|delivery| delivery.connection).collect();
     assert_eq!(order, ["second=", "first="]);

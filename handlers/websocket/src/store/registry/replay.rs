@@ -7,7 +7,7 @@
 //! | attribute | key | value |
 //! |---|---|---|
 //! | `channel` | hash | `replay:` and the connection's id: no channel's key, since these hold a `#`, and a partition for each connection |
-//! | `connectionId` | range | the connection's id, so that [`Registry::remove`] deletes it too |
+//! | `connectionId` | range | the connection's id, so that it is deleted with the others |
 //! | `expiresAt` | TTL | when it counts no more |
 //! | `requestId` | | the request that the replay answers |
 

@@ -18,7 +18,7 @@ use crate::{
 
 /// The way to connections. Clones share one limiter.
 #[derive(Clone, Debug)]
-pub struct Fanout {
+pub struct Poster {
     client: Client,
     policy: Policy,
     /// Of all messages that are under way: they share what the account may post.
@@ -78,7 +78,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Fanout {
+impl Poster {
     /// A fan-out through this client, which must not retry by itself.
     pub fn new(client: Client, policy: Policy) -> Self {
         Self { client, policy, limiter: Arc::new(ConcurrencyLimiter::new(policy.concurrency)) }
@@ -116,7 +116,8 @@ impl Fanout {
         let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
             match self.client.delete_connection().connection_id(id.as_str()).send().await {
                 Ok(_) => tracing::info!(connection_id = %id, "slow connection closed"),
-                Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
+                Err(error)
+                    if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
                 Err(error) => {
                     tracing::warn!(connection_id = %id, error = chain(&error), "slow connection not closed");
                 }

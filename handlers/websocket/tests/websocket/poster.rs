@@ -6,7 +6,7 @@ use std::{pin::pin, time::Duration};
 use futures::{StreamExt, stream};
 use lambda_websocket::{
     ConnectionId,
-    delivery::fanout::{Fanout, Outcome, Policy},
+    delivery::poster::{Outcome, Policy, Poster},
 };
 use testkit::connections::{Answer, Connections};
 use tokio::time::Instant;
@@ -42,8 +42,8 @@ async fn post(connections: &Connections, policy: Policy, ids: &[&str]) -> Delive
 }
 
 async fn post_until(connections: &Connections, policy: Policy, ids: &[&str], until: Instant) -> Delivery {
-    let fanout = Fanout::new(connections.client(), policy);
-    let mut posts = pin!(fanout.post("hello", stream::iter(ids.iter().map(|text| id(text))), until));
+    let poster = Poster::new(connections.client(), policy);
+    let mut posts = pin!(poster.post("hello", stream::iter(ids.iter().map(|text| id(text))), until));
     let mut delivery = Delivery::default();
     while let Some((id, outcome)) = posts.next().await {
         match outcome {
@@ -136,10 +136,10 @@ async fn in_a_small_channel_a_client_that_does_not_keep_up_holds_up_nobody_for_l
         let connections = Connections::start().await;
         connections.set("slow=", Answer::Refuse(429));
         let ids: Vec<_> = (1..members).map(|n| id(&format!("c{n}="))).chain([id("slow=")]).collect();
-        let fanout = Fanout::new(connections.client(), Policy::default());
+        let poster = Poster::new(connections.client(), Policy::default());
         for message in 0..3 {
             let start = Instant::now();
-            let posts = fanout.post("hello", stream::iter(&ids), in_time());
+            let posts = poster.post("hello", stream::iter(&ids), in_time());
             let outcomes: Vec<_> = posts.map(|(_, outcome)| outcome).collect().await;
             let count = |outcome| outcomes.iter().filter(|found| **found == outcome).count();
             let given_up = count(Outcome::Slow) + count(Outcome::Throttled);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws, config,
-    delivery::{error::DeliveryError, queue::Queue, task::Task},
+    delivery::{error::DeliveryError, queue::Queue},
     protocol::{
         broadcast::Broadcast,
         channel::Channel,
@@ -22,6 +22,7 @@ use crate::{
         frame::Frame,
         permissions::ChannelPermissions,
         principal::Principal,
+        task::Task,
     },
     store::{
         error::StoreError,

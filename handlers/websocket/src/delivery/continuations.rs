@@ -1,0 +1,72 @@
+//! What one invocation has no time for, left to the next: who was not reached is posted to again, and then the rest.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    delivery::{
+        error::DeliveryError,
+        poster::Poster,
+        queue::Queue,
+        report::{Posted, Report},
+    },
+    protocol::{
+        broadcast::{Broadcast, MAX_RETRIES, Recipients},
+        task::{MAX_CONNECTIONS, Task},
+    },
+};
+
+/// Who could not be reached is posted to again after this time, at the earliest; it doubles from time to time.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// When and where the rest of a message's way is handed over.
+#[derive(Clone, Debug)]
+pub struct Continuations {
+    /// The queue of the function that goes on.
+    pub queue: Queue,
+    /// After so many recipients, or else when time runs out.
+    pub after: usize,
+}
+
+impl Continuations {
+    /// Puts into the queue what is left to do: whom to post to again, and then, as the last, whom nobody has posted to.
+    ///
+    /// So where the queue fails, this step is done again, and the rest was not begun meanwhile.
+    pub(crate) async fn hand_over(
+        &self,
+        poster: &Poster,
+        broadcast: &Broadcast,
+        posted: Posted,
+        until: Instant,
+    ) -> Result<Report, DeliveryError> {
+        let Posted { mut report, failed, throttled, slow, rest, .. } = posted;
+        let is_last_retry = broadcast.retries == MAX_RETRIES;
+        if broadcast.retries > 0 {
+            let stuck = slow.into_iter().filter(|id| poster.is_stuck(id));
+            let given_up = if is_last_retry { throttled.clone() } else { vec![] };
+            poster.close(stuck.chain(given_up), until).await;
+        }
+        let delay = RETRY_AFTER * 2u32.pow(broadcast.retries.into());
+        let again = if is_last_retry {
+            report.slow += throttled.len() as u64;
+            if !failed.is_empty() && report == Report::default() {
+                return Err(DeliveryError::Undelivered { failed: failed.len() });
+            }
+            // Fewer than before, and they alone: the others have it.
+            failed
+                .chunks(MAX_CONNECTIONS)
+                .map(|ids| broadcast.to(Recipients::Connections(ids.to_vec())))
+                .collect()
+        } else {
+            let missed = [failed, throttled].concat();
+            missed.chunks(MAX_CONNECTIONS).map(|ids| broadcast.again(ids)).collect::<Vec<_>>()
+        };
+        report.queued = !again.is_empty() || rest.is_some();
+        self.queue.send(again.into_iter().map(|again| (Task::Broadcast(again), delay)), until).await?;
+        if let Some(rest) = rest {
+            self.queue.send([(Task::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
+        }
+        Ok(report)
+    }
+}
