@@ -34,6 +34,25 @@ fn the_examples_and_the_tables_are_those_of_the_code() {
 }
 
 #[test]
+fn the_readme_uses_the_module_as_the_tested_example_does() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let shown = readme.split("```hcl\n").nth(1).unwrap().split("```").next().unwrap();
+    let tested = fs::read_to_string(repository().join("examples/minimal/main.tf")).unwrap();
+    let arguments = |text: &str| {
+        let body: Body = hcl::parse(text).unwrap();
+        let module = body.into_blocks().find(|block| block.identifier.as_str() == "module").unwrap();
+        // Where the module and the packages are is the reader's own.
+        let arguments = module.body.attributes().filter(|argument| argument.key.as_str() != "source");
+        let arguments = arguments.map(|argument| format!("{} = {}", argument.key, line(&argument.expr)));
+        let text = arguments.collect::<Vec<_>>().join("\n");
+        text.split("package = \"").enumerate().fold(String::new(), |all, (number, part)| {
+            all + if number == 0 { part } else { part.split_once('"').unwrap().1 }
+        })
+    };
+    assert_eq!(arguments(shown), arguments(&tested));
+}
+
+#[test]
 fn every_target_that_is_named_exists() {
     let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
     let mut named = 0;
@@ -94,15 +113,30 @@ fn what_is_linked_to_is_there() {
     let mut links = 0;
     for path in readmes() {
         let text = fs::read_to_string(&path).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-            if !target.is_empty() && !target.contains("://") {
-                let file = path.parent().unwrap().join(target);
-                assert!(file.exists(), "{} links to {target}, which is not there", path.display());
-                links += 1;
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
             }
+            let (target, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if target.is_empty() { path.clone() } else { path.parent().unwrap().join(target) };
+            assert!(file.exists(), "{} links to {target}, which is not there", path.display());
+            let has = anchor.is_empty() || anchors(&fs::read_to_string(file).unwrap()).contains(anchor);
+            assert!(has, "{} links to {target}#{anchor}: there is no such heading", path.display());
+            links += 1;
         }
     }
     assert!(links > 10, "{links}");
+}
+
+/// The headings of a text, as links name them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let name = |heading: &str| {
+        let kept = heading.chars().filter(|sign| sign.is_alphanumeric() || " -_".contains(*sign));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(name).collect()
 }
 
 /// The checkout's own texts, the documentation, and the READMEs of the modules, examples and clients.
