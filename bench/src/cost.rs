@@ -89,7 +89,7 @@ pub struct Workload {
     pub sender: Sender,
 }
 
-/// The three that the README quotes.
+/// The three that docs/costs.md quotes.
 pub const WORKLOADS: [Workload; 3] = [
     Workload {
         name: "100 people in a chat for 8 hours a day, 1,000 messages a day",
@@ -190,7 +190,7 @@ fn messages_price(messages: f64) -> f64 {
     messages.min(BILLION) * prices::MESSAGE + (messages - BILLION).max(0.0) * prices::MESSAGE_BEYOND_A_BILLION
 }
 
-/// The table of the workloads, for the README and RESULTS.md.
+/// The table of the workloads, for docs/costs.md and RESULTS.md.
 pub fn table() -> String {
     let mut table =
         "| a month (30 days) of | minutes | messages | API Gateway | Lambda | DynamoDB | in all |\n\

@@ -1,6 +1,6 @@
 import { WebSocketClient } from "./websocket-client.js";
 
-const client = new WebSocketClient("wss://…");
-client.on("message", ({ channel, principal, message }) => console.log(channel, principal, message));
-await client.subscribe("orders.4711", { since: 0 }); // with all that the history holds
+const client = new WebSocketClient("wss://…"); // the websocket_url
+client.on("message", ({ channel, message }) => console.log(channel, message));
+await client.subscribe("orders.4711", { since: 0 }); // with what the history holds
 await client.send("orders.4711", { status: "packed" });

@@ -996,6 +996,22 @@ test("the example in the README does what it says", async () => {
   ]);
 });
 
+test("the first lines in the README of the repository do what they say", async () => {
+  const said = [];
+  mock.method(console, "log", (...words) => said.push(words.map((word) => JSON.stringify(word)).join(" ")));
+  Socket.server = (socket, request) => {
+    if (request.action === "subscribe") {
+      socket.push({ ...message("kept", 1_700_000_000_000, request.channel) });
+      socket.push({ type: "subscribed", channel: request.channel, replayed: 1, complete: false });
+    } else {
+      socket.push({ ...message("own", 1_700_000_000_001, request.channel), message: request.message });
+      socket.push({ type: "ack", id: "own", requestId: "r", delivered: 1, gone: 0, failed: 0 });
+    }
+  };
+  await import("./start.js");
+  assert.deepEqual(said, ['"orders.4711" "kept"', '"orders.4711" {"status":"packed"}']);
+});
+
 // --- the end -----------------------------------------------------------------------------------------
 
 test("who closes it stays disconnected, and what waits is told so", async () => {
