@@ -35,8 +35,10 @@ from ministack.services import apigateway, lambda_svc
 from additions import (  # noqa: F401
     alarms,
     calls,
+    check_signatures,
     deployments,
     handshake,
+    instead_of,
     invocations,
     memory,
     messages,
@@ -59,36 +61,29 @@ def end_with_parent():
     os.killpg(0, signal.SIGKILL)
 
 
-def give_apis_an_endpoint_that_resolves():
-    create = apigateway._create_api
+@instead_of(apigateway, "_create_api")
+def create_api(create, data):
+    """An API's endpoint is one that resolves on every machine."""
     host = f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
-
-    def create_api(data):
-        status, headers, body = create(data)
-        if status == 201:
-            api = apigateway._apis[json.loads(body)["apiId"]]
-            api["apiEndpoint"] = f"ws://{host}/_aws/execute-api/{api['apiId']}"
-            return apigateway._apigw_response(api, status)
-        return status, headers, body
-
-    apigateway._create_api = create_api
+    status, headers, body = create(data)
+    if status == 201:
+        api = apigateway._apis[json.loads(body)["apiId"]]
+        api["apiEndpoint"] = f"ws://{host}/_aws/execute-api/{api['apiId']}"
+        return apigateway._apigw_response(api, status)
+    return status, headers, body
 
 
-def print_what_functions_log():
-    emit = lambda_svc._emit_lambda_logs
-
-    def emit_lambda_logs(func, request_id, log_text, *rest, **named):
-        name = (func.get("config") or func).get("FunctionName", "unknown")
-        for line in log_text.splitlines():
-            print(f"{name}: {line}", flush=True)
-        return emit(func, request_id, log_text, *rest, **named)
-
-    lambda_svc._emit_lambda_logs = emit_lambda_logs
+@instead_of(lambda_svc, "_emit_lambda_logs")
+def emit_lambda_logs(emit, func, request_id, log_text, *rest, **named):
+    """What functions log goes to standard output, a line at a time, with the function's name before it."""
+    name = (func.get("config") or func).get("FunctionName", "unknown")
+    for line in log_text.splitlines():
+        print(f"{name}: {line}", flush=True)
+    return emit(func, request_id, log_text, *rest, **named)
 
 
 if __name__ == "__main__":
+    check_signatures()
     hypercorn.config.Config.graceful_timeout = SECONDS_FOR_SOCKETS
     threading.Thread(target=end_with_parent, daemon=True).start()
-    give_apis_an_endpoint_that_resolves()
-    print_what_functions_log()
     app.main()
