@@ -17,23 +17,23 @@ use tokio::{
 
 use crate::stack::point_at_emulator;
 
-/// How the emulator is run.
+/// The options of an emulator.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The checkout, with the emulator's virtual environment in `.local/venv`.
     pub repository: PathBuf,
     /// A folder of the emulator's own, for its log and its files.
     pub folder: PathBuf,
-    /// The port on the loopback interface; none: a free one.
+    /// The port on the loopback interface. `None`: a free one.
     pub port: Option<u16>,
     /// Whether signatures are checked and each function's policy is enforced.
     pub enforce_iam: bool,
-    /// Whether what it holds is written to [`Options::state`] when it is stopped, and read at the next start.
+    /// Whether its state is written to [`Options::state`] when it is stopped, and read at the next start.
     pub keep_state: bool,
 }
 
 impl Options {
-    /// Where the state is kept. It is there between a stop and the next start, and not after a crash.
+    /// The folder of the state. It exists between a stop and the next start, and not after a crash.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
     }
@@ -69,7 +69,7 @@ impl Emulator {
         std::fs::create_dir_all(&files).with_context(|| format!("cannot make {}", files.display()))?;
         let log = options.folder.join("emulator.log");
         let mut command = Command::new(python);
-        // Its own endpoint is the one that it gives to the functions.
+        // The emulator gives its own endpoint to the functions.
         point_at_emulator(&mut command, &endpoint);
         let mut child = command
             .arg(options.repository.join("local/emulator.py"))
@@ -80,13 +80,13 @@ impl Emulator {
             .env("TMPDIR", &files)
             .env("PERSIST_STATE", if options.keep_state { "1" } else { "0" })
             .env("STATE_DIR", options.state())
-            // Objects are apart from the state, which is taken away once it is read.
+            // Objects are kept apart from the state, which is deleted once it is read.
             .env("S3_PERSIST", if options.keep_state { "1" } else { "0" })
             .env("S3_DATA_DIR", options.folder.join("objects"))
-            .stdin(Stdio::piped()) // It ends when this closes: with us, however we end.
+            .stdin(Stdio::piped()) // The emulator ends when this closes: with us, however we end.
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write {}", log.display()))?)
-            .process_group(0) // Ctrl-C is for us; we stop it.
+            .process_group(0) // Ctrl-C reaches only us; we stop the emulator.
             .spawn()
             .context("cannot start the emulator")?;
         let stdout = child.stdout.take().context("the emulator has no output")?;
@@ -141,7 +141,7 @@ impl Emulator {
         }
     }
 
-    /// The id of its process, and of the process group that the functions are in too; none once it has ended.
+    /// The id of its process, and of the process group that also holds the functions. `None` once it has ended.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
@@ -158,7 +158,7 @@ pub async fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).await.is_ok()
 }
 
-/// The port that was asked for, if nobody listens there, or else a free one.
+/// The requested port, if it is free. If none is requested, a free one.
 async fn free_port(wanted: Option<u16>) -> Result<u16> {
     if let Some(port) = wanted {
         return match TcpListener::bind(("127.0.0.1", port)).await {
@@ -168,7 +168,7 @@ async fn free_port(wanted: Option<u16>) -> Result<u16> {
             ),
         };
     }
-    // None that the system gives to outgoing connections: one of these could take it before the emulator does.
+    // Not from the system's range for outgoing connections: one of these could take the port before the emulator does.
     for _ in 0..100 {
         let port = fastrand::u16(10_000..32_000);
         if is_free(port).await {

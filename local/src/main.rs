@@ -37,11 +37,11 @@ struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// The files that a run leaves in `.local`, or where it was told to.
+/// The files that a run leaves in `.local`, or in the folder that it was given.
 struct Files {
-    /// The ports of the last run, which the next one takes again: an open page finds its backend.
+    /// The ports of the last run. The next run takes them again, so that an open page finds its backend.
     ports: PathBuf,
-    /// There while a start applies. Found by the next start, it tells that the states are not to be trusted.
+    /// Exists while a start applies. If the next start finds it, the states are not to be trusted.
     applying: PathBuf,
     /// The fingerprint of what was applied last.
     applied: PathBuf,
@@ -51,7 +51,7 @@ struct Files {
     endpoint: PathBuf,
     /// The stack's outputs, for scripts.
     outputs: PathBuf,
-    /// The mirror, and what belongs to the emulator.
+    /// The folder of the mirror and of the emulator's files.
     folder: PathBuf,
 }
 
@@ -86,7 +86,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
         Err(TryLockError::WouldBlock) => return update(&repository, &files).await,
         Err(TryLockError::Error(error)) => return Err(error).context("cannot lock .local/dev.lock"),
     }
-    files.forget_run(); // one that was killed could not
+    files.forget_run(); // a run that was killed could not
     let mut emulator = None;
     let result = tokio::select! {
         result = run(port, &repository, &files, &mut emulator) => result,
@@ -99,7 +99,7 @@ async fn start(arguments: &Arguments) -> Result<()> {
     result
 }
 
-/// A port, or a sentence for who ran `make dev PORT=…` and knows of no `--port`.
+/// Parses a port. The error is for a user of `make dev PORT=…`, who does not know `--port`.
 fn port(text: &str) -> Result<u16> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
@@ -108,7 +108,7 @@ fn port(text: &str) -> Result<u16> {
 }
 
 impl Files {
-    /// Removes what says that the backend is running.
+    /// Removes the files that say that the backend is running.
     fn forget_run(&self) {
         drop(fs::remove_file(&self.outputs));
         drop(fs::remove_file(&self.endpoint));
@@ -137,7 +137,7 @@ async fn run(
         enforce_iam: true,
         keep_state: true,
     };
-    // Endpoints hold the port. And the state of the emulator goes with that of Terraform, or not at all.
+    // Endpoints contain the port. The emulator's state and Terraform's are valid only together.
     if files.applying.exists() {
         println!("The last start was cut off while it applied. This one begins anew, with other URLs.");
     }
@@ -149,7 +149,7 @@ async fn run(
         drop(fs::remove_file(&files.applied));
     }
 
-    // Meanwhile the emulator starts, and what needs no functions and takes long is applied.
+    // Meanwhile the emulator starts, and the slow resources that need no functions are applied.
     let step = Step::start("Building the functions", &files.durations);
     let build = packages::build(repository, &packages::DEPLOYED);
     let prepare = async {
@@ -194,7 +194,7 @@ The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctr
     bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
 }
 
-/// Set once the end has begun: what functions log while the emulator goes under them is no news.
+/// Set once the shutdown has begun. What functions log while their emulator stops is not shown.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 fn show(line: &str) {
@@ -211,7 +211,7 @@ struct Ports {
 }
 
 impl Ports {
-    /// None where there was no run.
+    /// The ports of the last run, or none if there was no run.
     fn of_last_run(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
@@ -223,7 +223,7 @@ impl Ports {
     }
 }
 
-/// Brings a run that goes on elsewhere up to date.
+/// Brings a run in another process up to date.
 async fn update(repository: &Path, files: &Files) -> Result<()> {
     let endpoint = fs::read_to_string(&files.endpoint)
         .context("Another `make dev` is starting. Wait until it shows its URLs, then run this again.")?;
@@ -244,10 +244,10 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The bucket that the functions' packages are put into.
+/// The bucket for the functions' packages.
 const BUCKET: &str = "packages";
 
-/// What Terraform waits for longest: it looks at a queue for half a minute until it believes what it sees.
+/// The resources that Terraform waits for longest: it watches a queue for half a minute before it trusts the result.
 const SLOW: [&str; 4] = [
     "module.publisher.aws_sqs_queue_policy.this",
     "module.publisher.aws_sqs_queue_policy.dead_letters",
@@ -259,7 +259,7 @@ fn stack(folder: PathBuf, endpoint: &str) -> Stack {
     Stack::new(folder, endpoint).with("packages_bucket", BUCKET)
 }
 
-/// Applies the stack, unless it is what was applied last.
+/// Applies the stack, unless nothing has changed since the last time.
 async fn apply(mirror: &Mirror, stack: &Stack, files: &Files) -> Result<serde_json::Map<String, Value>> {
     let fingerprint = stack.fingerprint(&mirror.folder)?;
     if fs::read_to_string(&files.applied).is_ok_and(|applied| applied == fingerprint) {
@@ -277,13 +277,13 @@ async fn apply(mirror: &Mirror, stack: &Stack, files: &Files) -> Result<serde_js
 
 fn write_outputs(mut outputs: serde_json::Map<String, Value>, page_url: &str, path: &Path) -> Result<()> {
     outputs.insert("page_url".to_owned(), page_url.into());
-    // In one go: a script that waits for the file must not read half of it.
+    // At once: a script that waits for the file must not read half of it.
     let unfinished = path.with_extension("json.unfinished");
     fs::write(&unfinished, serde_json::to_string_pretty(&outputs)? + "\n")?;
     fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Returns at Ctrl-C, or when the system or a closing terminal asks for the end.
+/// Returns at Ctrl-C, or when the system or a closing terminal asks the program to end.
 async fn interrupted() -> Result<()> {
     let (mut terminate, mut hang_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     tokio::select! {

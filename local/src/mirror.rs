@@ -1,8 +1,8 @@
 //! A copy of the Terraform code to work in, so that the checkout stays as it is.
 //!
-//! It keeps the checkout's layout: relative paths, from a stack to the modules and to the functions'
-//! packages, hold in it unchanged. What differs is what the packages are built for: this machine. And a function
-//! in Python is zipped, `NAME.py` to `NAME.zip` beside it.
+//! It keeps the checkout's layout: relative paths from a stack to the modules and to the functions' packages stay
+//! valid. Only the packages differ: they are built for this machine. A function in Python is zipped, `NAME.py` to
+//! `NAME.zip` beside it.
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// Brings a stack up to date, such as `terraform`, and says where it is. Its state is kept.
+    /// Brings a stack, such as `terraform`, up to date, and returns its folder. Its state is kept.
     ///
     /// # Errors
     /// When a file cannot be copied.

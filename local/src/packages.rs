@@ -21,18 +21,18 @@ pub const DEPLOYED: [&str; 6] = ["connect", "disconnect", "default", "publish", 
 pub const ALL: [&str; 8] =
     ["authorize", "connect", "disconnect", "default", "publish", "send", "subscribe", "vote"];
 
-/// Builds these functions, each a package with a program of its name, and gives the programs' paths by name.
+/// Builds these functions, each a package with a program of its name, and returns the programs' paths by name.
 ///
 /// # Errors
-/// When the build fails; the compiler has said why on standard error.
+/// When the build fails. The compiler has said why on standard error.
 pub async fn build(repository: &Path, functions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let packages = functions.iter().flat_map(|name| ["--package", *name, "--bin", *name]);
-    // The first time it takes minutes: somebody who waits sees how far it is.
+    // The first build takes minutes: a user at a terminal sees its progress.
     let quiet = (!std::io::stderr().is_terminal()).then_some("--quiet");
     let output = cargo()
         .args(["build", "--message-format", "json-render-diagnostics"])
         .args(quiet)
-        // With the workspace-hack, the dependencies have the features that everything else here gives them.
+        // With the workspace-hack, the dependencies have the same features as everywhere else here.
         .args(["--package", "workspace-hack"])
         .args(packages)
         .current_dir(repository)
@@ -48,8 +48,8 @@ pub async fn build(repository: &Path, functions: &[&str]) -> Result<BTreeMap<Str
     Ok(messages.lines().filter_map(|line| program(&serde_json::from_str(line).ok()?)).collect())
 }
 
-/// Cargo, as from a shell: what `cargo run` and `cargo test` tell the programs that they run would make
-/// build scripts run again that watch it.
+/// Cargo with the environment of a shell. The variables that `cargo run` and `cargo test` set would rerun the build
+/// scripts that watch them.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
@@ -64,7 +64,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The name and path of a program, when the message tells of one.
+/// The name and path of a program, if the message contains one.
 fn program(message: &Value) -> Option<(String, PathBuf)> {
     let executable = message["executable"].as_str()?;
     Some((message["target"]["name"].as_str()?.to_owned(), executable.into()))

@@ -16,23 +16,23 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
-/// What each answer says beside the page's own policy, which is in the page: in there, `frame-ancestors` has no effect.
+/// The headers of each response. They add to the policy in the page itself, where `frame-ancestors` has no effect.
 const HEADERS: [(HeaderName, &str); 4] = [
     (CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
-    // A file that was changed is there after a reload.
+    // A reload shows a file that was changed.
     (CACHE_CONTROL, "no-cache"),
 ];
 
-/// Where the page expects the web client.
+/// The path where the page expects the web client.
 const CLIENT: &str = "/websocket-client.js";
 
-/// Serves the chat page of a checkout, with the web client beside it, on the loopback interface until the program ends,
-/// and gives the port: this one, or another where it is taken.
+/// Serves the chat page of a checkout, with the web client beside it, on the loopback interface until the program ends.
+/// Returns the port: this one, or another if it is taken.
 ///
 /// # Errors
-/// When no port can be had.
+/// When no port is available.
 pub async fn serve(repository: &Path, port: u16) -> Result<u16> {
     let listener = match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(listener) => listener,

@@ -1,4 +1,4 @@
-//! A Terraform stack, worked on with Terraform itself.
+//! A Terraform stack, managed with Terraform itself.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ pub struct Stack {
     variables: Vec<String>,
 }
 
-/// What an apply or a destroy did, in numbers of resources.
+/// The numbers of resources that an apply or a destroy changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Made.
+    /// Created.
     pub add: u64,
     /// Changed in place.
     pub change: u64,
@@ -34,11 +34,11 @@ pub struct Changes {
     pub remove: u64,
 }
 
-/// The region that the emulator plays.
+/// The region that the emulator simulates.
 pub const REGION: &str = "us-east-1";
 
-/// Points a program at the emulator. It sees none of the AWS configuration of the user who runs it:
-/// nothing that is meant for the emulator can reach an account.
+/// Points a program at the emulator. The program sees none of the user's AWS configuration: nothing that is meant for
+/// the emulator can reach an account.
 pub fn point_at_emulator(command: &mut Command, endpoint: &str) {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("AWS_") {
@@ -82,7 +82,7 @@ impl Stack {
         self.run("init", &arguments, |_| ()).await
     }
 
-    /// Makes the stack what its code says. `on_progress` is told after each resource how many of how many are done.
+    /// Applies the stack. After each resource, `on_progress` gets the number of finished resources and the total.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -90,7 +90,7 @@ impl Stack {
         self.change("apply", on_progress).await
     }
 
-    /// Applies no more than these resources, and what they need.
+    /// Applies only these resources, and those that they need.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -101,8 +101,8 @@ impl Stack {
         stack.change("apply", |_, _| ()).await.map(drop)
     }
 
-    /// Stands for all that an apply depends on: the code and packages in the mirror that the stack is in, the
-    /// emulator, the variables, and what is set for Terraform in the environment.
+    /// A hash of everything that an apply depends on: the code and packages in the stack's mirror, the emulator, the
+    /// variables, and the environment variables of Terraform.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -145,7 +145,7 @@ impl Stack {
         self.change("destroy", |_, _| ()).await
     }
 
-    /// What an apply would do now.
+    /// The changes that an apply would make now.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -153,8 +153,7 @@ impl Stack {
         self.change("plan", |_, _| ()).await
     }
 
-    /// What an apply would do now: the addresses of resources, each with the action (`create`, `update`, `replace`
-    /// or `delete`).
+    /// The actions of an apply now (`create`, `update`, `replace` or `delete`), by the address of the resource.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -162,7 +161,7 @@ impl Stack {
         self.planned("plan").await
     }
 
-    /// Applies, and gives what it planned, as [`actions`](Self::actions) does.
+    /// Applies the stack, and returns its planned actions, as [`actions`](Self::actions) does.
     ///
     /// # Errors
     /// When Terraform fails.
@@ -277,7 +276,7 @@ fn program() -> PathBuf {
     env::var_os("TERRAFORM").map_or_else(|| Path::new("terraform").to_owned(), PathBuf::from)
 }
 
-/// What Terraform says went wrong, and where.
+/// The problem that Terraform reports, and its place.
 fn explain(message: &Value) -> String {
     let diagnostic = &message["diagnostic"];
     let text = |name: &str| diagnostic[name].as_str().unwrap_or_default();

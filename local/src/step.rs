@@ -1,4 +1,4 @@
-//! A line that tells of long work.
+//! A line that shows the progress of a long step.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-/// What is done, how far it is, how long it took last time, and at the end how long this time.
+/// A step's name, its progress and its last duration, and at the end its duration.
 pub(crate) struct Step {
     name: &'static str,
     start: Instant,
@@ -27,7 +27,7 @@ impl Step {
         step
     }
 
-    /// Shown in place on a terminal, and not at all in a file.
+    /// Shows the progress in place on a terminal, and not at all in a file.
     pub(crate) fn progress(&self, how_far: &str) {
         if std::io::stdout().is_terminal() {
             print!("\r\x1b[K{} {how_far}", self.under_way());
@@ -52,7 +52,7 @@ impl Step {
     }
 }
 
-/// Empty where nothing was measured yet.
+/// The last durations. Empty if nothing was measured yet.
 fn last(durations: &Path) -> BTreeMap<String, f32> {
     serde_json::from_str(&fs::read_to_string(durations).unwrap_or_default()).unwrap_or_default()
 }

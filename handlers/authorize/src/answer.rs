@@ -1,4 +1,4 @@
-//! What API Gateway gets: a policy, and what later events of the connection will know.
+//! The answer to API Gateway: a policy, and the context of the connection's later events.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
 
 /// The [output of an authorizer][output].
 ///
-/// It has a type of its own, since that of `aws_lambda_events` writes what is absent as `null`.
+/// It replaces the type of `aws_lambda_events`, which writes absent fields as `null`.
 ///
 /// [output]: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,15 +48,15 @@ struct Context {
 }
 
 impl Answer {
-    /// The most that API Gateway takes, in bytes of JSON ([quota], fixed).
+    /// The maximum size that API Gateway accepts, in bytes of JSON ([quota], fixed).
     ///
     /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
     pub const MAX_BYTES: usize = 8 * 1024;
 
-    /// Lets the client in.
+    /// Allows the connection.
     ///
     /// # Errors
-    /// When the answer is larger than API Gateway takes: only the channels can make it so.
+    /// When the answer is larger than API Gateway accepts. Only the channels can make it so.
     pub fn allow(method_arn: &str, identity: Identity) -> Result<Self, Denial> {
         let Identity { principal, channels } = identity;
         let answer = Self::new(Effect::Allow, method_arn, principal.to_string(), Context { channels });
@@ -66,7 +66,7 @@ impl Answer {
         }
     }
 
-    /// Keeps the client out, which hears 403.
+    /// Denies the connection. The client gets status 403.
     pub fn deny(method_arn: &str) -> Self {
         Self::new(Effect::Deny, method_arn, "nobody".to_owned(), Context::default())
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_api_gateway_would_not_take_is_denied() {
-        // Patterns of so many characters in all, of which JSON writes some longer than they are.
+        // Patterns of so many characters in all. JSON writes some characters longer than they are.
         let patterns = |length: usize, sign: &str| {
             let text = format!("user:{} ", sign.repeat(94)).repeat(length / 100);
             format!("{text}{}", "x".repeat(length % 100))
@@ -116,7 +116,7 @@ mod tests {
         assert!(Answer::allow(METHOD_ARN, identity(&json!(patterns(room, "x")))).is_ok());
         let denial = Answer::allow(METHOD_ARN, identity(&json!(patterns(room + 1, "x")))).unwrap_err();
         assert_eq!(denial, Denial::InvalidChannels);
-        // What JSON writes longer than it is counts as it is written.
+        // Escaped characters count at their length in JSON.
         assert!(Answer::allow(METHOD_ARN, identity(&json!(patterns(room, "\"")))).is_err());
     }
 }

@@ -4,29 +4,29 @@ use std::{error::Error as StdError, fs, str::FromStr};
 
 use crate::{key::KeySet, secret::SecretArn, url::SafeUrl, verify::Rules};
 
-/// Who issues the tokens: their claim `iss`, sign by sign. Where no other variable says where the keys are, it is a
-/// URL, and the issuer is asked: at `/.well-known/openid-configuration` behind it.
+/// The issuer of the tokens: their exact claim `iss`. If no other variable gives the source of the keys, it is a URL,
+/// and the issuer is asked: at `/.well-known/openid-configuration` below it.
 pub const ISSUER: &str = "ISSUER";
 
-/// For whom the tokens are, separated by commas: their claim `aud` is or holds one of these.
+/// The accepted audiences, separated by commas: a token's claim `aud` is or contains one of them.
 pub const AUDIENCE: &str = "AUDIENCE";
 
-/// The ARN of a secret whose text, as it is, is the secret of HS256: 32 bytes or more. It is a secret in Secrets
-/// Manager, or a parameter of Systems Manager that is a `SecureString`.
+/// The ARN of the secret for HS256: a secret in Secrets Manager, or a `SecureString` parameter of Systems Manager. Its
+/// text is used as it is, and has 32 bytes or more.
 pub const SECRET_ARN: &str = "SECRET_ARN";
 
 /// The keys themselves, as a JSON Web Key Set. All variables of a function together have 4 KB.
 pub const JWKS: &str = "JWKS";
 
-/// The path of a file with the keys, as a JSON Web Key Set: of one in the package it is below `/var/task`, of one in
-/// a layer below `/opt`.
+/// The path of a file with the keys, as a JSON Web Key Set. A file in the package is below `/var/task`, one in a layer
+/// below `/opt`.
 pub const JWKS_FILE: &str = "JWKS_FILE";
 
-/// Where the keys are, as a JSON Web Key Set, of an issuer that cannot be asked for it.
+/// The URL of the keys, as a JSON Web Key Set, if the issuer cannot be asked for it.
 pub const JWKS_URL: &str = "JWKS_URL";
 
-/// The claim with the client that a token was issued to, such as `client_id` or `azp`: where a token has no `aud`, it
-/// must be one of [`AUDIENCE`]. Unset: each token must have an `aud`.
+/// The claim with the client that a token was issued to, such as `client_id` or `azp`. If a token has no `aud`, this
+/// claim must be one of [`AUDIENCE`]. Unset: each token must have an `aud`.
 pub const CLIENT_CLAIM: &str = "CLIENT_CLAIM";
 
 /// The query parameter with the token; unset: `token`.
@@ -35,7 +35,7 @@ pub const TOKEN_PARAMETER: &str = "TOKEN_PARAMETER";
 /// The claim with the channels that the client may join; unset: `channels`.
 pub const CHANNELS_CLAIM: &str = "CHANNELS_CLAIM";
 
-/// What the variables say.
+/// The values of the variables.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) rules: Rules,
@@ -44,42 +44,42 @@ pub struct Config {
     pub(crate) channels_claim: String,
 }
 
-/// Where the keys come from.
+/// The source of the keys.
 #[derive(Clone, Debug)]
 pub(crate) enum KeySource {
     /// A secret with this ARN.
     Secret(SecretArn),
-    /// Here they are.
+    /// These keys.
     Fixed(KeySet),
-    /// A JSON Web Key Set.
+    /// The JSON Web Key Set at this URL.
     Url(SafeUrl),
-    /// What the issuer says itself.
+    /// The configuration of the issuer at this URL.
     Issuer(SafeUrl),
 }
 
-/// The variables are not what they must be.
+/// The variables are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// One is not set.
+    /// A variable is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// One is set to what it cannot be.
+    /// A variable has an invalid value.
     #[error("the environment variable {name} is wrong")]
     Invalid {
-        /// Its name.
+        /// The variable's name.
         name: &'static str,
-        /// What is wrong.
+        /// The problem with the value.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The issuer cannot be asked, and nothing else says where the keys are.
+    /// The issuer cannot be asked, and no other variable gives the source of the keys.
     #[error(
         "the environment variable {ISSUER} is no URL that keys can be asked of: set one of {SECRET_ARN}, {JWKS}, {JWKS_FILE} and {JWKS_URL}"
     )]
     NoKeys {
-        /// What is wrong with it.
+        /// The problem with the issuer's URL.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// Several say where the keys are.
+    /// Several variables give the source of the keys.
     #[error(
         "of the environment variables {SECRET_ARN}, {JWKS}, {JWKS_FILE} and {JWKS_URL}, one at most is set"
     )]
@@ -87,10 +87,10 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the variables. An empty one is one that is not set.
+    /// Reads the variables. An empty variable counts as unset.
     ///
     /// # Errors
-    /// When one is missing, or says what it cannot.
+    /// When a variable is missing or invalid.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
         let required = |name| variable(name).ok_or(ConfigError::Missing(name));

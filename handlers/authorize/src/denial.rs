@@ -1,69 +1,69 @@
-//! Why somebody is not let in.
+//! The reasons for denying a connection.
 
-/// Why a client is denied: for the log alone, since who tries tokens should not learn from the answers.
+/// The reason for a denial. Only the log shows it: an attacker who tries tokens should not learn from the answers.
 ///
-/// No part of a token is in it.
+/// It contains no part of a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// There is no token in the header, the query or the sub-protocols.
     #[error("there is no token")]
     MissingToken,
-    /// It is no JSON Web Token, or its algorithm is `none`.
+    /// The token is not a JSON Web Token, or its algorithm is `none`.
     #[error("the token is malformed")]
     Malformed,
-    /// It asks for an extension of the format (`crit`); none is known here.
+    /// The token requires an extension of the format (`crit`). None is supported.
     #[error("the token needs an extension that is not known")]
     UnknownExtension,
-    /// It is for something else (`typ`), such as to log out.
+    /// The token is for another purpose (`typ`), such as logout.
     #[error("the token is of another type")]
     WrongType,
-    /// No key has its `kid`; or it has none, and far too many keys could be meant.
+    /// No key has the token's `kid`; or the token has none, and far too many keys match.
     #[error("the token's key is not known")]
     UnknownKey,
-    /// Its key is of another algorithm than it says, or it says one that is not known here.
+    /// The token's algorithm is not that of its key, or is not supported.
     #[error("the token's algorithm is not that of its key")]
     WrongAlgorithm,
-    /// It was not signed with that key, or one of those keys, or was changed since.
+    /// The token was not signed with its key, or with any of its candidate keys, or was changed since.
     #[error("the token's signature is wrong")]
     BadSignature,
-    /// Its time is over (`exp`).
+    /// The token has expired (`exp`).
     #[error("the token has expired")]
     Expired,
-    /// Its time has not come (`nbf`).
+    /// The token is not valid yet (`nbf`).
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// Somebody else issued it (`iss`).
+    /// The token is from another issuer (`iss`).
     #[error("the token is another issuer's")]
     WrongIssuer,
-    /// It is for somebody else (`aud`).
+    /// The token is for another audience (`aud`).
     #[error("the token is for another audience")]
     WrongAudience,
-    /// It has no `exp`, `iss` or `aud`, or one that is of another type than it must be.
+    /// The token has no `exp`, `iss` or `aud`, or one of the wrong type.
     #[error("the token lacks the claim {claim:?}, or it is of another type than it must be")]
     MissingClaim {
-        /// Its name, which is not the client's to choose.
+        /// The claim's name. The client cannot choose it.
         claim: String,
     },
-    /// Its `sub` is not 1 to 128 characters without control characters.
+    /// The token's `sub` is not 1 to 128 characters without control characters.
     #[error("the token's subject is none")]
     InvalidSubject,
-    /// Its claim with the channels is neither a text nor a list of patterns that can be read, or is too long.
+    /// The claim with the channels is neither a string nor a list of valid patterns, or is too long.
     #[error("the token's channels are none")]
     InvalidChannels,
 }
 
 impl Denial {
-    /// A claim is not there, or not of the type that it must be of.
+    /// The denial for a claim that is missing, or of the wrong type.
     pub(crate) fn missing(claim: &str) -> Self {
         Self::MissingClaim { claim: claim.to_owned() }
     }
 
-    /// The claim that is missing.
+    /// The missing claim.
     pub fn claim(&self) -> Option<&str> {
         if let Self::MissingClaim { claim } = self { Some(claim) } else { None }
     }
 
-    /// The name under which the log knows the reason. It stays as it is.
+    /// The name of the reason in the log. It is stable.
     pub fn code(&self) -> &'static str {
         match self {
             Self::MissingToken => "missing_token",

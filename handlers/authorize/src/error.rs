@@ -1,4 +1,4 @@
-//! What went wrong on our side. A client's fault is no error: it is a [`Denial`](crate::denial::Denial).
+//! Errors on our side. A client's fault is not an error: it is a [`Denial`](crate::denial::Denial).
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -7,82 +7,82 @@ use lambda_websocket::log::chain;
 
 use crate::{fetch::FetchError, key::InvalidKeys, url::InvalidUrl};
 
-/// Why the keys cannot be read.
+/// The reason why the keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Secrets Manager, or Systems Manager, did not hand out the secret.
+    /// Secrets Manager, or Systems Manager, did not return the secret.
     #[error("the secret {arn} cannot be read")]
     Secret {
-        /// What `SECRET_ARN` names.
+        /// The ARN in `SECRET_ARN`.
         arn: String,
-        /// What the SDK says of it.
+        /// The SDK's error.
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The secret is deleted, or is about to be.
     #[error("the secret {arn} is not there")]
     NoSecret {
-        /// What `SECRET_ARN` names.
+        /// The ARN in `SECRET_ARN`.
         arn: String,
-        /// What the SDK says of it.
+        /// The SDK's error.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// What was read holds no key.
+    /// The source holds no valid key.
     #[error("{place} holds no key")]
     Keys {
         /// A secret's ARN or a URL.
         place: String,
-        /// What it holds instead.
+        /// The problem with its content.
         source: InvalidKeys,
     },
     /// The issuer did not answer.
     #[error("{url} cannot be read")]
     Fetch {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What was answered.
+        /// The error of the request.
         source: FetchError,
     },
-    /// The issuer's configuration is not one.
+    /// The document is not an issuer's configuration.
     #[error("{url} is no configuration of an issuer")]
     Discovery {
-        /// Where it was read.
+        /// The URL of the document.
         url: String,
-        /// What is wrong with it.
+        /// The problem with the document.
         source: serde_json::Error,
     },
     /// The configuration is that of another issuer.
     #[error("{url} is the configuration of {found:?}, which is not ISSUER")]
     OtherIssuer {
-        /// Where it was read.
+        /// The URL of the document.
         url: String,
-        /// Whose it is.
+        /// The issuer that the configuration names.
         found: String,
     },
     /// The issuer's keys are at an address that must not be trusted.
     #[error("{url} names a jwks_uri that is not safe")]
     KeysUrl {
-        /// Where it was read.
+        /// The URL of the document.
         url: String,
-        /// What is wrong with the address.
+        /// The problem with the address.
         source: InvalidUrl,
     },
-    /// It took too long.
+    /// Reading the keys took too long.
     #[error("the keys did not come in time")]
     TimedOut,
-    /// They could not be read just now.
+    /// The keys could not be read just now.
     #[error(transparent)]
     Unread(Arc<Error>),
-    /// They could not be read a moment ago, and are not asked for again yet.
+    /// The keys could not be read a moment ago, and are not requested again yet.
     #[error("the keys could not be read a moment ago")]
     Paused(#[source] Arc<Error>),
 }
 
 impl Error {
-    /// Whether the place was read, and holds no key any more: what it held is withdrawn.
+    /// Whether the source was read and holds no key any more: its keys are withdrawn.
     pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::NoSecret { .. } => true,
-            // An issuer that answers with something else than a set of keys is in trouble.
+            // An issuer that answers with anything but a key set is in trouble.
             Self::Keys { source, .. } => !matches!(source, InvalidKeys::Json(_)),
             _ => false,
         }

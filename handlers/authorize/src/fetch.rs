@@ -1,4 +1,4 @@
-//! A document of the issuer's, fetched with the HTTP client that the SDK is on.
+//! Fetches an issuer's documents with the SDK's HTTP client.
 
 use std::{net::IpAddr, str};
 
@@ -17,16 +17,16 @@ use tokio::net::lookup_host;
 
 use crate::url::{SafeUrl, is_internal, is_local_name};
 
-/// The most that is read, in bytes: keys take a few thousand.
+/// The maximum size of a document, in bytes. Keys take a few thousand.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Why there is no document.
+/// The reason why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Nobody answered.
+    /// There was no answer.
     #[error("there was no answer")]
     Connector(#[from] ConnectorError),
-    /// The answer was another than 200; redirections are not followed.
+    /// The status was not 200. Redirects are not followed.
     #[error("the answer was {0}")]
     Status(u16),
     /// The answer broke off.
@@ -35,12 +35,12 @@ pub enum FetchError {
     /// The answer is far too long.
     #[error("the answer has more than {MAX_BYTES} bytes")]
     TooLong,
-    /// The answer is no text.
+    /// The answer is not text.
     #[error("the answer is no text")]
     NoText(#[from] str::Utf8Error),
 }
 
-/// A client for documents.
+/// An HTTP client for documents.
 #[derive(Debug)]
 pub(crate) struct Fetcher(Connector);
 
@@ -53,7 +53,7 @@ impl Fetcher {
         )
     }
 
-    /// The document at this URL. It takes as long as it takes: the caller sets the limit.
+    /// Fetches the document at this URL. It has no time limit: the caller sets one.
     pub(crate) async fn get(&self, url: &SafeUrl) -> Result<String, FetchError> {
         let request = HttpRequest::get(url.as_str()).map_err(|error| ConnectorError::user(error.into()))?;
         let response = self.0.call(request).await?;
@@ -72,12 +72,11 @@ impl Fetcher {
     }
 }
 
-/// Finds the addresses of a name, and refuses one that leads inside: whoever has a name of their own can have it stand
-/// for any address.
+/// Resolves a name, and refuses it if it leads to an internal address. The owner of a name can point it at any address.
 #[derive(Clone, Copy, Debug)]
 struct Resolver;
 
-/// A name stands for an address that only this machine reaches.
+/// A name leads to an address that only this machine reaches.
 #[derive(Debug, thiserror::Error)]
 #[error("{name:?} leads to the internal address {address}")]
 struct Internal {
@@ -89,7 +88,7 @@ impl Resolver {
     async fn resolve(name: &str) -> Result<Vec<IpAddr>, ResolveDnsError> {
         let found = lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
         let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-        // What names this machine by its name was let through by `SafeUrl`.
+        // `SafeUrl` has already allowed the local names of this machine.
         match addresses.iter().find(|address| is_internal(**address) && !is_local_name(name)) {
             Some(address) => Err(ResolveDnsError::new(Internal { name: name.to_owned(), address: *address })),
             None => Ok(addresses),
@@ -109,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// What the system's resolver takes for an address, and no other part of the program.
+    /// Names that the system's resolver takes for addresses, and no other part of the program.
     #[tokio::test]
     async fn a_name_that_leads_inside_is_not_asked() {
         for (name, address) in [("127.1", "127.0.0.1"), ("0x7f000001", "127.0.0.1"), ("0", "0.0.0.0")] {

@@ -1,4 +1,4 @@
-//! Who a token says it is, and which channels it opens.
+//! The principal and the channels that a token names.
 
 use std::borrow::Cow;
 
@@ -8,28 +8,28 @@ use serde_json::{Map, Value};
 
 use crate::denial::Denial;
 
-/// What is known of a client whose token is good.
+/// The identity of a client with a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who it is: the claim `sub`.
+    /// The principal: the claim `sub`.
     pub principal: Principal,
-    /// The channels that it may join; none: the token says nothing of them.
+    /// The channels that the client may join. `None`: the token has no such claim.
     pub channels: Option<Channels>,
 }
 
-/// Patterns of channels, separated by blanks.
+/// Channel patterns, separated by spaces.
 ///
-/// A token that has no such claim leaves all channels open that are not reserved; one whose claim is empty opens
-/// none. So what is not understood must not end up as either.
+/// A token without the claim allows all channels that are not reserved. A token with an empty claim allows none. So an
+/// invalid claim must not be read as either.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Channels(String);
 
 impl Identity {
-    /// Reads the claims of a token that is known to be good.
+    /// Parses the claims of a verified token.
     ///
     /// # Errors
-    /// When a claim is none of the kind that it must be.
+    /// When a claim is not of the required form.
     pub fn parse(claims: &Map<String, Value>, channels_claim: &str) -> Result<Self, Denial> {
         let principal = claims.get("sub").and_then(Value::as_str).ok_or(Denial::InvalidSubject)?;
         Ok(Self {
@@ -40,14 +40,14 @@ impl Identity {
 }
 
 impl Channels {
-    /// No pattern at all.
+    /// An empty list of patterns.
     ///
-    /// Whether API Gateway hands on a text that is empty is not documented, and left out it would open every
-    /// channel: a blank holds no pattern either, and is not empty.
+    /// AWS does not document whether API Gateway passes on an empty string. Left out, it would open every channel. A
+    /// space holds no pattern either, and is not empty.
     const NONE: &str = " ";
 
-    /// Reads a list of patterns, or a text with blanks between them as OAuth's `scope` has; or a list written as a text,
-    /// since an attribute of a user of Cognito cannot be a list.
+    /// Parses a list of patterns, or a string of patterns with spaces between them, as in OAuth's `scope`. A list
+    /// written as a string is accepted too, since an attribute of a Cognito user cannot be a list.
     fn parse(claim: &Value) -> Result<Self, Denial> {
         let claim = match claim {
             Value::String(text) if text.trim_start().starts_with('[') => {
@@ -62,13 +62,13 @@ impl Channels {
             }
             _ => return Err(Denial::InvalidChannels),
         };
-        // A blank within a pattern would make two of it, which the token does not name.
+        // A space within a pattern would split it into two patterns that the token does not name.
         let breaks = |sign: char| sign.is_whitespace() || sign.is_control();
         if patterns.iter().any(|pattern| pattern.is_empty() || pattern.contains(breaks)) {
             return Err(Denial::InvalidChannels);
         }
         let channels = if patterns.is_empty() { Self::NONE.to_owned() } else { patterns.join(" ") };
-        // What the other functions could not read would be an error of `connect`.
+        // A value that the other functions cannot parse would be an error of `connect`.
         ChannelPermissions::parse(&channels).map_err(|_| Denial::InvalidChannels)?;
         Ok(Self(channels))
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     proptest! {
-        /// Read as the other functions read it, the context holds the patterns of the token and no other.
+        /// As the other functions parse it, the context holds exactly the patterns of the token.
         #[test]
         fn no_pattern_is_added(
             patterns in prop::collection::vec(prop_oneof![any::<String>(), "[a-z:* .]{1,6}", "user:\\PC{1,4}"], 0..5),

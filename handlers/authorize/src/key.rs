@@ -1,4 +1,4 @@
-//! The keys that tokens are signed with, each with the one algorithm that it is for.
+//! The keys that verify tokens, each for one algorithm.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{denial::Denial, token::Header};
 
-/// How a token is signed.
+/// The signature algorithm of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Hs256,
@@ -26,8 +26,8 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm of this name ([RFC 7518][jwa]). `EdDSA` is the name of Ed25519 [from before RFC 9864][specified],
-    /// which was that of Ed448 too: there are no keys for it here.
+    /// The algorithm of this name ([RFC 7518][jwa]). `EdDSA` is the name of Ed25519 [from before RFC 9864][specified].
+    /// It was also that of Ed448, whose keys are not supported.
     ///
     /// [jwa]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
     /// [specified]: https://www.rfc-editor.org/rfc/rfc9864#section-2.2
@@ -42,9 +42,9 @@ impl Algorithm {
     }
 }
 
-/// A key.
+/// A key for one algorithm.
 ///
-/// Its algorithm comes with it and not with the token: a public key can be no secret of HS256, whatever a token says.
+/// The key determines the algorithm, not the token. So no token can use a public key as a secret of HS256.
 #[derive(Clone)]
 pub(crate) struct Key {
     id: Option<String>,
@@ -63,29 +63,29 @@ enum Material {
     Ed25519(Vec<u8>),
 }
 
-/// The keys of an issuer. There may be none: it has withdrawn all, or has others.
+/// The keys of an issuer. There may be none: the issuer has withdrawn all, or has only other kinds.
 #[derive(Clone, Debug)]
 pub(crate) struct KeySet(Vec<Key>);
 
-/// What was read holds no key.
+/// The source holds no valid key.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKeys {
-    /// It is no JSON Web Key Set.
+    /// It is not a JSON Web Key Set.
     #[error("it is no JSON Web Key Set")]
     Json(#[from] serde_json::Error),
-    /// None of the set's keys is for signatures of an algorithm that is known here.
+    /// None of the set's keys is for signatures with a supported algorithm.
     #[error("none of its keys is one for signatures with RS256, ES256 (P-256) or EdDSA (Ed25519)")]
     NoneFits,
-    /// The secret is shorter than [RFC 7518](https://www.rfc-editor.org/rfc/rfc7518#section-3.2) lets it be.
+    /// The secret is shorter than [RFC 7518](https://www.rfc-editor.org/rfc/rfc7518#section-3.2) allows.
     #[error("a secret for HS256 has {} bytes or more, not {found}", KeySet::MIN_SECRET)]
     ShortSecret {
-        /// How many bytes there are.
+        /// The length of the secret, in bytes.
         found: usize,
     },
-    /// The secret is no text.
+    /// The secret is not text.
     #[error("it is no text")]
     NoText,
-    /// The parameter is one that is kept and shown as plain text.
+    /// The parameter is stored and shown as plain text.
     #[error("it is no SecureString")]
     Unencrypted,
 }
@@ -93,10 +93,10 @@ pub enum InvalidKeys {
 impl KeySet {
     const MIN_SECRET: usize = 32;
 
-    /// How many keys are tried for a token: an issuer has a few. With more, nobody can tell which is meant.
+    /// The maximum number of keys tried for a token. An issuer has a few; with more, the token's key is ambiguous.
     const MAX_TRIED: usize = 16;
 
-    /// The one key that is a secret, for HS256. It answers to every `kid`.
+    /// A set with one key, the secret for HS256. It matches every `kid`.
     pub(crate) fn secret(secret: &str) -> Result<Self, InvalidKeys> {
         if secret.len() < Self::MIN_SECRET {
             return Err(InvalidKeys::ShortSecret { found: secret.len() });
@@ -105,8 +105,8 @@ impl KeySet {
         Ok(Self(vec![Key { id: None, material: Material::Secret(secret) }]))
     }
 
-    /// Reads a [JSON Web Key Set](https://www.rfc-editor.org/rfc/rfc7517#section-5). An entry that is not understood
-    /// is left out and logged, and so are keys for other uses, and secrets: a set is public.
+    /// Parses a [JSON Web Key Set](https://www.rfc-editor.org/rfc/rfc7517#section-5). Entries that cannot be parsed,
+    /// keys for other uses, and secrets are left out and logged. Secrets are left out since a set is public.
     pub(crate) fn parse(json: &str) -> Result<Self, InvalidKeys> {
         #[derive(Deserialize)]
         struct Entries {
@@ -128,13 +128,13 @@ impl KeySet {
         Ok(Self(known))
     }
 
-    /// Reads a set that holds a key at least: it cannot change later.
+    /// Parses a set that must hold at least one key, since it cannot change later.
     pub(crate) fn parse_fixed(json: &str) -> Result<Self, InvalidKeys> {
         let set = Self::parse(json)?;
         if set.0.is_empty() { Err(InvalidKeys::NoneFits) } else { Ok(set) }
     }
 
-    /// The keys that a token may be signed with: one, unless it names none, or several have its `kid`.
+    /// The candidate keys for a token: one, unless the token has no `kid`, or several keys have its `kid`.
     pub(crate) fn find(&self, header: &Header) -> Result<Vec<Key>, Denial> {
         let named: Vec<&Key> = self.0.iter().filter(|key| key.answers_to(header.kid.as_deref())).collect();
         if named.is_empty() {
@@ -150,7 +150,7 @@ impl KeySet {
     }
 }
 
-/// The entries of a set that are no keys here. The log tells of the first few.
+/// The entries of a set that are not usable keys. The log shows the first few.
 #[derive(Default)]
 struct LeftOut {
     count: usize,
@@ -175,7 +175,7 @@ impl LeftOut {
     }
 }
 
-/// An entry of a set is no key for signatures.
+/// An entry of a set is not a key for signatures.
 #[derive(Debug, thiserror::Error)]
 enum NoKey {
     #[error("it cannot be read: {}", shown(&.0.to_string()))]
@@ -194,12 +194,12 @@ enum NoKey {
     Value(&'static str),
 }
 
-/// The beginning of what an issuer wrote.
+/// The beginning of an issuer's text, for the log.
 fn shown(text: &str) -> String {
     visible(&text.chars().take(80).collect::<String>())
 }
 
-/// The fields of a [JSON Web Key](https://www.rfc-editor.org/rfc/rfc7517#section-4) that are looked at.
+/// The fields of a [JSON Web Key](https://www.rfc-editor.org/rfc/rfc7517#section-4) that are used.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -233,7 +233,7 @@ impl Jwk {
     }
 }
 
-/// What a point begins with that is followed by both of its coordinates.
+/// The first byte of a point that is followed by both of its coordinates.
 const UNCOMPRESSED: u8 = 4;
 
 fn octets(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
@@ -241,7 +241,7 @@ fn octets(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     URL_SAFE_NO_PAD.decode(text).map_err(|error| NoKey::Base64(name, error))
 }
 
-/// A number without the zeros that it must not begin with ([RFC 7518, 2][uint]), yet does at some issuers.
+/// A number without leading zeros. [RFC 7518, 2][uint] forbids them, yet some issuers write them.
 ///
 /// [uint]: https://www.rfc-editor.org/rfc/rfc7518#section-2
 fn number(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
@@ -249,7 +249,7 @@ fn number(name: &'static str, field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     Ok(octets.into_iter().skip_while(|octet| *octet == 0).collect())
 }
 
-/// 2,048 to 8,192 bits: [what ring verifies with](RSA_PKCS1_2048_8192_SHA256).
+/// A modulus of 2,048 to 8,192 bits: [the range of ring](RSA_PKCS1_2048_8192_SHA256).
 fn modulus(field: Option<&str>) -> Result<Vec<u8>, NoKey> {
     let number = number("n", field)?;
     if (256..=1024).contains(&number.len()) { Ok(number) } else { Err(NoKey::Value("n")) }
@@ -270,7 +270,7 @@ fn coordinate(name: &'static str, field: Option<&str>) -> Result<[u8; 32], NoKey
 
 impl Key {
     fn public(entry: Value) -> Result<Self, NoKey> {
-        // From an object alone: a list would be read as the fields in their order.
+        // Only from an object: a list would be read as the fields in their order.
         let jwk: Jwk = serde_json::from_value(Value::Object(serde_json::from_value(entry)?))?;
         let is_for_signatures = jwk.r#use.as_ref().is_none_or(|purpose| purpose == "sig");
         let may_verify =
@@ -288,7 +288,7 @@ impl Key {
         }
     }
 
-    /// The one algorithm that it is for.
+    /// The key's only algorithm.
     pub(crate) fn algorithm(&self) -> Algorithm {
         match self.material {
             Material::Secret(_) => Algorithm::Hs256,
@@ -298,7 +298,7 @@ impl Key {
         }
     }
 
-    /// Whether the message was signed with it: checked with ring, which is in the function already, for TLS.
+    /// Whether the message was signed with this key: checked with ring, which the function contains already, for TLS.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let verified = match &self.material {
             Material::Secret(secret) => hmac::verify(secret, message, signature),
@@ -313,7 +313,7 @@ impl Key {
         verified.is_ok()
     }
 
-    /// Whether a token with this `kid` may mean it. Both may do without one.
+    /// Whether a token with this `kid` may mean this key. A key without an id, or a token without a `kid`, matches any.
     fn answers_to(&self, kid: Option<&str>) -> bool {
         match (self.id.as_deref(), kid) {
             (Some(id), Some(kid)) => id == kid,
@@ -322,7 +322,7 @@ impl Key {
     }
 }
 
-/// Without the key itself: it may be a secret.
+/// Without the key itself, which may be a secret.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
@@ -355,7 +355,7 @@ mod tests {
         json!({"kty": "OKP", "crv": "Ed25519", "kid": id, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
     }
 
-    /// How many keys a token with this header may be signed with.
+    /// The number of candidate keys for a token with this header.
     fn found(set: &KeySet, kid: Option<&str>, algorithm: Algorithm) -> Result<usize, Denial> {
         let keys = set.find(&Header { algorithm, kid: kid.map(str::to_owned) })?;
         assert!(keys.iter().all(|key| key.algorithm() == algorithm));
@@ -426,7 +426,7 @@ mod tests {
         }
     }
 
-    /// What an entry is left out for is in the log: no more of it than helps.
+    /// The log shows why entries were left out: for the first few of them, and with only the beginning of their text.
     #[test]
     fn what_is_left_out_is_told_and_no_more_than_a_few() {
         let entries = [
@@ -509,7 +509,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever an issuer hands out is keys or an error.
+        /// Every document of an issuer parses into keys or an error.
         #[test]
         fn any_text_is_a_set_of_keys_or_none(json in prop_oneof![
             any::<String>(),

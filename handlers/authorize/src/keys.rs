@@ -1,5 +1,4 @@
-//! The keys that are good at the moment: read once, and again when they are old or do not have the one that is
-//! asked for.
+//! The current keys. They are read once, and again when they are old or lack a key that a token names.
 
 use std::{
     sync::Arc,
@@ -20,24 +19,24 @@ use crate::{
     token::Header,
 };
 
-/// When keys are read, and how long that may take.
+/// When keys are read, and the time limit of a read.
 #[derive(Clone, Copy, Debug)]
 struct Policy {
-    /// How long keys are good for: a key that was taken back, or a secret that was rotated, is known after it.
+    /// The maximum age of keys. A withdrawn key, or a rotated secret, is noticed after it.
     max_age: Duration,
-    /// How long keys are good for where a token names another key, or where they could not be read anew: whoever
-    /// makes up names must not make us ask the issuer each time.
+    /// The minimum time between reads, if a token names an unknown key or a refresh failed. Made-up key ids must not
+    /// make us ask the issuer each time.
     min_age: Duration,
-    /// How long keys are good for while they cannot be read anew.
+    /// The maximum age of keys while they cannot be refreshed.
     max_stale: Duration,
-    /// How long reading may take, both documents of an issuer together: a function has 10 seconds unless it says
-    /// otherwise, and its start as many.
+    /// The time limit of a read, for both documents of an issuer together. A function has 10 seconds unless configured
+    /// otherwise, and so has its initialization.
     timeout: Duration,
-    /// The time between the first two attempts where there are no keys. It doubles with each failure.
+    /// The pause between the first two attempts while there are no keys. It doubles with each failure.
     first_pause: Duration,
-    /// What it doubles to.
+    /// The maximum pause.
     max_pause: Duration,
-    /// By the clock on the wall: a monotonic one may stand still while Lambda has the function frozen.
+    /// A wall clock: a monotonic clock may stand still while Lambda has the function frozen.
     clock: fn() -> SystemTime,
 }
 
@@ -55,7 +54,7 @@ impl Default for Policy {
     }
 }
 
-/// The keys, and where they come from.
+/// The keys and their source.
 #[derive(Debug)]
 pub(crate) struct Keys {
     source: Source,
@@ -73,13 +72,13 @@ impl Keys {
         self.cache.read(&mut state, &async || self.source.read().await).await
     }
 
-    /// The keys that a token may be signed with.
+    /// The candidate keys for a token with this header.
     pub(crate) async fn find(&self, header: &Header) -> Result<Vec<Key>, Refusal> {
         self.cache.find(header, async || self.source.read().await).await
     }
 }
 
-/// The keys that were read last. One reads, and the others wait for it.
+/// The keys that were read last. One caller reads, and the others wait for it.
 #[derive(Debug)]
 struct Cache {
     policy: Policy,
@@ -89,9 +88,9 @@ struct Cache {
 #[derive(Debug, Default)]
 struct State {
     known: Option<Known>,
-    /// When they were asked for last, in vain too.
+    /// The time of the last attempt, failed ones included.
     asked_at: Option<SystemTime>,
-    /// What went wrong since they were read.
+    /// The number of failures since the keys were read.
     failures: u32,
     last_failure: Option<Arc<Error>>,
 }
@@ -123,7 +122,7 @@ impl Cache {
             tracing::warn!(error = chain(error), "keys not refreshed, old keys kept");
         }
         match (keys.find(header), failure) {
-            // It may be one of the keys that could not be read.
+            // The key may be one of those that could not be read.
             (Err(Denial::UnknownKey), Some(error)) => Err(error.into()),
             (Err(Denial::UnknownKey), None) if self.may_ask(&state) => {
                 self.read(&mut state, &read).await?;
@@ -133,13 +132,13 @@ impl Cache {
         }
     }
 
-    /// Reads the keys. What the source has takes the place of those that are known, also where it has none.
+    /// Reads the keys. They replace the known keys, even if the source has none.
     async fn read(
         &self,
         state: &mut State,
         read: &impl AsyncFn() -> Result<KeySet, Error>,
     ) -> Result<(), Error> {
-        // A caller that is gone in the middle of it has asked, too.
+        // An attempt counts even if its caller is gone in the middle of it.
         state.asked_at = Some((self.policy.clock)());
         let read = timeout(self.policy.timeout, read()).await.unwrap_or(Err(Error::TimedOut));
         let now = (self.policy.clock)();
@@ -165,7 +164,7 @@ impl Cache {
         }
     }
 
-    /// The keys that are known, unless they are too old.
+    /// The known keys, unless they are too old.
     fn keys<'a>(&self, state: &'a State) -> Result<&'a KeySet, Error> {
         match &state.known {
             Some(known) if self.was_within(known.read_at, self.policy.max_stale) => Ok(&known.keys),
@@ -177,7 +176,7 @@ impl Cache {
         state.known.as_ref().is_some_and(|known| self.was_within(known.read_at, age))
     }
 
-    /// Whether it was long enough ago that the keys were asked for.
+    /// Whether the last attempt was long enough ago.
     fn may_ask(&self, state: &State) -> bool {
         let pause = if self.has_keys(state, self.policy.max_stale) {
             self.policy.min_age
@@ -188,7 +187,7 @@ impl Cache {
         state.asked_at.is_none_or(|asked_at| !self.was_within(asked_at, pause))
     }
 
-    /// Whether that was less than this ago. After a clock that was set back it was not.
+    /// Whether the time was less than this ago. If the clock was set back, it was not.
     fn was_within(&self, time: SystemTime, age: Duration) -> bool {
         (self.policy.clock)().duration_since(time).is_ok_and(|elapsed| elapsed < age)
     }
@@ -217,7 +216,7 @@ mod tests {
 
     const NEVER: Duration = Duration::from_secs(3600);
 
-    /// Keys that stay as they are, unless the policy is changed.
+    /// Keys that stay as they are, unless a test changes the policy.
     fn keys(source: KeySource) -> Keys {
         let mut keys = Keys::new(source, &sdk_config("http://127.0.0.1:9"));
         keys.cache.policy =
@@ -233,7 +232,7 @@ mod tests {
         jwks([&Signer::eddsa(id)])
     }
 
-    /// The name of the denial where there is no such key; the error's sentence where there are no keys.
+    /// The code of the denial if there is no such key, or the error's sentence if there are no keys.
     async fn find(keys: &Keys, id: &str) -> Result<(), String> {
         outcome(keys.find(&header(id)).await)
     }
@@ -384,7 +383,7 @@ mod tests {
         assert!(Policy::default().timeout < Duration::from_secs(10));
     }
 
-    /// A clock on the wall that goes as tokio's does, which the tests below have stand still.
+    /// A wall clock that follows tokio's clock, which the tests below pause.
     fn clock() -> SystemTime {
         thread_local! {
             static START: LazyCell<Instant> = const { LazyCell::new(Instant::now) };
@@ -403,7 +402,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Asks every second for as long as this, of a source that fails: at which seconds the source was asked.
+    /// Looks up a key once a second, for so many seconds, while the source fails. Returns the seconds at which the
+    /// source was read, and the results.
     async fn asked(cache: &Cache, id: &str, seconds: u64) -> (Vec<u64>, Vec<Result<(), String>>) {
         let (start, mut at, mut outcomes) = (Instant::now(), Vec::new(), Vec::new());
         for _ in 0..seconds {
@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(at[..3], [600, 660, 720], "each minute, once they are old");
         assert!(at.len() <= 111, "{}", at.len());
 
-        // The clock of the hour is the last success, not the last attempt.
+        // The hour begins at the last success, not at the last attempt.
         assert_eq!(outcome(cache.find(&header("1"), async || Ok(set("1"))).await), Ok(()));
     }
 

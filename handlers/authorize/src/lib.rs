@@ -1,21 +1,21 @@
-//! The authorizer of `$connect`: lets in who brings a JSON Web Token that is good here.
+//! The authorizer of `$connect`: allows clients with a valid JSON Web Token.
 //!
-//! API Gateway asks it once for each connection, as a [`REQUEST` authorizer][guide], and hands what it answers to
-//! every later event of the connection.
+//! API Gateway invokes it once for each connection, as a [`REQUEST` authorizer][guide], and passes its answer to every
+//! later event of the connection.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the environment variables, read once at start |
-//! | [`request`] | what API Gateway asks, and where the token is in it |
+//! | [`request`] | the request from API Gateway, and the place of the token in it |
 //! | [`keys`] | the keys that tokens are signed with: from a secret, a variable, or the issuer |
-//! | [`identity`] | who the token says it is, once it is known to be good |
-//! | [`denial`] | why somebody is not let in: for the log alone |
+//! | [`identity`] | the principal and the channels of a verified token |
+//! | [`denial`] | the reason for a denial: for the log alone |
 //! | [`answer`] | the policy that API Gateway gets |
-//! | [`error`] | what went wrong on our side |
+//! | [`error`] | errors on our side |
 //!
-//! Who is not let in gets a policy that denies, and so hears 403 and no reason. The other way to refuse, to fail
-//! with the error `Unauthorized`, would be heard as 401, and counted as an error of the function: an alarm on errors
-//! would ring for every stale token. So an error of this function is one of ours, which is heard as 500.
+//! A denied client gets a policy that denies: status 403, without a reason. The alternative, to fail with the error
+//! `Unauthorized`, would give status 401, but count as an error of the function. An alarm on errors would go off for
+//! every expired token. So every error of this function is ours, and the client gets status 500.
 //!
 //! [guide]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 
@@ -42,7 +42,7 @@ use crate::{
     request::Request, token::Token, verify::Rules,
 };
 
-/// What it takes to tell who may connect.
+/// Decides which clients may connect.
 #[derive(Debug)]
 pub struct Authorizer {
     keys: Keys,
@@ -51,7 +51,7 @@ pub struct Authorizer {
     channels_claim: String,
 }
 
-/// Why nobody was let in: the client's fault, or ours.
+/// The reason for not allowing a connection: the client's fault, or ours.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error(transparent)]
@@ -71,9 +71,9 @@ impl Authorizer {
         }
     }
 
-    /// Reads the keys ahead of the first request, while Lambda gives the start of a function more CPU.
+    /// Reads the keys before the first request, while Lambda gives the initialization of a function more CPU.
     ///
-    /// Where they cannot be read, the function starts all the same, and tries again when it is asked.
+    /// If they cannot be read, the function still starts, and tries again at the next request.
     pub async fn warm(&self) {
         if let Err(error) = self.keys.warm().await {
             tracing::error!(error = chain(&error), "keys not loaded");
@@ -89,10 +89,10 @@ impl Authorizer {
     }
 }
 
-/// Answers whether the client may connect.
+/// Decides whether the client may connect.
 ///
 /// # Errors
-/// When the keys cannot be read: nobody can tell then whether the token is good.
+/// When the keys cannot be read: the token cannot be verified then.
 pub async fn authorize(authorizer: &Authorizer, request: Request) -> Result<Answer, Error> {
     let answer = authorizer.identify(&request).await.and_then(|identity| {
         let principal = visible(identity.principal.as_str());
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// Who watches the log counts on these: a code is not renamed.
+    /// Operators rely on these codes in the log: a code is not renamed.
     #[tokio::test]
     async fn each_denial_has_its_code() {
         let (ours, theirs) = (Signer::eddsa("1"), Signer::eddsa("1"));

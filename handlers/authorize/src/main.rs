@@ -10,7 +10,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::read(config::optional).map_err(|error| chain(&error))?;
     let authorizer = Authorizer::new(config, &aws::sdk_config().await);
     authorizer.warm().await;
-    // The library's loop is for the events of routes; an authorizer is asked and answers in its own shape.
+    // The library's loop is for the events of routes. An authorizer's request and answer have shapes of their own.
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| {
         Box::pin(authorize(&authorizer, event.payload)).await.map_err(Diagnostic::from)
     }))

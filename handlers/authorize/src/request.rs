@@ -1,4 +1,4 @@
-//! What API Gateway asks, and where the token is in it.
+//! The request from API Gateway, and the token in it.
 
 use std::{collections::HashMap, slice};
 
@@ -7,15 +7,15 @@ use serde::Deserialize;
 /// The [input of an authorizer][input] of a WebSocket API.
 ///
 /// The type of `aws_lambda_events` for it, `ApiGatewayCustomAuthorizerRequestTypeRequest`, is that of REST APIs, and
-/// has no connection id. It holds the token: there is no way to print it.
+/// has no connection id. The request holds the token, so it cannot be printed.
 ///
 /// [input]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// What the client wants to invoke: the API's `$connect`.
+    /// The ARN of the method that the client invokes: the API's `$connect`.
     pub(crate) method_arn: String,
-    /// Of a header that comes in several lines, the last.
+    /// The headers. Of a header with several lines, only the last line.
     pub(crate) headers: Option<HashMap<String, String>>,
     pub(crate) multi_value_headers: Option<HashMap<String, Vec<String>>>,
     pub(crate) query_string_parameters: Option<HashMap<String, String>>,
@@ -23,7 +23,7 @@ pub struct Request {
     pub(crate) context: Context,
 }
 
-/// Whose request it is.
+/// The ids of the connection and of the request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Context {
@@ -38,7 +38,7 @@ impl Request {
     /// The token, from the first of these places that has one:
     /// - the header `Authorization: Bearer TOKEN`,
     /// - the query parameter of this name,
-    /// - the sub-protocols `bearer, TOKEN`: the one place beside the URL where a browser can put it.
+    /// - the sub-protocols `bearer, TOKEN`: the only place besides the URL where a browser can put it.
     pub(crate) fn token(&self, parameter: &str) -> Option<&str> {
         [
             self.lines("authorization").iter().find_map(|line| credentials(line)),
@@ -62,7 +62,7 @@ fn find<'a, T>(headers: &'a HashMap<String, T>, name: &str) -> Option<&'a T> {
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// The token of a header that is of the scheme `Bearer`, in any case ([RFC 9110]).
+/// The token of a header with the scheme `Bearer`, in any case ([RFC 9110]).
 ///
 /// [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
 fn credentials(header: &str) -> Option<&str> {
@@ -70,8 +70,8 @@ fn credentials(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim())
 }
 
-/// The item after `bearer` of a list of sub-protocols, which may be spread over several lines ([RFC 6455]). A token is
-/// made of signs that may stand in one.
+/// The item after `bearer` in a list of sub-protocols, which may span several lines ([RFC 6455]). All characters of a
+/// token are allowed in a sub-protocol.
 ///
 /// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455#section-11.3.4
 fn after_bearer(lines: &[String]) -> Option<&str> {

@@ -27,7 +27,7 @@ enum Service {
     ParameterStore,
 }
 
-/// The text is no such ARN.
+/// The text is not the ARN of a secret.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{found:?} is the ARN of neither a secret in Secrets Manager nor a parameter of Systems Manager")]
 pub(crate) struct InvalidSecretArn {
@@ -56,7 +56,7 @@ impl fmt::Display for SecretArn {
     }
 }
 
-/// A secret, and who hands it out.
+/// A secret, and the client of its service.
 #[derive(Debug)]
 pub(crate) struct Secret {
     arn: SecretArn,
@@ -70,8 +70,8 @@ enum Client {
 }
 
 impl Secret {
-    /// A secret that is read with the SDK's standard retries: within the time that reading may take, each attempt
-    /// has to leave some for the next.
+    /// A secret that is read with the SDK's standard retries. Each attempt has to leave time for the next, within the
+    /// time limit of a read.
     pub(crate) fn new(arn: SecretArn, sdk: &SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

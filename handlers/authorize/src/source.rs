@@ -1,11 +1,11 @@
-//! Where keys come from: a secret, a variable, a URL, or what the issuer says itself.
+//! The sources of keys: a secret, a variable, a URL, or the issuer's own configuration.
 
 use aws_config::SdkConfig;
 use serde::Deserialize;
 
 use crate::{config::KeySource, error::Error, fetch::Fetcher, key::KeySet, secret::Secret, url::SafeUrl};
 
-/// A place to read keys from.
+/// A source of keys.
 #[derive(Debug)]
 pub(crate) enum Source {
     Secret(Secret),
@@ -39,7 +39,7 @@ async fn fetch_keys(fetcher: &Fetcher, url: &SafeUrl) -> Result<KeySet, Error> {
     KeySet::parse(&json).map_err(|source| Error::Keys { place: url.to_string(), source })
 }
 
-/// Where the issuer's keys are, as it says itself ([OpenID Connect Discovery][discovery]).
+/// The URL of the issuer's keys, from the issuer's own configuration ([OpenID Connect Discovery][discovery]).
 ///
 /// [discovery]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
 async fn discover(fetcher: &Fetcher, issuer: &SafeUrl) -> Result<SafeUrl, Error> {

@@ -1,4 +1,4 @@
-//! A token as it was sent: taken apart, its signature checked with keys that fit its header.
+//! Parses a token, and verifies its signature with the candidate keys.
 
 use std::fmt;
 
@@ -14,17 +14,17 @@ use crate::{
     key::{Algorithm, Key},
 };
 
-/// A JSON Web Token in the [compact form](https://www.rfc-editor.org/rfc/rfc7515#section-7.1). Nothing of it is known
-/// to be true yet. There is no way to print it.
+/// A JSON Web Token in the [compact form](https://www.rfc-editor.org/rfc/rfc7515#section-7.1). Nothing in it is
+/// verified yet. It cannot be printed.
 pub(crate) struct Token<'a> {
     pub(crate) header: Header,
-    /// What is signed: the header and the claims, as they were sent.
+    /// The signed part: the header and the claims, as they were sent.
     message: &'a str,
     claims: &'a str,
     signature: Vec<u8>,
 }
 
-/// What a token says of its signature.
+/// The algorithm and the key that a token names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
@@ -32,14 +32,14 @@ pub(crate) struct Header {
 }
 
 impl<'a> Token<'a> {
-    /// Takes a token apart.
+    /// Parses a token without verifying it.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Denial> {
         let (message, signature) = text.rsplit_once('.').ok_or(Denial::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(Denial::Malformed)?;
         Ok(Self { header: Header::parse(&object(header)?)?, message, claims, signature: decode(signature)? })
     }
 
-    /// Its claims, where it was signed with one of these keys.
+    /// The token's claims, if it was signed with one of these keys.
     pub(crate) fn verify(&self, keys: &[Key]) -> Result<Map<String, Value>, Denial> {
         if keys.iter().any(|key| key.verifies(self.message.as_bytes(), &self.signature)) {
             object(self.claims)
@@ -50,16 +50,16 @@ impl<'a> Token<'a> {
 }
 
 impl Header {
-    /// The types of tokens that let in: [those of RFC 7519][jwt], and [access tokens][at]. Others are for something
-    /// else, such as to log out.
+    /// The accepted types of tokens: [those of RFC 7519][jwt], and [access tokens][at]. Others have another purpose,
+    /// such as logout.
     ///
     /// [jwt]: https://www.rfc-editor.org/rfc/rfc7519#section-5.1
     /// [at]: https://www.rfc-editor.org/rfc/rfc9068#section-2.1
     const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
     fn parse(header: &Map<String, Value>) -> Result<Self, Denial> {
-        // Who does not understand all that `crit` names has to refuse (RFC 7515, 4.1.11); none is understood here.
-        // That the claims are not encoded (RFC 7797) is one, and has to be named there.
+        // A token whose `crit` names an unsupported extension has to be refused (RFC 7515, 4.1.11). None is supported
+        // here. Claims that are not encoded (RFC 7797) are one, and have to be named there.
         if header.contains_key("crit") || header.get("b64").is_some_and(|encoded| *encoded != true) {
             return Err(Denial::UnknownExtension);
         }
@@ -78,7 +78,7 @@ impl Header {
     }
 }
 
-/// A field that is a text, or is not there.
+/// An optional field that is a string.
 fn text<'a>(header: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Denial> {
     match header.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -95,7 +95,7 @@ fn object(part: &str) -> Result<Map<String, Value>, Denial> {
     Ok(object)
 }
 
-/// An object that has no name twice: others may take the first where we take the last.
+/// An object without duplicate names. Other parsers may take the first value where ours takes the last.
 struct Unambiguous(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Unambiguous {
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Base64 that ends in bits that are not zero, or with padding, would be a second token with the same signature.
+    /// Base64 with nonzero bits at its end, or with padding, would be a second token with the same signature.
     #[test]
     fn there_is_one_way_to_write_a_token() {
         let signer = Signer::eddsa("1");

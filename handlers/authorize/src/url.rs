@@ -1,4 +1,4 @@
-//! Where keys may be fetched: who can change them on the way can sign tokens.
+//! The URLs that keys may be fetched from. An attacker who can change keys in transit can sign tokens.
 
 use std::{
     fmt,
@@ -8,14 +8,14 @@ use std::{
 
 use http::{Uri, uri::Scheme};
 
-/// An `https` URL; or an `http` one of this machine, for tests and emulators.
+/// An `https` URL, or an `http` URL of this machine, for tests and emulators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SafeUrl(String);
 
-/// The text is no such URL.
+/// The text is not a safe URL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidUrl {
-    /// It is another kind of URL, or none.
+    /// It is another kind of URL, or not a URL.
     #[error("{found:?} is no https URL")]
     Unsafe {
         /// The text.
@@ -30,15 +30,15 @@ pub enum InvalidUrl {
 }
 
 impl SafeUrl {
-    /// The URL with this path behind it.
+    /// The URL with this path appended.
     pub(crate) fn join(&self, path: &str) -> Self {
         Self(format!("{}/{path}", self.0.trim_end_matches('/')))
     }
 
-    /// A URL that the document at this one names.
+    /// Parses a URL that the document at this URL names.
     ///
-    /// Who writes the document must not make this function ask what only this machine reaches: the Lambda runtime,
-    /// or what hands out credentials. Where this URL is of this machine itself, others of it may be named.
+    /// The document's author must not make this function request addresses that only this machine reaches: the Lambda
+    /// runtime, or a source of credentials. If this URL is of this machine itself, the document may name others of it.
     pub(crate) fn named(&self, text: &str) -> Result<Self, InvalidUrl> {
         let (base, url) = (self.uri(), text.parse::<Self>()?);
         let named = url.uri();
@@ -67,7 +67,7 @@ impl FromStr for SafeUrl {
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         let safe = text.parse::<Uri>().is_ok_and(|uri| match (uri.scheme(), uri.host()) {
-            // Nobody needs a user before the host, and it can be taken for the host.
+            // No issuer needs a user before the host, and it can be mistaken for the host.
             _ if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => false,
             (Some(scheme), Some(host)) if *scheme == Scheme::HTTPS => !host.is_empty(),
             (Some(scheme), Some(host)) if *scheme == Scheme::HTTP => is_loopback(host),
@@ -77,12 +77,12 @@ impl FromStr for SafeUrl {
     }
 }
 
-/// Whether it is an address of this machine, or `localhost`.
+/// Whether the host is an address of this machine, or `localhost`.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 
-/// Whether it is `localhost` or a name below it ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
+/// Whether the host is `localhost` or a name below it ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
 pub(crate) fn is_local_name(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
@@ -92,10 +92,10 @@ fn address(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Whether the address is of this machine, or one that only machines next to it have: loopback, link-local (where
-/// credentials are handed out), AWS's own of IPv6, or none of a single machine.
+/// Whether the address belongs to this machine, or only to machines next to it. These are loopback, link-local (a
+/// source of credentials), AWS's own range of IPv6, and addresses of no single machine.
 ///
-/// Private networks are not among them: an issuer may be in one's own VPC.
+/// Private networks are not internal: an issuer may be in the user's own VPC.
 pub(crate) fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_internal_v4(address),
@@ -118,7 +118,7 @@ fn is_internal_v4(address: Ipv4Addr) -> bool {
         || address.is_broadcast()
 }
 
-/// The address of IPv4 that one of IPv6 stands for: mapped, compatible, translated ([RFC 6052]) or 6to4.
+/// The IPv4 address embedded in an IPv6 address: mapped, compatible, translated ([RFC 6052]) or 6to4.
 ///
 /// [RFC 6052]: https://www.rfc-editor.org/rfc/rfc6052#section-2.1
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is let through is of https, or of this machine.
+        /// Every accepted URL uses https, or is of this machine.
         #[test]
         fn any_text_is_safe_or_refused(text in prop_oneof![
             any::<String>(),

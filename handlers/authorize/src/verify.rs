@@ -1,4 +1,4 @@
-//! Whether the claims of a token are good: of the issuer, for this audience, now.
+//! Checks the claims of a token: its issuer, its audience and its time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,20 +6,20 @@ use serde_json::{Map, Value};
 
 use crate::denial::Denial;
 
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// The maximum difference between the issuer's clock and ours, in seconds.
 const LEEWAY: u64 = 30;
 
-/// What a token must say to be good here.
+/// The claims that a valid token must have.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) issuer: String,
     pub(crate) audiences: Vec<String>,
-    /// The claim with the client, which counts as the audience where a token has no `aud`.
+    /// The claim that names the client. It counts as the audience if a token has no `aud`.
     pub(crate) client_claim: Option<String>,
 }
 
 impl Rules {
-    /// Checks the claims of a token whose signature is good.
+    /// Checks the claims of a token whose signature is valid.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Denial> {
         self.check_at(claims, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
     }
@@ -45,8 +45,8 @@ impl Rules {
         }
     }
 
-    /// For whom a token is. The client counts only where there is no `aud`, as in [API Gateway's own authorizer of
-    /// HTTP APIs][jwt].
+    /// The audiences of a token. The client counts only without `aud`, as in [API Gateway's own authorizer of HTTP
+    /// APIs][jwt].
     ///
     /// [jwt]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
     fn audiences_of<'a>(&self, claims: &'a Map<String, Value>) -> Result<Vec<&'a str>, Denial> {
@@ -77,7 +77,7 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    /// What is said of good claims, changed in this way.
+    /// The result for valid claims with these changes.
     fn checked(client_claim: Option<&str>, changes: &Value) -> Result<(), Denial> {
         let rules = Rules {
             issuer: "me".to_owned(),

@@ -1,7 +1,7 @@
 //! The function of `$default`: tells a client what was wrong with its message.
 //!
-//! API Gateway sends here what is not JSON, and what names no action that has a route. Whether it can read what only
-//! some parsers read is its own affair: such a message is refused here as [elsewhere](json).
+//! API Gateway routes a message here if it is not JSON, or if it names no action that has a route. JSON that only some
+//! parsers accept is rejected here as [elsewhere](json), whether or not API Gateway accepts it.
 
 use lambda_websocket::{ErrorCode, Message, Rejection, Response, protocol::json};
 use serde_json::Value;
@@ -9,26 +9,26 @@ use serde_json::Value;
 /// The environment variable with the names of the actions that have a route, separated by commas.
 pub const ACTIONS: &str = "ACTIONS";
 
-/// The environment variable with the field that names the action, where that is not [`FIELD`]: the last part of
-/// the API's route selection expression.
+/// The environment variable with the name of the field that holds the action: the last part of the API's route
+/// selection expression. Unset: [`FIELD`].
 pub const ACTION_FIELD: &str = "ACTION_FIELD";
 
-/// The field that names the action, unless [`ACTION_FIELD`] says otherwise.
+/// The default name of the field that holds the action. [`ACTION_FIELD`] overrides it.
 pub const FIELD: &str = "action";
 
-/// How much of an unknown action's name the answer repeats, in characters.
+/// The maximum length of an unknown action's name in the reply, in characters.
 const SHOWN: usize = 64;
 
-/// What a client should have sent.
+/// The field and the actions that a client may send.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The field that names the action.
+    /// The name of the field that holds the action.
     pub field: String,
     /// The actions that have a route.
     pub actions: Vec<String>,
 }
 
-/// Answers with what was wrong and which actions there are. The connection stays open.
+/// Replies with an error frame: what was wrong, and which actions there are. The connection stays open.
 pub fn refuse(expected: &Expected, event: &Message) -> Response {
     let Expected { field, actions } = expected;
     let (code, problem) = diagnose(&event.body, field);

@@ -1,4 +1,4 @@
-//! The function of `$disconnect`: forgets a connection.
+//! The function of `$disconnect`: deletes the rows of a closed connection.
 
 use std::time::Duration;
 
@@ -6,25 +6,26 @@ use lambda_websocket::{
     Disconnect, Error, PresenceNotifier, Registry, Response, delivery::departure, log::visible, metrics,
 };
 
-/// The part of an invocation's time that is left for the answer.
+/// The time at the end of an invocation that is reserved for the response.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
-/// What it takes to forget a connection.
+/// Deletes the rows of closed connections.
 #[derive(Clone, Debug)]
 pub struct Disconnector {
-    /// Who is in which channel.
+    /// The channels and the connections in them.
     pub registry: Registry,
-    /// Tells channels who left, where they are to be told.
+    /// Tells channels which members left. `None`: no channel is told.
     pub notifier: Option<PresenceNotifier>,
 }
 
-/// Deletes every row of the connection, or leaves that to the function `publish` where the channel is told of it. The event
-/// can come twice, and late: to forget again is no error. A subscription that was made a moment before may be left: see
+/// Deletes every row of the connection. Where the channel is told of the leave, the function `publish` deletes the row.
+///
+/// The event may come twice, and late: deleting again is no error. A subscription made a moment before may remain: see
 /// [`lambda_websocket::store::registry`].
 ///
 /// # Errors
-/// When a row could not be deleted, or the queue did not take that it is to be. It is left to the table's TTL, and to the
-/// first broadcast that finds the connection gone.
+/// When a row could not be deleted, or the queue did not accept the task to delete it. The row is left to the table's
+/// TTL, and to the first broadcast that finds the connection gone.
 pub async fn disconnect(disconnector: &Disconnector, event: Disconnect) -> Result<Response, Error> {
     let Disconnect { connection, request_id, status_code, reason, deadline, .. } = event;
     let Disconnector { registry, notifier } = disconnector;

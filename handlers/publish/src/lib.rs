@@ -1,25 +1,26 @@
-//! The function behind two queues: passes what backends publish on to channels, users and connections, and does what other
-//! functions had no time for.
+//! The function of two queues: broadcasts publications of backends to channels, users and connections, and performs the
+//! tasks that other functions left.
 
 use lambda_websocket::{Broadcast, Broadcaster, Error, Task, runtime::Record, time::unix_millis};
 
-/// How many recipients one invocation posts to.
+/// The number of recipients that one invocation posts to, before it hands over the rest.
 pub const HAND_OVER_AFTER: usize = 10_000;
 
-/// What it takes to publish.
+/// Broadcasts publications and performs tasks.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    /// The way to channels.
+    /// Delivers broadcasts.
     pub broadcaster: Broadcaster,
-    /// The ARN of the queue that only this project's functions write to. What is in any other is a publication.
+    /// The ARN of the delivery queue, which only this project's functions write to. Any other queue holds publications.
     pub delivery_queue: String,
 }
 
-/// Passes a publication on, or does what another function left to do.
+/// Broadcasts a publication, or performs a task that another function left.
 ///
 /// # Errors
-/// When it cannot be read, the history did not take it, nobody could be reached, or what is left not be handed over: the
-/// queue brings it again, and puts it aside after some times. Some recipients may have the message by then.
+/// When the record cannot be parsed, the history did not accept it, nobody could be reached, or the rest could not be
+/// handed over. The queue delivers the record again, and moves it to the dead-letter queue after some attempts. Some
+/// recipients may have the message by then.
 pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error> {
     let Publisher { broadcaster, delivery_queue } = publisher;
     let Record { id, body, queue, sent_at, receives, deadline } = record;

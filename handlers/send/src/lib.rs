@@ -1,22 +1,24 @@
-//! The function of the action `send`: passes a message on to everyone, or to a channel.
+//! The function of the action `send`: broadcasts a message to everyone, or to a channel.
 
 mod request;
 
 use lambda_websocket::{Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response};
 use request::Request;
 
-/// How many recipients one invocation posts to, where there is a queue for the rest: the sender waits for it.
+/// The number of recipients after which an invocation hands over the rest, if there is a queue: the sender waits.
 pub const HAND_OVER_AFTER: usize = 1_000;
 
-/// Passes the message on to every connection in the channel, the sender's included if it is there and did not say
-/// `"echo": false`, and answers with how many it reached. The sender need not be in the channel.
+/// Broadcasts the message to every connection in the channel, and replies with the number of connections reached.
 ///
-/// A message that is wrong, too long or to a channel that the sender may not use is answered with an error frame,
-/// and goes to nobody.
+/// The sender's connection is included if it is in the channel and did not send `"echo": false`. The sender need not be
+/// in the channel.
+///
+/// A message that is invalid, too long, or for a channel that the sender may not use is rejected with an error frame,
+/// and reaches nobody.
 ///
 /// # Errors
-/// When the connections could not be read, or the rest of them not be handed over. Some recipients may have
-/// the message by then. When the history did not take it; then nobody has it.
+/// When the connections could not be read, or the rest of them could not be handed over: some recipients may have the
+/// message by then. When the history could not record the message: then nobody has it.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response, Error> {
     let sender = &event.connection;
     let Request { channel, message, echo } = match Request::parse(&event) {

@@ -1,28 +1,28 @@
-//! What a client sends: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
+//! The client's request: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
 
 use lambda_websocket::{Channel, Fields, Message, Rejection};
 use serde_json::value::RawValue;
 
-/// What to send, for who sent something else.
+/// The expected request, as rejections show it.
 const USAGE: &str =
     r#"{"action": "send", "channel": a channel or "*", "message": any JSON, "echo": true or false}"#;
 
-/// A request to pass a message on. A field that is not known is refused: who misspells `echo` should hear of it.
+/// A request to broadcast a message. Unknown fields are rejected, so that a misspelled `echo` gets an error.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    /// Who gets the message.
+    /// The channel to broadcast to.
     pub(crate) channel: Channel,
     /// Any JSON, kept byte for byte.
     pub(crate) message: &'a RawValue,
-    /// Whether the sender gets the message too, where it is in the channel.
+    /// Whether the sender gets the message too, if it is in the channel.
     pub(crate) echo: bool,
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request to a channel that the sender may use.
+    /// Parses a request, and checks that the sender may use its channel.
     pub(crate) fn parse(event: &'a Message) -> Result<Self, Rejection> {
         let mut fields = Fields::parse(&event.body, USAGE)?;
-        // The route's name; API Gateway has read it already.
+        // The route key. API Gateway has read it already.
         fields.required::<String>("action", "a text")?;
         let request = Self {
             channel: fields.optional("channel", Channel::EXPECTED)?.unwrap_or_else(Channel::everyone),

@@ -1,4 +1,4 @@
-//! The function of the actions `subscribe`, `unsubscribe` and `list`: who is in a channel.
+//! The function of the actions `subscribe`, `unsubscribe` and `list`: changes and lists the members of a channel.
 
 mod max;
 mod replay;
@@ -24,29 +24,29 @@ use tokio::time::{Instant, timeout_at};
 pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
 pub use replay::Replayer;
 
-/// The most that a frame of members needs beside them, in bytes: above all the channel, and a cursor.
+/// The maximum size of a frame of members without the members, in bytes: above all the channel, and a cursor.
 const ENVELOPE: usize = 1024;
 
-/// The part of an invocation's time that is left for the reply alone.
+/// The time at the end of an invocation that is reserved for the reply alone.
 const FOR_THE_REPLY: Duration = Duration::from_millis(300);
 
-/// What it takes to tell and change who is in a channel.
+/// Changes and lists the members of channels.
 #[derive(Clone, Debug)]
 pub struct Subscriptions {
-    /// Who is in which channel.
+    /// The channels and the connections in them.
     pub registry: Registry,
-    /// The most subscriptions of a connection.
+    /// The maximum number of subscriptions of a connection.
     pub max: MaxSubscriptions,
-    /// Tells channels who joins and leaves, where they are to be told.
+    /// Tells channels which members join and leave. `None`: no channel is told.
     pub notifier: Option<PresenceNotifier>,
-    /// Tells clients what they missed; none where that is not kept.
+    /// Replays missed messages to clients. `None`: no messages are kept.
     pub replayer: Option<Replayer>,
 }
 
-/// Puts the client's connection into a channel, takes it out, or tells who is in it. Before a subscription is confirmed, the
-/// client hears what it missed, if it asked for that.
+/// Subscribes the connection to a channel, unsubscribes it, or lists the channel's members. If the client asked for
+/// missed messages, it gets them before the subscription is confirmed.
 ///
-/// A request that is wrong, or about a channel that the client may not use, is answered with an error frame.
+/// A request that is invalid, or for a channel that the client may not use, is rejected with an error frame.
 ///
 /// # Errors
 /// When the table, or the history, could not be read or written.
@@ -67,14 +67,14 @@ impl Subscriptions {
             let replay = since.map(|_| Replay { replayed: 0, complete: false });
             return self.enter(channel, event, async || Ok(replay)).await;
         };
-        // One at a time: a request of some bytes brings hundreds of messages.
+        // One replay at a time: a request of a few bytes brings hundreds of messages.
         let Message { connection, request_id, deadline, .. } = event;
         let seconds = deadline.saturating_duration_since(Instant::now()).as_secs() + 1;
         if !self.registry.begin_replay(&connection.id, request_id, seconds).await? {
             let sentence = "Another replay to this connection is under way: ask again when it has ended.";
             return Ok(Rejection::new(ErrorCode::TooManyRequests, sentence).into_response(event));
         }
-        // Behind the subscription: what is sent from now on reaches the client by itself.
+        // After the subscription: messages sent from then on reach the client as broadcasts.
         let replay = async || replayer.replay(channel, since, event).await.map(Some);
         let reply = self.enter(channel, event, replay).await;
         let end = timeout_at(*deadline - FOR_THE_REPLY, self.registry.end_replay(&connection.id, request_id));
@@ -88,7 +88,7 @@ impl Subscriptions {
         reply
     }
 
-    /// Puts the client's connection into a channel, and then replays.
+    /// Subscribes the connection to a channel, and then replays.
     async fn enter(
         &self,
         channel: &Channel,
@@ -123,7 +123,7 @@ impl Subscriptions {
         Ok(Response::frame(&Frame::Unsubscribed { channel, request_id }))
     }
 
-    /// A page ends at the limit, or before it where the frame is full.
+    /// A page ends at the limit, or before it if the frame is full.
     async fn list(
         &self,
         channel: &Channel,
@@ -131,7 +131,7 @@ impl Subscriptions {
         after: Option<&Cursor>,
         event: &Message,
     ) -> Result<Response, Error> {
-        // One more than the page holds: it tells whether there is another.
+        // One more than the page holds: it shows whether there is another page.
         let mut listed = pin!(self.registry.list(channel, after, limit + 1));
         let mut members = Vec::new();
         let mut room = MAX_BYTES - ENVELOPE;

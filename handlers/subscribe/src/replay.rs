@@ -1,4 +1,4 @@
-//! What a client missed, told in order.
+//! Replays the messages that a client missed, in order.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use lambda_websocket::{
     store::history::Missed,
 };
 
-/// The part of an invocation's time that is left for the answer.
+/// The time at the end of an invocation that is reserved for the reply.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
 
-/// What it takes to tell clients what they missed.
+/// Replays missed messages to clients.
 #[derive(Clone, Debug)]
 pub struct Replayer {
-    /// What was sent.
+    /// The messages of each channel.
     pub history: History,
-    /// The way to the clients.
+    /// Posts frames to connections.
     pub poster: Poster,
 }
 
 impl Replayer {
-    /// Posts to the sender what was sent to the channel since then, one message after another. It ends with the first that
-    /// cannot be delivered: the client never has one without those before it.
+    /// Posts the channel's messages since that time to the sender of the request, one after another. The replay ends
+    /// with the first message that cannot be delivered: the client never has a message without those before it.
     ///
     /// # Errors
     /// When the history could not be read.

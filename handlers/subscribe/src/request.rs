@@ -1,38 +1,39 @@
-//! What a client sends: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or another of the three actions.
+//! The client's request: `{"action": "subscribe", "channel": "lobby", "since": 1700000000123}`, or one to `unsubscribe`
+//! or `list`.
 
 use lambda_websocket::{Channel, ErrorCode, Fields, Message, Rejection, protocol::cursor::Cursor};
 use serde::Deserialize;
 
-/// What to send, for who sent something else.
+/// The expected request, as rejections show it.
 const USAGE: &str = r#"{"action": "subscribe", "channel": name, "since": the sentAt of the last message seen}, {"action": "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
 
-/// A request about who is in a channel. A field that is not known is refused.
+/// A request about the members of a channel. Unknown fields are rejected.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// To be put into the channel.
+    /// Subscribes to a channel.
     Subscribe {
         /// The channel.
         channel: Channel,
-        /// To be told what was sent to it since then, too, in milliseconds since the Unix epoch.
+        /// The time to replay missed messages from, in milliseconds since the Unix epoch. `None`: no replay.
         since: Option<u64>,
     },
-    /// To be taken out of it.
+    /// Unsubscribes from a channel.
     Unsubscribe {
         /// The channel.
         channel: Channel,
     },
-    /// To be told who is in it.
+    /// Lists the members of a channel.
     List {
         /// The channel.
         channel: Channel,
-        /// How many of them, at most.
+        /// The maximum number of members in the page.
         limit: Limit,
-        /// Where the page begins; left out, with the first.
+        /// The cursor where the page begins. `None`: it begins with the first member.
         after: Option<Cursor>,
     },
 }
 
-/// How many members a page has at most: 1 to 1,000, and 100 by default.
+/// The maximum number of members in a page: 1 to 1,000, and 100 by default.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u64")]
 pub(crate) struct Limit(pub(crate) u16);
@@ -48,7 +49,7 @@ impl Default for Limit {
     }
 }
 
-/// The number is not a limit.
+/// The number is not a valid limit.
 #[derive(Debug, thiserror::Error)]
 #[error("a limit is {}", Limit::EXPECTED)]
 pub(crate) struct InvalidLimit;
@@ -65,14 +66,14 @@ impl TryFrom<u64> for Limit {
 }
 
 impl Request {
-    /// Reads a request about a channel that the client may use in that way.
+    /// Parses a request, and checks that the client may use its channel in that way.
     pub(crate) fn parse(event: &Message) -> Result<Self, Rejection> {
         let request = Self::read(&event.body)?;
         let (Self::Subscribe { channel, .. } | Self::Unsubscribe { channel } | Self::List { channel, .. }) =
             &request;
         let mut own = Channel::of_connect(event.connection.principal.as_ref());
         if matches!(request, Self::Subscribe { .. }) && own.any(|own| own == *channel) {
-            return Ok(request); // Whatever the patterns say: what is sent to it, the client hears.
+            return Ok(request); // Whatever the patterns say: the client gets this channel's messages anyway.
         }
         event.channels.check(channel)?;
         if channel.is_reserved() && !matches!(request, Self::List { .. }) {
@@ -106,7 +107,7 @@ impl Request {
     }
 }
 
-/// What is to be done.
+/// The action of a request.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Action {

@@ -1,4 +1,4 @@
-//! `@connections`, which answers each connection as the test says.
+//! A fake of `@connections`, which answers for each connection as the test says.
 
 use std::{
     collections::HashMap,
@@ -18,14 +18,14 @@ use axum::{
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// How a connection takes a post.
+/// The answer of a connection to a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// 200: the message is delivered.
     Deliver,
     /// This status, with the error that AWS sends with it.
     Refuse(u16),
-    /// This status for the first posts, so many of them; then 200.
+    /// This status for the first posts, as many as given, then 200.
     RefuseFirst(u16, usize),
     /// 200, but only after a while.
     DeliverAfter(Duration),
@@ -33,10 +33,10 @@ pub enum Answer {
     Never,
 }
 
-/// A fake of `@connections` on loopback. A connection that the test says nothing of is live.
+/// A fake of `@connections` on loopback. Every connection is live unless the test says otherwise.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    /// Where it listens: what API Gateway's management endpoint is to a function.
+    /// Its endpoint: to a function, the management endpoint of API Gateway.
     pub endpoint: String,
     state: Arc<Mutex<Fake>>,
 }
@@ -48,7 +48,7 @@ struct Fake {
     delivered: HashMap<String, Vec<String>>,
     under_way: usize,
     most_under_way: usize,
-    /// How many posts are taken at once; the rest is answered 429.
+    /// The maximum number of posts at once. The others are answered 429.
     room: Option<usize>,
 }
 
@@ -70,27 +70,27 @@ impl Connections {
         lambda_websocket::aws::connections(&crate::sdk_config(&self.endpoint))
     }
 
-    /// From now on this connection answers so.
+    /// Sets the answer of this connection from now on.
     pub fn set(&self, connection_id: &str, answer: Answer) {
         self.state.lock().unwrap().answers.insert(connection_id.to_owned(), answer);
     }
 
-    /// From now on posts beyond so many at once are answered 429, whoever they are for: the account's rate is exceeded.
+    /// From now on, posts beyond so many at once are answered 429, for any connection: the account's rate is exceeded.
     pub fn take_no_more_at_once_than(&self, posts: usize) {
         self.state.lock().unwrap().room = Some(posts);
     }
 
-    /// What was delivered to this connection, in order.
+    /// The frames delivered to this connection, in order.
     pub fn delivered_to(&self, connection_id: &str) -> Vec<String> {
         self.state.lock().unwrap().delivered.get(connection_id).cloned().unwrap_or_default()
     }
 
-    /// How often this connection was posted to, whatever became of it.
+    /// The number of posts to this connection, delivered or not.
     pub fn posts_to(&self, connection_id: &str) -> usize {
         self.state.lock().unwrap().posts.get(connection_id).copied().unwrap_or_default()
     }
 
-    /// How many posts were under way at once, at the most.
+    /// The maximum number of posts that were under way at once.
     pub fn most_under_way(&self) -> usize {
         self.state.lock().unwrap().most_under_way
     }

@@ -27,12 +27,12 @@ pub(crate) const HISTORY: &str = "history";
 /// A row of the table.
 pub type Row = HashMap<String, AttributeValue>;
 
-/// A DynamoDB of the test's own with the connection table in it, keyed as the Terraform module keys it.
+/// A DynamoDB for one test, with the connection table in it, keyed as the Terraform module keys it.
 #[derive(Clone, Debug)]
 pub struct ConnectionTable {
-    /// Where the engine listens.
+    /// The endpoint of the engine.
     pub endpoint: String,
-    /// A client of it.
+    /// A client of the engine.
     pub client: Client,
 }
 
@@ -68,7 +68,7 @@ impl ConnectionTable {
         Registry::new(self.client.clone(), Self::NAME, shards)
     }
 
-    /// An empty history beside it, which replays so many messages at most.
+    /// Creates an empty history beside the table. It replays so many messages at most.
     pub async fn history(&self, max: u16) -> History {
         new_table(&self.client, HISTORY, "at").send().await.expect("a table");
         history(self.client.clone(), max)
@@ -80,7 +80,7 @@ impl ConnectionTable {
         items.send().try_collect().await.expect("a scan")
     }
 
-    /// Takes the history away: every later call about it fails.
+    /// Deletes the history's table: every later call about it fails.
     pub async fn drop_history(&self) {
         self.client.delete_table().table_name(HISTORY).send().await.expect("a deletion");
     }
@@ -91,7 +91,7 @@ impl ConnectionTable {
         items.send().try_collect().await.expect("a scan")
     }
 
-    /// The connections that are in some channel, in order, each as often as it is.
+    /// The sorted connection ids of all rows: each connection as often as it is in a channel.
     pub async fn connection_ids(&self) -> Vec<String> {
         let mut ids: Vec<_> = self
             .rows()
@@ -108,19 +108,19 @@ impl ConnectionTable {
         self.client.put_item().table_name(Self::NAME).set_item(Some(row)).send().await.expect("a put");
     }
 
-    /// Takes the table away: every later call fails.
+    /// Deletes the table: every later call fails.
     pub async fn drop_table(&self) {
         self.client.delete_table().table_name(Self::NAME).send().await.expect("a deletion");
     }
 }
 
-/// The history beside the connection table, by way of this client.
+/// The history beside the connection table, through this client.
 pub fn history(client: Client, max: u16) -> History {
     let max = max.to_string().parse().expect("a number of messages");
     History::new(client, HISTORY, MaxAge::default(), max)
 }
 
-/// A table keyed by channel, and by this within it.
+/// A table with the hash key `channel` and this range key.
 fn new_table(client: &Client, name: &str, range: &str) -> CreateTableFluentBuilder {
     let attribute = |name: &str| {
         let attribute =
@@ -141,7 +141,7 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("complete")
 }
 
-/// Deletes the rows of a connection that is closed, and tells what was there.
+/// Deletes the rows of a closed connection, and returns their contents.
 ///
 /// # Errors
 /// When the rows could not be read, or not all deleted.
@@ -149,7 +149,7 @@ pub async fn remove(registry: &Registry, connection: &Connection) -> Result<Vec<
     registry.delete(registry.rows_of_closed(connection).await?, None).await
 }
 
-/// Deletes the rows of a connection in a channel, and tells what was there.
+/// Deletes the rows of a connection in a channel, and returns their contents.
 ///
 /// # Errors
 /// As [`remove`].

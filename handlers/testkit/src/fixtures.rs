@@ -1,4 +1,4 @@
-//! Events as API Gateway sends them: the shapes of real ones, with the ids and addresses of nobody.
+//! Events as API Gateway sends them: the shapes of real ones, with made-up ids and addresses.
 
 use lambda_websocket::{
     Connect, Disconnect, Event, Message, lambda::event::Request, runtime::Record, time::unix_millis,
@@ -14,7 +14,7 @@ pub fn connect_json() -> Value {
     parse(include_str!("../fixtures/connect.json"))
 }
 
-/// What API Gateway asks an authorizer about the same request; it holds no token.
+/// The request to an authorizer for the same `$connect`. It holds no token.
 pub fn authorize_json() -> Value {
     parse(include_str!("../fixtures/authorize.json"))
 }
@@ -29,19 +29,19 @@ pub fn disconnect_json() -> Value {
     parse(include_str!("../fixtures/disconnect.json"))
 }
 
-/// A connection with this id, established a while ago.
+/// The `$connect` of a connection with this id, established a while ago.
 pub fn connect(connection_id: &str) -> Connect {
     Connect::try_from(event(live(connect_json(), connection_id))).expect("a CONNECT")
 }
 
-/// This text, sent by this connection.
+/// A message with this text, sent by this connection.
 pub fn message(connection_id: &str, body: &str) -> Message {
     let mut event = live(message_json(), connection_id);
     event["body"] = json!(body);
     Message::try_from(self::event(event)).expect("a MESSAGE")
 }
 
-/// The end of this connection.
+/// The `$disconnect` of this connection.
 pub fn disconnect(connection_id: &str) -> Disconnect {
     Disconnect::try_from(event(live(disconnect_json(), connection_id))).expect("a DISCONNECT")
 }
@@ -57,7 +57,7 @@ pub fn now_millis() -> u64 {
     unix_millis()
 }
 
-/// The event, of a connection with this id that was established ten minutes ago: it is open for sure.
+/// The event, with this connection id, established ten minutes ago: the connection is certainly open.
 fn live(mut event: Value, connection_id: &str) -> Value {
     event["requestContext"]["connectionId"] = json!(connection_id);
     event["requestContext"]["connectedAt"] = json!(now_millis() - 10 * 60 * 1_000);
@@ -68,10 +68,10 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).expect("a fixture is JSON")
 }
 
-/// The ARN of the queue that functions leave deliveries in.
+/// The ARN of the delivery queue.
 pub const DELIVERY_QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:publish-deliveries";
 
-/// A record of the queue of publications, which has come for the first time.
+/// A record of the queue of publications, received for the first time.
 pub fn publication(body: impl Into<String>) -> Record {
     let queue = "arn:aws:sqs:eu-central-1:123456789012:publish".to_owned();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -79,7 +79,7 @@ pub fn publication(body: impl Into<String>) -> Record {
     Record { id, body, queue, sent_at, receives: 1, deadline }
 }
 
-/// A record of the queue of deliveries, which has come for the first time.
+/// A record of the delivery queue, received for the first time.
 pub fn delivery(body: impl Into<String>) -> Record {
     Record { queue: DELIVERY_QUEUE.to_owned(), ..publication(body) }
 }

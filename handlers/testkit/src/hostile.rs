@@ -1,13 +1,13 @@
-//! Texts that somebody might send who means no good: near what is wanted, and far from it.
+//! Texts that an attacker might send: close to valid ones, and far from them.
 
 use std::iter;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// As deep as a message of 128 KB can be, and deeper than a stack.
+/// The maximum nesting depth: as deep as a message of 128 KB can be, and deeper than a stack.
 const DEEP: usize = 60_000;
 
-/// JSON, or something near it, in one of the places where a value is wanted.
+/// JSON, or something close to it, in place of a value.
 pub fn value() -> impl Strategy<Value = String> {
     let short = select(vec![
         "null",
@@ -55,7 +55,7 @@ pub fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-/// An object with some of these fields, in any order, perhaps twice, with any values; or what is left of one.
+/// An object with some of these fields, in any order, perhaps duplicated, with any values; or the beginning of one.
 pub fn object(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
     let names = prop_oneof![8 => select(fields).prop_map(str::to_owned), 1 => any::<String>()];
     let fields = vec((names, value()), 0..6).prop_map(|fields| {
@@ -71,7 +71,7 @@ pub fn object(fields: &'static [&'static str]) -> impl Strategy<Value = String> 
     )
 }
 
-/// A text that is right but for a few characters that are left out, put in or doubled.
+/// A valid text with a few characters replaced or inserted, or with itself inserted.
 pub fn near(right: &'static str) -> impl Strategy<Value = String> {
     let edits = vec(
         (

@@ -1,4 +1,4 @@
-//! Who hands out the keys of tokens: an OpenID Connect issuer on the loopback interface, that can misbehave.
+//! A fake OpenID Connect issuer on the loopback interface, which serves the keys of tokens and can misbehave.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Mutex};
 
-/// What the issuer answers to every request.
+/// The issuer's answer to every request.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// Its configuration, and these keys.
@@ -33,7 +33,7 @@ pub enum Answer {
 /// An issuer.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// Its URL, which tokens name as theirs.
+    /// Its URL, which tokens name as their issuer.
     pub url: String,
     state: Arc<Shared>,
 }
@@ -60,17 +60,17 @@ impl Issuer {
         Self { url, state }
     }
 
-    /// Where its keys are.
+    /// The URL of its keys.
     pub fn keys_url(&self) -> String {
         format!("{}/keys", self.url)
     }
 
-    /// From now on it answers this.
+    /// Sets the answer from now on.
     pub async fn set(&self, answer: Answer) {
         *self.state.answer.lock().await = answer;
     }
 
-    /// How many requests there were.
+    /// The number of requests so far.
     pub fn requests(&self) -> usize {
         self.state.requests.load(Ordering::SeqCst)
     }

@@ -1,14 +1,14 @@
-//! What the handlers are tested against, all of it in the test's own process.
+//! Fakes and fixtures for tests of the handlers, all in the test's own process.
 //!
 //! - [`fixtures`]: events as API Gateway sends them.
 //! - [`dynamodb`]: the connection table and the history, in a DynamoDB engine in memory.
-//! - [`connections`]: `@connections`, which answers each connection as the test says.
-//! - [`queue`]: queues of SQS.
-//! - [`sqs`]: what SQS takes.
-//! - [`simulation`]: all of it in memory and on the test's clock, where anything can go wrong at any moment.
-//! - [`hostile`]: texts of somebody who means no good.
+//! - [`connections`]: a fake of `@connections`, which answers for each connection as the test says.
+//! - [`queue`]: fake SQS queues.
+//! - [`sqs`]: the rules of SQS.
+//! - [`simulation`]: AWS in memory and on the test's clock, where anything can go wrong at any moment.
+//! - [`hostile`]: texts that an attacker might send.
 //! - [`tokens`]: JSON Web Tokens, signed with keys of the tests' own.
-//! - [`issuer`]: who hands out the keys of tokens, or does not.
+//! - [`issuer`]: a fake issuer, which serves the keys of tokens or fails to.
 //! - [`runtime_api`]: the Lambda runtime API, to run a built function against.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's set-up fails by panicking")]
 
@@ -26,7 +26,7 @@ pub mod tokens;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
-/// The SDK's configuration for a server of the test's own.
+/// The SDK's configuration for a test's own server.
 pub fn sdk_config(endpoint: &str) -> SdkConfig {
     sdk_config_over(lambda_websocket::aws::http_client(), endpoint)
 }

@@ -1,4 +1,4 @@
-//! Queues of SQS, which keep what is put into them until the test takes it out.
+//! Fake SQS queues, which keep their messages until the test takes them out.
 
 use std::{
     mem,
@@ -23,7 +23,7 @@ pub use crate::sqs::Sent;
 /// A fake of SQS on loopback, with a queue of every name.
 #[derive(Clone, Debug)]
 pub struct FakeQueue {
-    /// What functions know as the URL of the queue `publish`.
+    /// The URL of the queue `publish`, as functions know it.
     pub url: String,
     endpoint: String,
     state: Arc<Mutex<Fake>>,
@@ -33,7 +33,7 @@ pub struct FakeQueue {
 struct Fake {
     messages: Vec<Sent>,
     refuses: bool,
-    /// What the body of a batch's entry holds that alone is not taken.
+    /// A batch entry whose body contains this text fails alone.
     fails: Option<String>,
 }
 
@@ -48,22 +48,22 @@ impl FakeQueue {
         Self { url: format!("{endpoint}/123456789012/publish"), endpoint, state }
     }
 
-    /// The way into it, built as the functions build theirs.
+    /// The queue `publish`, built as the functions build theirs.
     pub fn queue(&self) -> Queue {
         Queue::new(lambda_websocket::aws::sqs(&crate::sdk_config(&self.endpoint)), &self.url)
     }
 
-    /// From now on nothing is taken.
+    /// Refuses every message from now on.
     pub fn refuse(&self) {
         self.state.lock().unwrap().refuses = true;
     }
 
-    /// From now on an entry of a batch fails whose body holds this text, and the others are taken.
+    /// From now on, a batch entry whose body contains this text fails, and the others are accepted.
     pub fn fail_entries_with(&self, text: &str) {
         self.state.lock().unwrap().fails = Some(text.to_owned());
     }
 
-    /// Takes out all that is in it, in the order in which it came.
+    /// Takes out all messages, in the order in which they came.
     pub fn take(&self) -> Vec<Sent> {
         mem::take(&mut self.state.lock().unwrap().messages)
     }

@@ -24,7 +24,7 @@ use tokio::{
 /// A runtime API with one function behind it.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    /// What the function finds in `AWS_LAMBDA_RUNTIME_API`: host and port.
+    /// The function's `AWS_LAMBDA_RUNTIME_API`: host and port.
     pub address: String,
     events: mpsc::Sender<String>,
     results: mpsc::Receiver<Result<Value, Value>>,

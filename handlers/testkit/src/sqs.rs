@@ -1,19 +1,19 @@
-//! What SQS answers to `SendMessage` and `SendMessageBatch`, by its rules.
+//! The answers of SQS to `SendMessage` and `SendMessageBatch`, by its rules.
 
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-/// The largest message of a queue, in bytes, as the module `publisher` makes it.
+/// The maximum size of a message, in bytes, in a queue of the module `publisher`.
 pub const MAX_QUEUED_BYTES: usize = 256 * 1024;
 
-/// The largest batch of messages, in bytes, whatever a queue's own limit is.
+/// The maximum size of a batch of messages, in bytes, whatever a queue's own limit is.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// The most messages in a batch.
+/// The maximum number of messages in a batch.
 const MAX_BATCH_ENTRIES: usize = 10;
 
-/// The longest delay, in seconds.
+/// The maximum delay, in seconds.
 const MAX_DELAY: u64 = 900;
 
 /// A message that was put into a queue.
@@ -23,17 +23,17 @@ pub struct Sent {
     pub url: String,
     /// The message.
     pub body: String,
-    /// For how long nobody gets it, in seconds.
+    /// The delay until it can be received, in seconds.
     pub delay: u64,
-    /// The trace that it belongs to, as SQS hands it on.
+    /// The trace that it belongs to, as SQS passes it on.
     pub trace: Option<String>,
 }
 
 /// An error's name, and whether the sender is at fault.
 type Fault = (&'static str, bool);
 
-/// Answers a call of this target, such as `AmazonSQS.SendMessage`, and puts what it takes into the queue. An entry of a
-/// batch that `fails` names fails alone, and its sender is not at fault.
+/// Answers a call of this target, such as `AmazonSQS.SendMessage`, and puts the accepted messages into the queue. A
+/// batch entry for which `fails` is true fails alone, and its sender is not at fault.
 pub(crate) fn serve(
     target: &str,
     call: &Value,
@@ -91,7 +91,7 @@ fn refused(name: &str) -> (u16, Value) {
     (400, json!({"__type": format!("com.amazonaws.sqs#{name}"), "message": name}))
 }
 
-/// A message that SQS takes.
+/// Checks that SQS accepts a message.
 fn check(body: &str, delay: u64) -> Result<(), Fault> {
     if body.is_empty() || body.len() > MAX_QUEUED_BYTES || delay > MAX_DELAY {
         return Err(("InvalidParameterValue", true));
@@ -102,12 +102,12 @@ fn check(body: &str, delay: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A character that a message can hold: one of XML 1.0.
+/// Whether a message can contain this character: one of XML 1.0.
 pub fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// A batch that SQS takes, though not each of its messages.
+/// Checks that SQS accepts a batch, though perhaps not each of its messages.
 fn check_batch(entries: &[Value]) -> Result<(), &'static str> {
     if entries.is_empty() {
         return Err("EmptyBatchRequest");

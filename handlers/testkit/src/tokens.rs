@@ -1,4 +1,4 @@
-//! JSON Web Tokens, signed with keys of the tests' own: good ones, and such as nobody should accept.
+//! JSON Web Tokens, signed with keys of the tests' own: valid tokens, and tokens to reject.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// A key that signs tokens.
 #[derive(Debug)]
 pub struct Signer {
-    /// Its name, where its tokens say one.
+    /// The key's id, if its tokens name one.
     pub id: Option<String>,
     key: Key,
 }
@@ -33,7 +33,7 @@ impl Signer {
         Self { id: None, key: Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref())) }
     }
 
-    /// The key for RS256. There is one: ring makes none, and it takes its time elsewhere.
+    /// The key for RS256. There is only one: ring generates none, and generating it elsewhere takes time.
     pub fn rs256(id: &str) -> Self {
         let key = RsaKeyPair::from_pkcs8(include_bytes!("../fixtures/rsa.pk8")).expect("a key");
         Self { id: Some(id.to_owned()), key: Key::Rsa(Box::new(key)) }
@@ -73,7 +73,7 @@ impl Signer {
         self.token_with(&header, claims)
     }
 
-    /// A token with this header, true or not.
+    /// A token with this header, correct or not.
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
         self.token_of(&header.to_string(), &claims.to_string())
     }
@@ -88,7 +88,7 @@ impl Signer {
     /// The public key, as a [JWK](https://www.rfc-editor.org/rfc/rfc7517).
     ///
     /// # Panics
-    /// For a secret: it has none.
+    /// For a secret, which has no public key.
     pub fn jwk(&self) -> Value {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match &self.key {

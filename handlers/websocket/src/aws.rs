@@ -12,8 +12,8 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-/// How long a connection may take to be made. All clients have the same, and so they share their connections and one
-/// list of root certificates, whose reading is a good part of a cold start.
+/// The timeout for making a connection. All clients have the same, so that they share their connections and one list
+/// of root certificates. Reading that list is a good part of a cold start.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The configuration that all clients share: region, credentials and endpoints from the function's environment.
@@ -48,7 +48,7 @@ pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
         .build();
     let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())
-        // A post is small and has its timeout: to watch how fast its bytes flow costs more than it tells.
+        // A post is small and has its timeout: watching how fast its bytes flow costs more than it tells.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts)
         .build();

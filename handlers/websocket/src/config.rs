@@ -9,17 +9,18 @@ use std::{env, fmt::Display, str::FromStr};
 /// The name of the DynamoDB table of connections.
 pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 
-/// How many [`Shards`](crate::protocol::shards::Shards) a channel has; unset: one. It is the same for all functions of a table.
+/// How many [`Shards`](crate::protocol::shards::Shards) a channel has; unset: one. It is the same for all functions
+/// of a table.
 ///
 /// It can change while connections live: a row stays in the shard that it was written to.
-/// - Made larger, all of them are still read. While the change is rolled out, a function that has the old number
-///   does not see the newest connections.
-/// - Made smaller, connections in the shards left out miss what is sent until they connect anew, which is two
-///   hours away at most ([`MAX_LIFETIME`](crate::protocol::connection::MAX_LIFETIME)). Their rows go when they disconnect,
-///   or else expire 2 h 10 min after they were written.
+/// - If it grows, all rows are still read. During the rollout, a function with the old number does not see the newest
+///   connections.
+/// - If it shrinks, connections in the removed shards miss messages until they reconnect, within two hours at most
+///   ([`MAX_LIFETIME`](crate::protocol::connection::MAX_LIFETIME)). Their rows are deleted when they disconnect, or
+///   else expire 2 h 10 min after they were written.
 pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
 
-/// The name of the DynamoDB table of what was said; unset: it is not kept.
+/// The name of the DynamoDB table of the history; unset: no history is kept.
 pub const HISTORY_TABLE: &str = "HISTORY_TABLE";
 
 /// For how many seconds a message is kept ([`MaxAge`](crate::store::history::MaxAge)); unset: a day.
@@ -28,14 +29,14 @@ pub const HISTORY_SECONDS: &str = "HISTORY_SECONDS";
 /// How many messages are replayed at most ([`MaxMessages`](crate::store::history::MaxMessages)); unset: 500.
 pub const HISTORY_MESSAGES: &str = "HISTORY_MESSAGES";
 
-/// The URL of the queue with what functions leave to the function `publish`: the module `publisher`'s
+/// The URL of the delivery queue, with the tasks for the function `publish`: the module `publisher`'s
 /// `delivery_queue_url`. Unset: there is none.
 pub const DELIVERY_QUEUE_URL: &str = "DELIVERY_QUEUE_URL";
 
-/// The ARN of that queue, by which `publish` tells it from the queue of publications.
+/// The ARN of the delivery queue: `publish` uses it to tell that queue from the queue of publications.
 pub const DELIVERY_QUEUE_ARN: &str = "DELIVERY_QUEUE_ARN";
 
-/// What [`DELIVERY_QUEUE_URL`] was called when there was one queue for both.
+/// The name of [`DELIVERY_QUEUE_URL`] when there was one queue for both.
 const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
 
 /// A variable that a function needs is not set.
@@ -53,7 +54,7 @@ pub struct MissingVariable {
 )]
 pub struct RenamedVariable;
 
-/// A variable is set to what it cannot be.
+/// A variable has an invalid value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the environment variable {name} is {value:?}: {reason}")]
 pub struct InvalidVariable {
@@ -73,7 +74,7 @@ pub fn required(name: &str) -> Result<String, MissingVariable> {
 /// The value of [`DELIVERY_QUEUE_URL`].
 ///
 /// # Errors
-/// When it is unset, and is there under the name that it once had: without it a function would leave nothing to others.
+/// When it is unset but set under its old name: without it, a function would leave no work to others.
 pub fn delivery_queue_url() -> Result<Option<String>, RenamedVariable> {
     renamed(optional(DELIVERY_QUEUE_URL), optional(PUBLISH_QUEUE_URL).as_deref())
 }
@@ -87,10 +88,10 @@ pub fn list(name: &str) -> Vec<String> {
     split_list(&optional(name).unwrap_or_default())
 }
 
-/// What a variable says, read as a type of its own; the type's default when it is unset or empty.
+/// The value of a variable, parsed as a type of its own; the type's default when it is unset or empty.
 ///
 /// # Errors
-/// When the type does not read the value.
+/// When the type cannot parse the value.
 pub fn parsed<T>(name: &str) -> Result<T, InvalidVariable>
 where
     T: FromStr<Err: Display> + Default,
@@ -111,7 +112,7 @@ pub fn optional(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Splits at commas, without the blanks around items and without empty items.
+/// Splits at commas, trims the items and drops empty ones.
 pub(crate) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }

@@ -1,23 +1,25 @@
 //! The library behind the functions of an API Gateway WebSocket API.
 //!
-//! From above to below, and each folder uses only those below it:
+//! The folders from top to bottom; each uses only those below it:
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`lambda`] | the seam to AWS Lambda and API Gateway: an event in, a handler called, a response out |
-//! | [`delivery`] | one message to many, in as many invocations as it takes; who joins and who leaves |
-//! | [`store`] | DynamoDB: who is in which channel, and what was said |
-//! | [`protocol`] | what travels, checked as it is read: channels, connections, frames, publications |
+//! | [`lambda`] | the interface to AWS Lambda and API Gateway: an event in, a handler called, a response out |
+//! | [`delivery`] | delivers messages to channels, over as many invocations as needed; announces joins and leaves |
+//! | [`store`] | DynamoDB: the members of each channel, and the history of messages |
+//! | [`protocol`] | data on the wire, checked as it is read: channels, connections, frames, publications |
 //!
-//! Below them all are [`aws`], the SDK's clients, [`config`], the environment variables, [`log`], [`metrics`] and [`time`].
+//! Below them all are [`aws`], the SDK's clients, [`config`], the environment variables, [`log`], [`metrics`] and
+//! [`time`].
 //!
-//! An event comes in by [`runtime::run`], which reads it into a [`Message`] and calls the handler. That reads the message's
-//! [`Fields`], asks the [`ChannelPermissions`] of the connection, makes a [`Frame`], and sends it as a [`Broadcast`] through
-//! the [`Broadcaster`]. The broadcaster records it in the [`History`], reads the channel's members from the [`Registry`],
-//! posts to them, and leaves what it has no time for as a [`Task`] in a queue. The handler returns a [`Response`].
+//! [`runtime::run`] receives an event, parses it into a [`Message`] and calls the handler. The handler reads the
+//! message's [`Fields`], asks the [`ChannelPermissions`] of the connection, makes a [`Frame`], and sends it as a
+//! [`Broadcast`] through the [`Broadcaster`]. The broadcaster records it in the [`History`], reads the channel's
+//! members from the [`Registry`], and posts to them. It leaves the work it has no time for as a [`Task`] in a queue.
+//! The handler returns a [`Response`].
 //!
-//! A client's fault is a [`Rejection`], answered with an error frame, and its connection stays open; a fault of ours is an
-//! [`Error`], which API Gateway reports to the client without details.
+//! A client's fault is a [`Rejection`]: it is answered with an error frame, and the connection stays open. A fault of
+//! ours is an [`Error`], which API Gateway reports to the client without details.
 //!
 //! ```no_run
 //! use lambda_websocket::{Error, Message, Response, runtime};

@@ -1,13 +1,13 @@
-//! What goes into a line of the log: what somebody else wrote, and an error with its causes.
+//! Text for the log: text from others with its invisible characters escaped, and an error with its causes.
 
 use std::error::Error as StdError;
 
-/// The text as it may be logged: what is not seen is escaped, as Rust writes it.
+/// The text as it may be logged: invisible characters are escaped, in Rust's notation.
 ///
-/// JSON leaves characters as they are that change how a line looks: those that turn the direction of writing around,
-/// or take no room.
+/// JSON does not escape characters that change how a line looks: those that turn the direction of writing around, and
+/// those without width.
 pub fn visible(text: &str) -> String {
-    // Seen as they are; the log's format quotes them where it has to.
+    // Visible as they are; the log's format quotes them where it has to.
     const QUOTES: [char; 3] = ['"', '\'', '\\'];
     let mut visible = String::with_capacity(text.len());
     for piece in text.split_inclusive(QUOTES) {
@@ -18,7 +18,7 @@ pub fn visible(text: &str) -> String {
     visible
 }
 
-/// The error and all that caused it, as one sentence for the log.
+/// The error and its causes, as one sentence for the log.
 pub fn chain(error: &dyn StdError) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();

@@ -1,12 +1,12 @@
-//! Metrics, in CloudWatch's [embedded format]: an invocation that counted something ends with a line in the log, or with
-//! several where it took many times, which CloudWatch reads. No call is made for them. They are off until [`METRICS_NAMESPACE`] is set: CloudWatch takes a
-//! price for each.
+//! Metrics, in CloudWatch's [embedded format]. An invocation that recorded something ends with a line in the log,
+//! which CloudWatch reads. With many time measurements, there are several lines. No call is made for metrics. They
+//! are off until [`METRICS_NAMESPACE`] is set: CloudWatch charges for each.
 //!
 //! | metric | unit | of |
 //! |---|---|---|
 //! | [`CONNECTIONS_OPENED`], [`CONNECTIONS_CLOSED`] | connections | `$connect`, `$disconnect` |
 //! | [`MESSAGES`] | messages that were passed on | a broadcast |
-//! | [`DELIVERED`], [`GONE`], [`SLOW`], [`FAILED`] | connections, by what became of the post | a broadcast |
+//! | [`DELIVERED`], [`GONE`], [`SLOW`], [`FAILED`] | connections, by the outcome of the post | a broadcast |
 //! | [`RATE_LIMITED`] | posts refused because the account's rate was exceeded | a broadcast |
 //! | [`DELIVERY_TIME`] | milliseconds, from the first read to the last post | a broadcast |
 //!
@@ -24,12 +24,12 @@ use metrics_cloudwatch_embedded::{Builder, Collector};
 
 use crate::config;
 
-/// The environment variable with the CloudWatch namespace of the metrics; unset: there are none.
+/// The environment variable with the CloudWatch namespace of the metrics; unset: no metrics.
 pub const METRICS_NAMESPACE: &str = "METRICS_NAMESPACE";
 
 /// Connections that were let in.
 pub const CONNECTIONS_OPENED: &str = "ConnectionsOpened";
-/// Connections that were closed, as far as API Gateway told.
+/// Connections that were closed, as far as API Gateway reported.
 pub const CONNECTIONS_CLOSED: &str = "ConnectionsClosed";
 /// Messages that were passed on.
 pub const MESSAGES: &str = "Messages";
@@ -43,7 +43,7 @@ pub const SLOW: &str = "Slow";
 pub const FAILED: &str = "Failed";
 /// Posts that were refused because the account's rate was exceeded, and tried again.
 pub const RATE_LIMITED: &str = "RateLimited";
-/// How long a message took to reach all that it reached.
+/// How long a message took to reach the recipients that it reached.
 pub const DELIVERY_TIME: &str = "DeliveryTime";
 
 const COUNTS: [&str; 8] =
@@ -68,26 +68,27 @@ pub fn time(metric: &'static str, duration: Duration) {
     }
 }
 
-/// The most times in a line: CloudWatch takes [100 values of a metric][values], and the collector drops what is more.
+/// The maximum number of time measurements in a line: CloudWatch takes [100 values of a metric][values], and the
+/// collector drops any more.
 ///
 /// [values]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 const MAX_TIMES: usize = 100;
 
-/// Collects for all of the process, once it is asked for.
+/// The collector of the whole process, once metrics are turned on.
 static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
 
 /// What an invocation has recorded so far.
 static FULL: Mutex<Full> = Mutex::new(Full { times: 0, lines: Vec::new() });
 
 struct Full {
-    /// How many times are in no line yet.
+    /// How many time measurements are in no line yet.
     times: usize,
     /// The lines that were full before the invocation ended.
     lines: Vec<u8>,
 }
 
 fn full() -> MutexGuard<'static, Full> {
-    // Nothing panics while it is held, so it is never half changed.
+    // No code panics while the lock is held, so the value is never half changed.
     FULL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -95,7 +96,7 @@ fn full() -> MutexGuard<'static, Full> {
 pub(crate) struct Metrics(Option<&'static Collector>);
 
 impl Metrics {
-    /// Begins to count, where the environment asks for it.
+    /// Turns metrics on, if the environment asks for it.
     pub(crate) fn from_env() -> Result<Self, lambda_runtime::Error> {
         config::optional(METRICS_NAMESPACE).map_or(Ok(Self(None)), Self::in_namespace)
     }
@@ -110,15 +111,15 @@ impl Metrics {
         Ok(Self(Some(collector)))
     }
 
-    /// Ends an invocation: what it counted goes to the log.
+    /// Ends an invocation: writes its metrics to the log.
     pub(crate) fn log(&self) {
-        // Whole, so that no other line comes between its parts.
+        // Written whole, so that no other line comes between its parts.
         if let Err(error) = self.lines().and_then(|lines| io::stdout().write_all(&lines)) {
             tracing::warn!(%error, "metrics dropped");
         }
     }
 
-    /// What was counted since the last one; empty where that is nothing.
+    /// The lines of what was counted since the last call; empty if nothing was.
     fn lines(&self) -> io::Result<Vec<u8>> {
         let mut full = full();
         full.times = 0;
@@ -134,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    // One test: there is one recorder in a process.
+    // One test only: a process has one recorder.
     #[test]
     fn an_invocation_logs_what_it_counted_and_no_more() {
         assert!(Metrics(None).lines().unwrap().is_empty());
@@ -163,7 +164,7 @@ mod tests {
         );
         assert!(metrics.lines().unwrap().is_empty());
 
-        // A batch of a backend's messages may have thousands.
+        // A batch of publications may have thousands of measurements.
         for number in 0..250 {
             time(DELIVERY_TIME, Duration::from_millis(number));
             count(MESSAGES, 1);

@@ -1,4 +1,4 @@
-//! What time it is.
+//! The current time.
 
 use std::{
     cell::Cell,
@@ -8,21 +8,21 @@ use std::{
 use tokio::time::Instant;
 
 thread_local! {
-    /// When the time of this thread began to go by tokio's clock, and what time it was.
+    /// When this thread's time began to follow tokio's clock, and the time at that moment.
     static SIMULATED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
-/// Milliseconds since the Unix epoch, as frames tell times.
+/// Milliseconds since the Unix epoch, as in frames.
 pub fn unix_millis() -> u64 {
     u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Seconds since the Unix epoch, as DynamoDB's TTL has them.
+/// Seconds since the Unix epoch, as in DynamoDB's TTL.
 pub(crate) fn unix_seconds() -> u64 {
     since_epoch().as_secs()
 }
 
-/// For tests whose clock is paused: from now on the time of this thread goes by tokio's clock, and it is this time now, in
+/// For tests with a paused clock: from now on this thread's time follows tokio's clock. It starts at `now`, in
 /// milliseconds since the Unix epoch.
 #[doc(hidden)]
 pub fn simulate(now: u64) {

@@ -15,34 +15,34 @@ pub const VOTES_TABLE: &str = "VOTES_TABLE";
 /// The poll: the item of the table that holds its votes.
 const POLL: &str = "drinks";
 
-/// What it takes to count a vote and to reach everyone.
+/// Counts votes and broadcasts the tally.
 #[derive(Clone, Debug)]
 pub struct Poll {
-    /// Where the votes are counted.
+    /// The table of votes.
     pub votes: Votes,
-    /// The way to everyone.
+    /// Delivers broadcasts.
     pub broadcaster: Broadcaster,
 }
 
-/// The table of votes: for each poll an item, with a number for each option.
+/// The table of votes: an item for each poll, with a number for each option.
 #[derive(Clone, Debug)]
 pub struct Votes {
-    /// A client of it.
+    /// A client of DynamoDB.
     pub client: Client,
-    /// Its name.
+    /// The table's name.
     pub table: String,
 }
 
-/// What to send, for who sent something else.
+/// The expected message, as rejections show it.
 const USAGE: &str = r#"{"type": "vote", "option": text}"#;
 
 /// Counts the vote and posts the tally to every connection, the voter's included.
 ///
-/// API Gateway has held the message against the route's model. One that cannot be read all the same, such as an option
-/// that comes twice, is refused.
+/// API Gateway has validated the message against the route's model. A message that still cannot be parsed, such as one
+/// with a duplicate option, is rejected.
 ///
 /// # Errors
-/// When the vote could not be counted, or the connections not be read to the end.
+/// When the vote could not be counted, or not all connections could be read.
 pub async fn vote(poll: &Poll, event: Message) -> Result<Response, Error> {
     let Poll { votes, broadcaster } = poll;
     let option = match option(&event.body) {
@@ -67,8 +67,8 @@ fn option(body: &str) -> Result<String, Rejection> {
 }
 
 impl Votes {
-    /// Adds a vote, and says how many each option has now. Votes at the same time are all counted; one whose
-    /// answer got lost on the way is sent again by the SDK, and counted again.
+    /// Adds a vote, and returns the votes for each option. Concurrent votes are all counted. If an answer is lost on
+    /// the way, the SDK sends the vote again, and it is counted again.
     async fn add(&self, option: &str) -> Result<BTreeMap<String, u64>, Error> {
         let update = self
             .client

@@ -1,39 +1,39 @@
-//! `@connections`, within the account's rate.
+//! A simulated `@connections`, with the account's rate limit.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// The most bytes of a post.
+/// The maximum size of a post, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// A frame that a connection got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// When.
+    /// The time of the delivery.
     pub at: Instant,
-    /// Which connection.
+    /// The connection's id.
     pub connection: String,
     /// The frame.
     pub frame: String,
 }
 
-/// What API Gateway knows of connections.
+/// The connections of API Gateway, and the frames delivered to them.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    /// Those that are open, and how they answer where that is not 200.
+    /// The open connections, each with the status that it answers.
     pub(super) open: HashMap<String, u16>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) rate: Option<Rate>,
 }
 
-/// How many requests an account may make: a token bucket.
+/// The account's rate limit: a token bucket.
 #[derive(Debug)]
 pub(super) struct Rate {
-    /// Tokens that come in a second.
+    /// Tokens added per second.
     per_second: f64,
-    /// The most tokens.
+    /// The maximum number of tokens.
     burst: f64,
     tokens: f64,
     at: Instant,

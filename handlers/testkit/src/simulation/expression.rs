@@ -1,7 +1,7 @@
 //! DynamoDB's expressions: conditions of writes, of keys and of filters.
 //!
-//! So much of the grammar as the functions use: comparisons, `attribute_exists`, `attribute_not_exists`, `begins_with`,
-//! `BETWEEN`, `NOT`, `AND`, `OR` and parentheses. Anything else fails the test.
+//! It supports the grammar that the functions use: comparisons, `attribute_exists`, `attribute_not_exists`,
+//! `begins_with`, `BETWEEN`, `NOT`, `AND`, `OR` and parentheses. Anything else fails the test.
 
 use std::cmp::Ordering;
 
@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 /// A row of a table: its attributes, as DynamoDB writes them.
 pub(super) type Row = Map<String, Value>;
 
-/// An expression, with what its placeholders stand for.
+/// An expression, and the call that defines its placeholders.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expression<'a> {
     text: &'a str,
     call: &'a Value,
 }
 
-/// What can be compared. DynamoDB finds two of different types unequal, and neither less.
+/// A value to compare. In DynamoDB, values of different types are unequal, and neither is less.
 #[derive(Clone, Debug, PartialEq)]
 enum Operand {
     Text(String),
@@ -26,12 +26,12 @@ enum Operand {
 }
 
 impl<'a> Expression<'a> {
-    /// The call's expression of this name; none where it has no such.
+    /// The call's expression of this name, if it has one.
     pub(super) fn of(call: &'a Value, name: &str) -> Option<Self> {
         Some(Self { text: call[name].as_str()?, call })
     }
 
-    /// Whether it holds for a row; for no row, all attributes are missing.
+    /// Whether the expression holds for a row. Without a row, all attributes are missing.
     pub(super) fn holds(&self, row: Option<&Row>) -> bool {
         let mut parser = Parser { expression: *self, tokens: tokens(self.text), next: 0, row };
         let holds = parser.any();
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         is_next
     }
 
-    /// Alternatives. All are read, whatever the first ones say.
+    /// Evaluates alternatives. All are parsed, whatever the first ones say.
     fn any(&mut self) -> bool {
         let mut holds = self.all();
         while self.takes("OR") {

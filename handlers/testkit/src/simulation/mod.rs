@@ -1,13 +1,13 @@
-//! AWS as the handlers see it, in memory and on the test's clock: the connection table, the history, `@connections`, and
-//! queues.
+//! AWS as the handlers see it, in memory and on the test's clock: the connection table, the history, `@connections`,
+//! and queues.
 //!
-//! The SDK's clients reach it without a socket. So a test whose clock is paused runs through hours of waiting at
-//! once, and what happens does not depend on how fast the machine is. What goes wrong, and when, the test says for
-//! each [`Call`].
+//! The SDK's clients reach it without a socket. So a test with a paused clock runs through hours of waiting at once,
+//! and its result does not depend on the machine's speed. For each [`Call`], the test decides what goes wrong, and
+//! when.
 //!
-//! It is as narrow as what the functions ask of it: a call or an expression that it does not know fails the test. Other
-//! than the engine of [`dynamodb`], a table's index and the reads that are not consistent lag behind, as
-//! those of AWS do, and pages are as short as the test likes.
+//! It supports only what the functions use: an unknown call or expression fails the test. Unlike in the engine of
+//! [`dynamodb`], a table's index and its eventually consistent reads lag behind, as those of AWS do. The test sets the
+//! length of pages.
 
 mod connections;
 mod expression;
@@ -62,7 +62,7 @@ use crate::{
     sqs::{self, Sent},
 };
 
-/// When a simulation begins: on 15 January 2027, in milliseconds since the Unix epoch.
+/// The start of a simulation: 15 January 2027, in milliseconds since the Unix epoch.
 pub const BEGIN: u64 = 1_800_000_000_000;
 
 /// A simulated AWS.
@@ -74,37 +74,38 @@ pub struct Simulation {
     queues: aws_sdk_sqs::Client,
 }
 
-/// What the clients reach.
+/// The services that the clients reach.
 #[derive(Clone, Debug)]
 struct Aws(Arc<Mutex<State>>);
 
-/// A call to it, as the test tells apart what it lets go wrong.
+/// A call to the simulated AWS, in as much detail as a test needs to decide its fate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// A post to this connection.
     Post(String),
-    /// A question whether this connection is there.
+    /// A check whether this connection is open.
     Get(String),
-    /// The end of this connection.
+    /// A request to close this connection.
     Close(String),
     /// This operation on the connection table, about the row or the rows of this key.
     Table(&'static str, String),
     /// The same on the history.
     History(&'static str, String),
-    /// One message or several into a queue.
+    /// Puts one message or several into a queue.
     Enqueue,
-    /// A message of several, with this body. Whatever goes wrong with it alone, it is not taken, and the answer says so.
+    /// One message of several, with this body. If anything goes wrong with it alone, it is not accepted, and the answer
+    /// says so.
     Entry(String),
 }
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is served in the middle of this time, and answered at its end.
     Served(Duration),
-    /// It is served after this time, and nobody hears of it.
+    /// It is served after this time, and never answered.
     Unheard(Duration),
-    /// It is not served, and answered so after this time.
+    /// It is not served, and answered with this status after this time.
     Refused(u16, Duration),
     /// The connection breaks after this time, before it is served.
     Broken(Duration),
@@ -127,8 +128,8 @@ struct State {
 }
 
 impl Simulation {
-    /// An AWS where all goes well and nobody is connected. The time of the test's thread goes by tokio's clock from now
-    /// on, and it is the [beginning](BEGIN).
+    /// Starts an AWS where every call succeeds and no connection is open. From now on the time of the test's thread
+    /// follows tokio's clock, from the [beginning](BEGIN) on.
     pub fn start() -> Self {
         time::simulate(BEGIN);
         let keys = Keys { hash: "channel", range: "connectionId" };
@@ -146,7 +147,7 @@ impl Simulation {
         Self::over(aws)
     }
 
-    /// The same AWS, as another environment of Lambda reaches it: with clients of its own.
+    /// The same AWS for another environment of Lambda, which has clients of its own.
     #[must_use]
     pub fn environment(&self) -> Self {
         Self::over(self.aws.clone())
@@ -157,38 +158,38 @@ impl Simulation {
         Self { connections: aws::connections(&sdk), tables: aws::dynamodb(&sdk), queues: aws::sqs(&sdk), aws }
     }
 
-    /// From now on this decides what becomes of a call.
+    /// Sets the function that decides the outcome of each call from now on.
     pub fn decide(&self, fates: impl FnMut(&Call) -> Fate + Send + 'static) {
         self.state().fates = Box::new(fates);
     }
 
-    /// From now on the table's index, and reads that are not consistent, are behind the tables by so much.
+    /// Sets how far the table's index and eventually consistent reads lag behind the tables from now on.
     pub fn set_lag(&self, lag: Duration) {
         self.state().lag = lag;
     }
 
-    /// From now on a page of the connection table is so many rows, those included that the filter leaves out.
+    /// Sets the rows in a page of the connection table from now on, including those that the filter leaves out.
     pub fn set_rows_in_a_page(&self, rows: usize) {
         self.state().rows_in_a_page = rows;
     }
 
-    /// From now on the account may make so many requests to `@connections` in a second, and so many at once after a
-    /// rest. The others are answered 429.
+    /// Sets the account's rate limit for `@connections` from now on: the requests in a second, and the requests at once
+    /// after a rest. The others are answered 429.
     pub fn set_rate(&self, per_second: f64, burst: f64) {
         self.state().connections.rate = Some(Rate::new(per_second, burst));
     }
 
-    /// From now on the connection is open: it can be posted to.
+    /// Opens the connection: it can be posted to from now on.
     pub fn open(&self, connection_id: &str) {
         self.open_to(connection_id, 200);
     }
 
-    /// From now on the connection is open, and answers every post with this status.
+    /// Opens the connection. From now on it answers every post with this status.
     pub fn open_to(&self, connection_id: &str, status: u16) {
         self.state().connections.open.insert(connection_id.to_owned(), status);
     }
 
-    /// From now on the connection is closed. So is one that never was opened.
+    /// Closes the connection. One that was never opened is closed, too.
     pub fn close(&self, connection_id: &str) {
         self.state().connections.open.remove(connection_id);
     }
@@ -221,27 +222,27 @@ impl Simulation {
         self.state().table.rows().map(|(key, _)| key.clone()).collect()
     }
 
-    /// Every row of the history, in the order of its channel and its time.
+    /// Every row of the history, ordered by channel and time.
     pub fn history_rows(&self) -> Vec<Row> {
         self.state().history.rows().map(|(_, row)| row.clone()).collect()
     }
 
-    /// All frames that were delivered, in order.
+    /// All delivered frames, in order.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.state().connections.deliveries.clone()
     }
 
-    /// Takes out of the queues all that was put into them, in order.
+    /// Takes all messages out of the queues, in order.
     pub fn take_queued(&self) -> Vec<Sent> {
         mem::take(&mut self.state().queued)
     }
 
-    /// How many calls there were.
+    /// The number of calls so far.
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    /// How many rows queries have read, those included that a filter left out.
+    /// The number of rows that queries have read, including those that a filter left out.
     pub fn rows_read(&self) -> u64 {
         self.state().rows_read
     }
@@ -272,17 +273,17 @@ impl Simulation {
         dynamodb::history(self.tables.clone(), max)
     }
 
-    /// The way to connections, built as the functions build it.
+    /// The poster, built as the functions build it.
     pub fn poster(&self) -> Poster {
         Poster::new(self.connections.clone(), Policy::default())
     }
 
-    /// The way into the queue of that name, built as the functions build it.
+    /// The queue of that name, built as the functions build it.
     pub fn queue_of(&self, name: &str) -> Queue {
         Queue::new(self.queues.clone(), format!("https://simulated/{name}"))
     }
 
-    /// The way into a queue.
+    /// A queue.
     pub fn queue(&self) -> Queue {
         self.queue_of("queue")
     }
@@ -299,14 +300,14 @@ fn attributes(row: Value) -> Row {
 
 impl Aws {
     fn sdk_config(&self) -> SdkConfig {
-        // The SDK's clients share what retries they have left, all those of a process and a Region.
+        // The SDK's clients of one process and Region share a retry budget: each simulation has a Region of its own.
         static REGIONS: AtomicU64 = AtomicU64::new(0);
         let region = Region::new(format!("simulated-{}", REGIONS.fetch_add(1, Ordering::Relaxed)));
         let config = crate::sdk_config_over(SharedHttpClient::new(self.clone()), "https://simulated");
         config
             .into_builder()
             .region(region)
-            // It goes by the clock on the wall, of which a test whose clock is paused knows nothing.
+            // It uses the wall clock, which a paused test clock does not control.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build()
     }
@@ -315,7 +316,7 @@ impl Aws {
         self.0.lock().unwrap()
     }
 
-    /// What becomes of a request, which is served in its own time or not at all.
+    /// Serves a request when its fate says, or not at all, and answers it.
     async fn answer(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = Request::read(&request);
         let (call, fate) = {
@@ -372,13 +373,13 @@ impl HttpConnector for Aws {
     }
 }
 
-/// What the handlers ask AWS for.
+/// A request of the handlers to AWS.
 enum Request {
-    /// A method of `@connections`, about a connection, with what is posted.
+    /// A method of `@connections`, the connection's id, and the posted frame.
     Connection(String, String, String),
-    /// A target of SQS.
+    /// A target of SQS, and the body of the call.
     Queue(String, Value),
-    /// An operation on a table.
+    /// An operation on a table, and the body of the call.
     Table(&'static str, Value),
 }
 

@@ -1,4 +1,4 @@
-//! Tables of DynamoDB: of a hash key and a range key, perhaps with an index, whose copies lag behind.
+//! Simulated DynamoDB tables with a hash key, a range key and perhaps an index. Their copies lag behind.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::expression::{Expression, Row};
 
-/// The most bytes of rows that a page of a query is read from.
+/// The maximum size of the rows that a page of a query is read from, in bytes.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// The names of a table's keys, or of an index's.
@@ -32,14 +32,14 @@ type Rows = BTreeMap<Key, Arc<Row>>;
 pub(super) struct Table {
     keys: Keys,
     rows: Rows,
-    /// What a read sees that is not consistent.
+    /// The rows that eventually consistent reads see.
     copy: Rows,
     index: Option<Index>,
-    /// What the copies have not heard of yet: since when, and the row before and after.
+    /// The changes that the copies lack: the time, the key, and the new row, or none if it was deleted.
     unheard: VecDeque<(Instant, Key, Option<Arc<Row>>)>,
 }
 
-/// The rows by other keys. It holds no more of them than all keys.
+/// The rows by other keys. It holds only the keys of each row.
 #[derive(Debug)]
 struct Index {
     name: &'static str,
@@ -57,14 +57,14 @@ fn text(value: &Value) -> String {
     value["S"].as_str().expect("a text").to_owned()
 }
 
-/// A call's row, or key.
+/// The row, or the key, in a call.
 fn row_of(call: &mut Value, name: &str) -> Row {
     let Value::Object(row) = call[name].take() else { panic!("{name} is an object") };
     row
 }
 
 impl Table {
-    /// An empty table, with an index by the same two attributes the other way round, where it has such.
+    /// An empty table, perhaps with an index: by the same two attributes the other way round.
     pub(super) fn new(keys: Keys, index: Option<&'static str>) -> Self {
         let index = index.map(|name| Index {
             name,
@@ -74,7 +74,7 @@ impl Table {
         Self { keys, rows: Rows::new(), copy: Rows::new(), index, unheard: VecDeque::new() }
     }
 
-    /// The keys of what a call is about: the row's, or the start of a page.
+    /// The keys that a call is about: those of its row, or of the start of a page.
     pub(super) fn about(&self, call: &Value) -> String {
         for name in ["Item", "Key"] {
             if call[name].is_object() {
@@ -91,14 +91,14 @@ impl Table {
         self.rows.iter().map(|(key, row)| (key, &**row))
     }
 
-    /// Writes a row, and gives back the one that was there.
+    /// Writes a row, and returns the previous one.
     pub(super) fn put(&mut self, row: Row) -> Option<Arc<Row>> {
         let (key, row) = (self.keys.of(&json!(row)), Arc::new(row));
         self.unheard.push_back((Instant::now(), key.clone(), Some(Arc::clone(&row))));
         self.rows.insert(key, row)
     }
 
-    /// Deletes a row, and gives back what was there.
+    /// Deletes a row, and returns it.
     pub(super) fn delete(&mut self, key: &Key) -> Option<Arc<Row>> {
         self.unheard.push_back((Instant::now(), key.clone(), None));
         self.rows.remove(key)
@@ -116,8 +116,8 @@ impl Table {
         expired.into_iter().for_each(|key| drop(self.delete(&key)));
     }
 
-    /// Answers a call. The copies lag so much behind, and a page of a query is so many rows, those included that the
-    /// filter leaves out.
+    /// Answers a call. The copies are behind by `lag`. A page of a query has `rows_in_a_page` rows, including those
+    /// that the filter leaves out.
     pub(super) fn serve(
         &mut self,
         operation: &str,
@@ -153,12 +153,12 @@ impl Table {
         condition.is_none_or(|condition| condition.holds(self.rows.get(key).map(|row| &**row)))
     }
 
-    /// What a read sees.
+    /// The rows that a read sees.
     fn source(&mut self, call: &Value, lag: Duration) -> &Rows {
         if call["ConsistentRead"] == true { &self.rows } else { self.hear(lag) }
     }
 
-    /// A page: rows in the order of the range key, from behind the start on.
+    /// A page: rows in the order of the range key, from after the start on.
     fn query(&mut self, call: &Value, lag: Duration, rows_in_a_page: usize) -> Value {
         let limit =
             call["Limit"].as_u64().map_or(usize::MAX, |limit| usize::try_from(limit).expect("a limit"));
@@ -206,7 +206,7 @@ impl Table {
             if filter.is_none_or(|filter| filter.holds(Some(row))) {
                 items.push(json!(**row));
             }
-            // A page that is full does not know whether another follows.
+            // A full page has a last key, whether or not another page follows.
             if scanned == limit || bytes >= MAX_PAGE_BYTES {
                 last_key = Some(json!({table.hash: row[table.hash], table.range: row[table.range]}));
                 break;
@@ -219,7 +219,7 @@ impl Table {
         page
     }
 
-    /// The copies hear of what is older than the lag.
+    /// Applies the changes that are older than the lag to the copies.
     fn hear(&mut self, lag: Duration) -> &Rows {
         while let Some((since, ..)) = self.unheard.front() {
             if since.elapsed() < lag {

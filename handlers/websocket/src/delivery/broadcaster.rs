@@ -1,9 +1,10 @@
-//! One message to all who are in a channel, however many they are.
+//! Delivers a message to all members of a channel, however many they are.
 //!
-//! What one invocation has no time for is handed over: a continuation goes into a [`Queue`], a [`Broadcast`] of its own
-//! with a cursor that begins where this one stopped, and another invocation goes on from there. So is what failed for a
-//! reason that may pass, and whom it found gone, to be [pruned](crate::delivery::departure). Delivery is at least once: where an
-//! invocation ends in the middle, the queue hands its part out again.
+//! An invocation that runs out of time hands over the rest: it puts a continuation into a [`Queue`]. The continuation
+//! is a [`Broadcast`] of its own, with a cursor that begins where this one stopped, and another invocation goes on
+//! from there. Posts that failed for a reason that may pass are handed over too. So are connections found gone, to be
+//! [pruned](crate::delivery::departure). Delivery is at least once: if an invocation ends midway, the queue delivers
+//! its part again.
 
 use std::{mem, pin::pin, time::Duration};
 
@@ -42,36 +43,37 @@ use crate::{
     time::unix_millis,
 };
 
-/// The part of an invocation's time that is left for what follows the posts: to hand over, to forget, to answer.
+/// The time kept free at the end of an invocation, after the posts: to hand over, to prune and to answer.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
 
-/// The part of that which is left for the answer alone.
+/// The part of that time that is kept for the answer alone.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
-/// How long before the last post no more recipients are read, where the rest can be handed over.
+/// If the rest can be handed over, reading recipients stops this long before posting does.
 const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
 
-/// What it takes to reach a channel.
+/// Delivers broadcasts.
 #[derive(Clone, Debug)]
 pub struct Broadcaster {
-    /// Who is connected.
+    /// The connections and their channels.
     pub registry: Registry,
-    /// The way to them.
+    /// Posts to connections.
     pub poster: Poster,
-    /// Where the rest goes; without it, a message has one invocation's time.
+    /// Hands over the rest; without it, a message has one invocation's time.
     pub continuations: Option<Continuations>,
-    /// Tells channels whom a message found gone, where they are to be told.
+    /// Announces the leaves of connections that a message found gone, where leaves are announced.
     pub notifier: Option<PresenceNotifier>,
-    /// What keeps messages for who is away; without it, they miss them.
+    /// Keeps messages for clients that are away; without it, they miss them.
     pub history: Option<History>,
 }
 
 impl Broadcaster {
-    /// What the environment says: the table, its shards, `@connections`, and the history and the queue for the rest after
-    /// so many recipients, where there are such.
+    /// Builds the broadcaster from the environment variables: the table, its shards, `@connections`, and the history
+    /// and the delivery queue where they are set. With a queue, a broadcast is handed over after `hand_over_after`
+    /// recipients.
     ///
     /// # Errors
-    /// When the table's name is missing, or the number of shards or a bound of the history cannot be.
+    /// When the table's name is missing, or the number of shards or a limit of the history is invalid.
     pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
         let queue = config::delivery_queue_url()?;
         let sdk = aws::sdk_config().await;
@@ -86,16 +88,18 @@ impl Broadcaster {
         })
     }
 
-    /// Keeps a message in the history, posts it to whom it has yet to reach, and hands over what is left near the end of the
-    /// invocation, and who is gone. Without a queue for that, who is gone is deleted at once.
+    /// Records a message in the history and posts it to the recipients that it has yet to reach. Near the end of the
+    /// invocation, it hands over the rest and the connections found gone. Without a queue, gone connections are
+    /// pruned at once.
     ///
     /// # Errors
-    /// When nobody's row could be read, or what is left not be handed over. Where these very connections were to be
-    /// reached and none could, again and again for more than a minute: it is for the queue to bring them once more,
-    /// or to put them aside. Some recipients may have the message by then. Where the history did not take it, nobody has.
+    /// When no member's row could be read, or the rest could not be handed over. Also when a retry to named
+    /// connections reached none of them, after more than a minute of retries. The queue then delivers the task once
+    /// more, or makes it a dead letter. Some recipients may have the message by then. If the history did not take the
+    /// message, no recipient has it.
     pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, DeliveryError> {
         if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
-            // Before anybody's row is read: who is not found finds the message.
+            // Before any member's row is read: a client that is not found there finds the message in the history.
             history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
         }
         let mut posted = self.post_to_all(broadcast, deadline).await?;
@@ -106,7 +110,7 @@ impl Broadcaster {
         handed_over.inspect(|report| log(broadcast, report))
     }
 
-    /// Posts to whom a message has yet to reach, as far as there is time.
+    /// Posts to the recipients that a message has yet to reach, as far as time allows.
     async fn post_to_all(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Posted, DeliveryError> {
         let (start, until) = (Instant::now(), deadline - FOR_THE_REST);
         let posted = match &broadcast.to {
@@ -124,7 +128,8 @@ impl Broadcaster {
         Ok(posted)
     }
 
-    /// Does what another invocation left to do. It may do it again: the queue has brought it so many times.
+    /// Performs a task that another invocation left. It may have been performed before: `receives` is how often the
+    /// queue has delivered it.
     ///
     /// # Errors
     /// As [`Broadcaster::send`], or when the table or the queue failed.
@@ -139,7 +144,7 @@ impl Broadcaster {
                 let until = deadline - FOR_THE_ANSWER;
                 let left = departure::leave(&self.registry, notifier, leave, receives > 1, until).await?;
                 let Some(left) = left else { return Ok(()) };
-                // Who is found gone is not pruned: where many leave at once, each leave would find the same.
+                // Gone connections are not pruned here: when many leave at once, each leave would find the same ones.
                 let posted = self.post_to_all(&left, deadline).await?;
                 let report = self.hand_over(&left, posted, until).await?;
                 log(&left, &report);
@@ -148,7 +153,7 @@ impl Broadcaster {
         }
     }
 
-    /// Reads the channel on from these places, and posts to whom it finds.
+    /// Reads the channel on from these cursors, and posts to the members it finds.
     async fn to_places(
         &self,
         broadcast: &Broadcast,
@@ -159,11 +164,11 @@ impl Broadcaster {
         let now = Instant::now();
         let stop = match self.continuations {
             Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
-            None => until + FOR_THE_REST / 2, // Whom it has no time for is counted, as far as it gets.
+            None => until + FOR_THE_REST / 2, // Recipients it has no time for are counted, as far as it gets.
         };
         let (mut pages_in, pages) = mpsc::channel(0);
         let read = async {
-            // One more row than is posted to: it tells whether anybody is left.
+            // Reads one row more than it posts to: that row shows whether any recipients are left.
             let mut pages = pin!(read_on(&self.registry, &broadcast.channel, &places, max.saturating_add(1)));
             while let Some(page) = pages.next().await {
                 if pages_in.send(page).await.is_err() {
@@ -199,7 +204,7 @@ impl Broadcaster {
         Ok(posted)
     }
 
-    /// Posts to these.
+    /// Posts to these recipients, and sorts them by outcome.
     async fn post(
         &self,
         broadcast: &Broadcast,
@@ -228,7 +233,7 @@ impl Broadcaster {
         posted
     }
 
-    /// Leaves to another invocation what this one did not do.
+    /// Leaves the rest of the work to another invocation.
     async fn hand_over(
         &self,
         broadcast: &Broadcast,
@@ -241,9 +246,10 @@ impl Broadcaster {
         }
     }
 
-    /// Hands over who is gone; without a queue, they are pruned here and now.
+    /// Hands over the connections found gone; without a queue, prunes them at once.
     ///
-    /// Where that fails, they are found gone again by the next message. To be late would bring this one again.
+    /// If that fails, the next message finds them gone again. Being late would make the queue deliver this message
+    /// again.
     async fn prune_later(&self, broadcast: &Broadcast, gone: Vec<MemberKey>, until: Instant) {
         let found_at = unix_millis();
         let members: Vec<_> = gone.iter().filter_map(MemberKey::cursor).collect();

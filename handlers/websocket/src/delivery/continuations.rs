@@ -1,4 +1,5 @@
-//! What one invocation has no time for, left to the next: who was not reached is posted to again, and then the rest.
+//! Hands over the work that one invocation has no time for: first the posts to repeat, then the rest of the
+//! broadcast.
 
 use std::time::Duration;
 
@@ -17,22 +18,22 @@ use crate::{
     },
 };
 
-/// Who could not be reached is posted to again after this time, at the earliest; it doubles from time to time.
+/// The shortest wait before a connection that could not be reached is posted to again; it doubles with each retry.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// When and where the rest of a message's way is handed over.
+/// When and where the rest of a broadcast is handed over.
 #[derive(Clone, Debug)]
 pub struct Continuations {
-    /// The queue of the function that goes on.
+    /// The queue of the function that continues the broadcast.
     pub queue: Queue,
-    /// After so many recipients, or else when time runs out.
+    /// The number of recipients after which a broadcast is handed over, unless time runs out before.
     pub after: usize,
 }
 
 impl Continuations {
-    /// Puts into the queue what is left to do: whom to post to again, and then, as the last, whom nobody has posted to.
+    /// Puts the remaining work into the queue: the posts to repeat, and then, last, the recipients not yet posted to.
     ///
-    /// So where the queue fails, this step is done again, and the rest was not begun meanwhile.
+    /// So if the queue fails, this step is done again, and the rest has not begun meanwhile.
     pub(crate) async fn hand_over(
         &self,
         poster: &Poster,
@@ -53,7 +54,7 @@ impl Continuations {
             if !failed.is_empty() && report == Report::default() {
                 return Err(DeliveryError::Undelivered { failed: failed.len() });
             }
-            // Fewer than before, and they alone: the others have it.
+            // Only those that failed, and they are fewer than before: the others have the message.
             failed
                 .chunks(MAX_CONNECTIONS)
                 .map(|ids| broadcast.to(Recipients::Connections(ids.to_vec())))

@@ -1,14 +1,15 @@
-//! The end of a connection in its channels: out of the table, and told to the channels that are [told](crate::delivery::presence).
+//! Takes connections out of their channels, and announces leaves to the channels with
+//! [announcements](crate::delivery::presence).
 //!
-//! A connection ends by `$disconnect`, which is best effort, or else when a message finds it gone and leaves it to the
-//! function `publish` to prune it, so that no sender waits for that.
+//! A connection ends with `$disconnect`, which is best effort, or when a message finds it gone. Connections found
+//! gone are pruned by the function `publish`, so that no sender waits for that.
 //!
-//! No leave is lost. A channel that is told of it gets a [`Leave`] into the queue first, and the row stays until `publish`
-//! has that: it deletes the row, and puts the leave into the queue once more, to tell the channel a moment later. Of several
-//! leaves of one row only the first finds it, so the channel hears one; where that invocation ends in between, the queue
-//! brings the leave again, and the channel hears it then.
-//! The moment is for the others who are gone: a leave that is told while their rows are there is posted to all of them.
-//! Only to unsubscribe deletes the row at once: there the channel is told before.
+//! No leave is lost. For an announced channel, a [`Leave`] goes into the queue first, and the row stays until
+//! `publish` has the leave. `publish` deletes the row and queues the leave once more, to announce it a moment later.
+//! Of several leaves of one row, only the first finds the row, so the channel hears one. If that invocation ends in
+//! between, the queue delivers the leave again, and it is announced then.
+//! The delay is for other connections that are gone: a leave announced while their rows exist is posted to all of
+//! them. Only unsubscribing deletes the row at once: there the leave is announced before.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -30,13 +31,13 @@ use crate::{
     time::unix_millis,
 };
 
-/// How long after its row is deleted a leave is told.
+/// The delay between the deletion of a row and the announcement of its leave.
 const TOLD_AFTER: Duration = Duration::from_secs(2);
 
-/// Takes a connection that is closed out of every channel. To do it again changes nothing.
+/// Takes a closed connection out of every channel. It is idempotent.
 ///
 /// # Errors
-/// When the rows could not be read, not all be deleted, or the queue does not take the leaves: their rows stay.
+/// When the rows could not be read or not all deleted, or when the queue does not take the leaves: their rows stay.
 pub async fn disconnect(
     registry: &Registry,
     notifier: Option<&PresenceNotifier>,
@@ -53,12 +54,12 @@ pub async fn disconnect(
     Ok(())
 }
 
-/// Takes a connection out of a channel, and tells the channel before, where it is told and no other device of theirs stays.
-/// To do it again changes nothing.
+/// Takes a connection out of a channel. Before that, it announces the leave if the channel is announced, unless
+/// another connection of the principal stays. It is idempotent.
 ///
 /// # Errors
-/// When the rows could not be read, or not all be deleted, or the queue does not take the announcement: the connection may
-/// still be in the channel.
+/// When the rows could not be read or not all deleted, or when the queue does not take the announcement: the
+/// connection may still be in the channel.
 pub async fn unsubscribe(
     registry: &Registry,
     notifier: Option<&PresenceNotifier>,
@@ -88,10 +89,10 @@ pub async fn unsubscribe(
 
 /// Takes connections that were found gone out of every channel.
 ///
-/// One that was younger than a minute stays: it may have been about to open. The next message finds it.
+/// A connection that was younger than a minute stays: it may have been about to open. The next message finds it.
 ///
 /// # Errors
-/// When a row could not be read or deleted, or the queue does not take the leaves, or all that took too long.
+/// When a row could not be read or deleted, when the queue does not take the leaves, or when time ran out.
 pub(crate) async fn prune(
     registry: &Registry,
     notifier: Option<&PresenceNotifier>,
@@ -120,12 +121,12 @@ pub(crate) async fn prune(
     queue(notifier, leaves.into_iter().flatten(), Duration::ZERO, deadline).await
 }
 
-/// Deletes the row of a leave, and leaves it to another invocation to tell the channel, where that is still to be told: this
-/// is the first to find the row, or it is done again. Of a leave without a row it gives what to tell the channel, where no
-/// other device of theirs stays.
+/// Performs a leave. If its row is still there, this deletes the row and queues the announcement for another
+/// invocation. It queues the announcement only if it was the first to find the row, or if the task is done again. For
+/// a leave without a row, it returns the announcement, unless another connection of the principal stays.
 ///
 /// # Errors
-/// When a row could not be read or deleted, or the queue does not take what is left to do.
+/// When a row could not be read or deleted, or the queue does not take the remaining work.
 pub(crate) async fn leave(
     registry: &Registry,
     notifier: Option<&PresenceNotifier>,
@@ -153,7 +154,7 @@ pub(crate) async fn leave(
     Ok(Some(announcement.except([connection_id])))
 }
 
-/// The rows in channels that are told of a leave, and the others.
+/// Splits rows into those in announced channels and the others.
 fn part(
     rows: HashSet<MemberKey>,
     notifier: Option<&PresenceNotifier>,

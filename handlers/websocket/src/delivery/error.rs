@@ -1,4 +1,4 @@
-//! Why a message did not reach all that it was for.
+//! The errors of a delivery.
 
 use crate::{
     delivery::queue::QueueError,
@@ -6,13 +6,13 @@ use crate::{
     store::error::{Store, StoreError},
 };
 
-/// Why a message did not reach all that it was for, or not all be told who joined or left.
+/// Why a message or an announcement did not reach all its recipients.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     /// A table could not be read or written.
     #[error("the {} failed", .0.store)]
     Store(#[from] StoreError),
-    /// The queue did not take what is left to do.
+    /// The queue did not take the remaining work.
     #[error("what is left to do could not be handed over")]
     Queue(#[from] QueueError),
     /// A frame is longer than can be delivered.

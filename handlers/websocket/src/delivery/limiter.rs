@@ -1,9 +1,9 @@
-//! How many posts are under way at once, adapted to what API Gateway takes.
+//! Limits how many posts are under way at once, adapted to what API Gateway accepts.
 //!
-//! `@connections` answers 429 for two reasons that it does not tell apart: more is posted than the account may, or
-//! this one client reads too slowly and its buffer is full. What becomes of the other posts tells: while nearly all
-//! of them pass it is the client; where many are refused it is the rate, and fewer are posted at once. In a small channel
-//! there may be too few others to tell.
+//! `@connections` answers 429 for two reasons, without telling them apart: the account's rate is exceeded, or one
+//! client reads too slowly and its buffer is full. The other posts show which: while nearly all of them pass, it is
+//! the client. If many are refused, it is the rate, and fewer posts are under way at once. In a small channel, there
+//! may be too few other posts to tell.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,28 +15,28 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::protocol::connection::ConnectionId;
 
-/// With a larger share of refused posts than this, the rate is exceeded.
+/// Above this share of refused posts, the rate is exceeded.
 const SHARE_OF_SLOW_CLIENTS: f64 = 0.1;
 
-/// How much the latest post weighs in the share of refused posts.
+/// The weight of the latest post in the share of refused posts.
 const WEIGHT: f64 = 1.0 / 16.0;
 
-/// So many posts have to pass, since a client was refused first, for it to be the one that is slow.
+/// How many posts must pass after a client's first refusal before that client counts as slow.
 const OTHERS: u64 = 10;
 
-/// The most clients that are remembered as given up.
+/// The maximum number of clients remembered as given up.
 const MOST_GIVEN_UP: usize = 1_000;
 
-/// A client that took nothing for so long is slow, however few others there are to tell.
+/// A client that took nothing for this long is slow, however few other posts there are to compare with.
 const SLOW_AFTER: Duration = Duration::from_secs(60);
 
-/// What was learnt of the rate longer ago than this tells nothing of the rate now.
+/// How long an observation of the rate stays valid.
 const LEARNT_FOR: Duration = Duration::from_secs(60);
 
-/// For how long it is remembered that a client was refused: longer than the queue waits between two retries.
+/// How long a client's refusal is remembered: longer than the queue waits between two retries.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
-/// The limit on the posts under way: additive increase, multiplicative decrease, as TCP has it.
+/// The limit on the posts under way: additive increase, multiplicative decrease, as in TCP.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimiter {
     state: Mutex<State>,
@@ -48,25 +48,26 @@ pub(crate) struct ConcurrencyLimiter {
 struct State {
     limit: f64,
     under_way: usize,
-    /// The share of posts that are refused at first, lately.
+    /// The recent share of first refusals among the posts.
     refused: f64,
-    /// When a client was last refused at first.
+    /// The time of the latest first refusal of a client.
     learnt: Instant,
-    /// How many passed.
+    /// How many posts passed.
     passed: u64,
-    /// Who was refused to the end, and has taken nothing since. That they are refused again tells nothing of the rate.
+    /// Clients that have taken nothing since a message to them was given up. Another refusal of theirs tells nothing
+    /// of the rate.
     given_up: HashMap<ConnectionId, GivenUp>,
-    /// Who was refused and has taken nothing since. Whatever is posted to them, they are refused for the same reason.
+    /// Clients that were refused and have taken nothing since. Further posts to them are refused for the same reason.
     refused_clients: HashSet<ConnectionId>,
     /// How often the limit was lowered.
     lowered: u64,
 }
 
-/// A client that was refused to the end, and has taken nothing since.
+/// A client that has taken nothing since a message to it was given up.
 #[derive(Clone, Copy, Debug)]
 struct GivenUp {
     since: Instant,
-    /// When it was refused to the end for the last time, and as what.
+    /// When a message to it was last given up, and why.
     last: Instant,
     why: Throttle,
 }
@@ -76,26 +77,26 @@ struct GivenUp {
 pub(crate) struct Permit<'a> {
     limiter: &'a ConcurrencyLimiter,
     to: &'a ConnectionId,
-    /// How often the limit was lowered before.
+    /// How often the limit was lowered before this post.
     lowered: u64,
 }
 
 /// Why a post was answered 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Throttle {
-    /// More is posted than the account may.
+    /// The account's rate is exceeded.
     Rate,
     /// The client does not keep up.
     SlowClient,
-    /// One of them: too few others were posted to.
+    /// Either of the two: there are too few other posts to tell.
     Unclear,
 }
 
-/// How many posts had passed when a message was refused to a client for the first time.
+/// How many posts had passed when a message to a client was first refused.
 pub(crate) type FirstRefusal = Option<u64>;
 
 impl ConcurrencyLimiter {
-    /// Begins with the most posts at once.
+    /// A limiter that starts at the maximum number of posts at once.
     pub(crate) fn new(max: usize) -> Self {
         let max = max.max(1) as f64;
         let state = State {
@@ -111,7 +112,7 @@ impl ConcurrencyLimiter {
         Self { state: Mutex::new(state), freed: Notify::new(), max }
     }
 
-    /// Waits until one more post, to this client, may be under way.
+    /// Waits for a permit to post to this client.
     pub(crate) async fn acquire<'a>(&'a self, to: &'a ConnectionId) -> Permit<'a> {
         loop {
             let freed = self.freed.notified();
@@ -122,8 +123,8 @@ impl ConcurrencyLimiter {
         }
     }
 
-    /// What a client is known for that was refused to the end and has taken nothing since: to be [slow](Throttle::SlowClient),
-    /// or [perhaps](Throttle::Unclear). Nothing where it was for the rate.
+    /// What is known of a client that has taken nothing since a message to it was given up: it is
+    /// [slow](Throttle::SlowClient), or [perhaps](Throttle::Unclear) slow. `None` if the reason was the rate.
     pub(crate) fn known(&self, id: &ConnectionId) -> Option<Throttle> {
         let state = self.state();
         let GivenUp { since, last, why } =
@@ -142,7 +143,7 @@ impl ConcurrencyLimiter {
             state.refused = 0.0;
             state.refused_clients.clear();
             state.limit = self.max;
-            self.freed.notify_waiters(); // Who waits would else go one by one.
+            self.freed.notify_waiters(); // Otherwise the waiting posts would go on one by one.
         }
         (state.under_way < state.limit as usize).then(|| {
             state.under_way += 1;
@@ -151,13 +152,13 @@ impl ConcurrencyLimiter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, so no state is half changed.
+        // No code panics while the lock is held, so no state is half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Permit<'_> {
-    /// The post was taken, or refused for another reason than too much of it.
+    /// The post was accepted, or failed with something other than 429.
     pub(crate) fn passed(&self) {
         let mut state = self.limiter.state();
         state.refused -= state.refused * WEIGHT;
@@ -169,7 +170,7 @@ impl Permit<'_> {
             state.refused_clients.remove(self.to);
         }
         let before = state.limit as usize;
-        // One more for each round of posts.
+        // The limit grows by one for each round of posts.
         state.limit = (state.limit + 1.0 / state.limit).min(self.limiter.max);
         if state.limit as usize > before {
             self.limiter.freed.notify_one();
@@ -179,7 +180,7 @@ impl Permit<'_> {
     /// The post was answered 429.
     pub(crate) fn refused(&self, first: &mut FirstRefusal) -> Throttle {
         let mut state = self.limiter.state();
-        // Another refusal of the same client is no news of the others.
+        // Another refusal of the same client tells nothing of the others.
         if first.is_none() && !state.given_up.contains_key(self.to) {
             if state.refused_clients.len() >= MOST_GIVEN_UP {
                 state.refused_clients.clear();
@@ -194,7 +195,7 @@ impl Permit<'_> {
             let others = state.passed - passed_before;
             return if others >= OTHERS { Throttle::SlowClient } else { Throttle::Unclear };
         }
-        // Once for all posts that were under way together: they say the same thing.
+        // The limit is lowered once for all posts that were under way together: they say the same thing.
         if self.lowered == state.lowered {
             state.limit = (state.limit / 2.0).max(1.0);
             state.lowered += 1;
@@ -202,7 +203,7 @@ impl Permit<'_> {
         Throttle::Rate
     }
 
-    /// The message was refused to the end.
+    /// The last attempt was refused: the message is given up.
     pub(crate) fn give_up(&self, why: Throttle) {
         let mut state = self.limiter.state();
         if state.given_up.len() >= MOST_GIVEN_UP {
@@ -244,7 +245,7 @@ mod tests {
         ConnectionId::parse(format!("c{number}=")).unwrap()
     }
 
-    /// Posts once to a client that was not posted to before, and gives what was made of a refusal.
+    /// Posts once to a client that was not posted to before, and returns the reason found for a refusal.
     fn post(limiter: &ConcurrencyLimiter, number: usize, passes: bool) -> Option<Throttle> {
         let to = client(number);
         let permit = limiter.try_acquire(&to).unwrap();

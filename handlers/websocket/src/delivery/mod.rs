@@ -1,17 +1,17 @@
-//! One message to many, in as many invocations as it takes, and who joins and leaves.
+//! Delivers messages to channels, over as many invocations as needed, and announces joins and leaves.
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`broadcaster`] | a message's way: recorded, read for whom, posted, the rest left to another invocation |
-//! | `reader` | whom it goes to, page by page, and where the reading stopped |
-//! | [`poster`] | posts through `@connections`, and what became of each: delivered, gone (410), slow, refused |
-//! | `limiter` | how many posts are under way at once |
-//! | [`report`] | what became of a message, in numbers |
-//! | [`continuations`] | what one invocation has no time for, handed over to the next |
-//! | [`queue`] | the way into the delivery queue; what lies in it is a [`Task`](crate::protocol::task::Task) |
-//! | [`presence`] | joins, told to channels |
-//! | [`departure`] | the end of a connection in its channels: rows deleted, leaves told, the gone pruned |
-//! | [`error`] | why a message did not reach all that it was for |
+//! | [`broadcaster`] | a broadcast: records it, reads its recipients, posts, leaves the rest to another invocation |
+//! | `reader` | the recipients, page by page, and the cursors where reading stopped |
+//! | [`poster`] | posts through `@connections`, and the outcome of each: delivered, gone (410), slow, refused |
+//! | `limiter` | the limit on the posts under way at once |
+//! | [`report`] | the outcome of a message, in numbers |
+//! | [`continuations`] | hands over to the next invocation the work that one has no time for |
+//! | [`queue`] | puts every [`Task`](crate::protocol::task::Task) into the delivery queue |
+//! | [`presence`] | announces joins to channels |
+//! | [`departure`] | the end of a connection in its channels: deletes rows, announces leaves, prunes gone connections |
+//! | [`error`] | the errors of a delivery |
 
 pub mod broadcaster;
 pub mod continuations;

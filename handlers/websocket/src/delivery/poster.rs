@@ -1,4 +1,4 @@
-//! One message, posted to many connections through `@connections`.
+//! Posts a message to many connections through `@connections`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,35 +16,35 @@ use crate::{
     protocol::connection::ConnectionId,
 };
 
-/// The way to connections. Clones share one limiter.
+/// Posts messages to connections. Clones share one limiter.
 #[derive(Clone, Debug)]
 pub struct Poster {
     client: Client,
     policy: Policy,
-    /// Of all messages that are under way: they share what the account may post.
+    /// One limiter for all messages under way: they share what the account may post.
     limiter: Arc<ConcurrencyLimiter>,
 }
 
 /// How many posts are under way at once, and how often a failed one is tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// The most posts under way at once. Where the account's rate is exceeded, fewer are.
+    /// The maximum number of posts under way at once. There are fewer while the account's rate is exceeded.
     pub concurrency: usize,
-    /// How often a post is tried that a server's fault or nothing answers, and as often one to a client that alone does
-    /// not keep up, the first time included.
+    /// How often a post is tried, the first time included, if it meets a server's fault or gets no answer. The same
+    /// number applies to a post to a client that alone does not keep up.
     pub attempts: u32,
-    /// The longest wait before the second attempt; it doubles from attempt to attempt up to [`LONGEST_WAIT`], and
-    /// the wait is drawn at random below it.
+    /// The longest wait before the second attempt. It doubles with each attempt, up to [`LONGEST_WAIT`]. The actual
+    /// wait is drawn at random below it.
     pub backoff: Duration,
-    /// For how long a post is tried again while the account's rate is exceeded. Where that cannot be told from a client
-    /// that does not keep up, a second at most.
+    /// How long a post is tried again while the account's rate is exceeded. If the cause may also be a client that
+    /// does not keep up, it is a second at most.
     pub patience: Duration,
 }
 
 /// The longest wait between two attempts.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// For how long a post is tried again that is refused, with too few others to tell why: whoever sends waits.
+/// How long a refused post is tried again when too few other posts tell why. It is short because the sender waits.
 const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// How many connections are closed at once.
@@ -61,16 +61,16 @@ impl Default for Policy {
     }
 }
 
-/// What became of one post.
+/// The outcome of one post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// API Gateway took it.
+    /// API Gateway accepted it.
     Delivered,
     /// The connection is closed.
     Gone,
-    /// The client does not keep up: given up.
+    /// The client does not keep up, and the post was given up.
     Slow,
-    /// Refused as too much, for this client or for the account: too few others were posted to, to tell.
+    /// Answered 429, for this client or for the account: too few other posts to tell which.
     Throttled,
     /// Refused for good: the same post would be refused again.
     Refused,
@@ -79,13 +79,13 @@ pub enum Outcome {
 }
 
 impl Poster {
-    /// A fan-out through this client, which must not retry by itself.
+    /// A poster through this SDK client, which must not retry by itself.
     pub fn new(client: Client, policy: Policy) -> Self {
         Self { client, policy, limiter: Arc::new(ConcurrencyLimiter::new(policy.concurrency)) }
     }
 
-    /// Posts a message to every recipient, and tells what became of each, in no order. One that cannot be reached
-    /// never stops the rest; one whose turn has not come at the deadline has failed.
+    /// Posts a message to every recipient, and yields the outcome of each, in no order. A recipient that cannot be
+    /// reached never stops the rest. A post whose turn has not come at the deadline has failed.
     pub fn post<R: AsRef<ConnectionId>>(
         &self,
         message: &str,
@@ -99,19 +99,20 @@ impl Poster {
         posts.buffer_unordered(self.policy.concurrency)
     }
 
-    /// Posts a message to one connection, and tells what became of it; at the deadline, it has failed.
+    /// Posts a message to one connection, and returns the outcome. At the deadline, the post has failed.
     pub async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
         timeout_at(deadline, self.try_to(id, message, deadline)).await.unwrap_or(Outcome::Failed)
     }
 
-    /// Whether a client has been slow for so long, or so clearly, that it is only tried once with each message.
+    /// Whether a client has been slow for so long, or so clearly, that each message to it is tried only once.
     pub(crate) fn is_stuck(&self, id: &ConnectionId) -> bool {
         self.limiter.known(id) == Some(Throttle::SlowClient)
     }
 
-    /// Closes connections, some at a time. Their clients connect anew, and ask for what they missed.
+    /// Closes connections, a few at a time. Their clients reconnect, and ask for the messages they missed.
     ///
-    /// One that cannot be closed, or not before the deadline, stays: it is tried again by whoever finds it slow.
+    /// A connection that cannot be closed, or not before the deadline, stays. An invocation that finds it slow tries
+    /// again.
     pub(crate) async fn close(&self, ids: impl IntoIterator<Item = ConnectionId>, deadline: Instant) {
         let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
             match self.client.delete_connection().connection_id(id.as_str()).send().await {
@@ -128,13 +129,13 @@ impl Poster {
 
     async fn try_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
-            return Outcome::Failed; // Its turn comes too late, and a timeout lets the first step pass.
+            return Outcome::Failed; // Its turn comes too late, and a timeout would still let it start.
         }
         let start = Instant::now();
-        // Apart: a server's faults do not make a client slow that answers 429 once.
+        // Counted apart: a server's faults must not make a client slow that answers 429 once.
         let (mut faults, mut refusals, mut waits) = (0, 0, 0);
         let mut first_refusal = None;
-        // Whoever posts does not wait once more for a client that took nothing.
+        // The sender does not wait once more for a client that took nothing.
         let known = self.limiter.known(id);
         loop {
             let permit = self.limiter.acquire(id).await;
@@ -180,7 +181,7 @@ impl Poster {
                 tracing::warn!(connection_id = %id, error = chain(&error), "post failed");
                 return outcome;
             }
-            drop(permit); // Another's post takes it while this one waits.
+            drop(permit); // Another post uses it while this one waits.
             tokio::time::sleep(self.policy.wait(waits)).await;
             waits += 1;
         }

@@ -1,11 +1,12 @@
-//! Tells a channel who joins and who leaves it: who, not which connection. A user with two devices joins with the first
-//! and leaves with the last.
+//! Announces joins and leaves to channels, per principal and not per connection. A principal with two devices joins
+//! with the first and leaves with the last.
 //!
-//! Off until [`ANNOUNCE_CHANNELS`] says for which channels. An announcement is a broadcast that begins in the queue: the
-//! function that noticed spends no time on it.
+//! Off until [`ANNOUNCE_CHANNELS`] says which channels are announced. An announcement is a broadcast that begins in
+//! the queue, so the function that notices a join or a leave spends no time on it.
 //!
-//! It can come twice, and two of them in either order. How a leave is noticed and told: [`departure`](crate::delivery::departure). So
-//! announcements keep a list up to date, and the list itself is [`Registry::list`].
+//! Announcements may be duplicated, and two of them may come in either order. They keep a list of members up to date;
+//! the list itself is [`Registry::list`]. The module [`departure`](crate::delivery::departure) describes how leaves
+//! are noticed and announced.
 
 use std::time::Duration;
 
@@ -31,25 +32,26 @@ use crate::{
     time::unix_millis,
 };
 
-/// The environment variable with [patterns](ChannelPermissions) of the channels whose joins and leaves are announced; unset: none.
+/// The environment variable with [patterns](ChannelPermissions) of the channels whose joins and leaves are announced;
+/// unset: none.
 pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
 
 /// How long the queue may take for an announcement that a client waits for.
 const QUEUE_TIME: Duration = Duration::from_secs(3);
 
-/// What it takes to tell channels who joins and leaves.
+/// Announces joins and leaves to channels.
 #[derive(Clone, Debug)]
 pub struct PresenceNotifier {
-    /// Who is where.
+    /// The connections and their channels.
     pub registry: Registry,
-    /// Where announcements begin.
+    /// The queue where announcements begin.
     pub queue: Queue,
-    /// The channels to tell. Those that `$connect` decides about are never told.
+    /// The announced channels. Those that `$connect` decides about are never announced.
     pub channels: ChannelPermissions,
 }
 
 impl PresenceNotifier {
-    /// What the environment says; nothing where it names no channels.
+    /// Builds the notifier from the environment variables; `None` if they name no channels.
     ///
     /// # Errors
     /// When the patterns cannot be read, or there is no queue.
@@ -66,11 +68,12 @@ impl PresenceNotifier {
         }))
     }
 
-    /// Puts a connection into a channel as [`Registry::subscribe`] does, and tells the channel if somebody new is there.
+    /// Puts a connection into a channel as [`Registry::subscribe`] does, and announces the join if the principal is
+    /// new there.
     ///
-    /// The announcement goes into the queue first. So who is in the channel is announced, and where the queue takes
-    /// nothing, the client is not in, and is announced when it asks again. Asked again within a moment, of which the
-    /// index knows nothing yet, or where the row is not written, an announcement comes twice.
+    /// The announcement goes into the queue first, so that every member is announced. If the queue does not take it,
+    /// the client is not in the channel, and is announced when it asks again. An announcement is duplicated if the
+    /// client asks again before the index shows its row, or if the row is not written.
     ///
     /// # Errors
     /// When the table cannot be read or written, or the queue does not take the announcement.
@@ -102,12 +105,12 @@ impl PresenceNotifier {
         }
         let is_new = self.registry.add(channel, connection).await?;
         if is_new && !is_told {
-            // Asked again: the other device may have left meanwhile, and have been told of as the last.
+            // Checked again: the other device may have left meanwhile, and been announced as the last.
             let told = async {
                 if self.joined_before(channel, principal, id).await? { Ok(()) } else { joined().await }
             };
             if let Err(error) = told.await {
-                // It may not be known to be in, so it is not: it has to ask again.
+                // The join may not be announced, so the connection is taken out again: the client has to ask again.
                 self.registry.delete(self.registry.rows_in(channel, id).await?, None).await?;
                 return Err(error);
             }
@@ -115,12 +118,13 @@ impl PresenceNotifier {
         Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
-    /// Whether the channel is told.
+    /// Whether joins and leaves of the channel are announced.
     pub(crate) fn tells(&self, channel: &Channel) -> bool {
         !channel.is_reserved() && self.channels.allows(channel)
     }
 
-    /// Whether a join need not be told. Where that cannot be found out in time, it is: twice is better than never.
+    /// Whether a join need not be announced. If that takes too long to find out, it is announced: twice is better
+    /// than never.
     async fn joined_before(
         &self,
         channel: &Channel,
@@ -130,8 +134,9 @@ impl PresenceNotifier {
         Ok(self.elsewhere(channel, principal, but).await?.unwrap_or(false))
     }
 
-    /// Whether a principal is in a channel by another connection than this one. Where that cannot be found out in time, it
-    /// is taken to be: of so many connections another may well be there, and whoever is there must not be told to be gone.
+    /// Whether a principal is in a channel by another connection than this one. If that takes too long to find out,
+    /// the answer is yes: among so many connections, another may well be there. A principal that is there must not be
+    /// announced as gone.
     pub(crate) async fn is_there(
         &self,
         channel: &Channel,
@@ -153,7 +158,7 @@ impl PresenceNotifier {
         }
     }
 
-    /// Tells a channel, but not the connection that it is about.
+    /// Announces a frame to a channel, but not to the connection that it is about.
     pub(crate) async fn tell(
         &self,
         channel: &Channel,

@@ -1,4 +1,4 @@
-//! The way into the delivery queue, where what one invocation has no time for waits for the next.
+//! Puts tasks into the delivery queue, where the work that one invocation has no time for waits for the next.
 
 use std::{collections::VecDeque, error::Error as StdError, time::Duration};
 
@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::protocol::task::Task;
 
-/// The most messages of a call ([quota], fixed).
+/// The maximum number of messages in a call ([quota], fixed).
 ///
 /// [quota]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 const MAX_ENTRIES: usize = 10;
 
-/// The most bytes of all messages of a call. SQS takes 1 MiB since 2025; this is what it took before, and what the
-/// module `publisher` lets one message have.
+/// The maximum size of all messages of a call together, in bytes. SQS takes 1 MiB since 2025. This is what it took
+/// before, and what the module `publisher` allows for one message.
 const MAX_BYTES: usize = 256 * 1024;
 
 /// The wait before the second call for a message that was not taken; it doubles up to [`LONGEST_WAIT`].
@@ -45,9 +45,9 @@ enum NotTaken {
     NoTime,
 }
 
-/// An SQS queue to put tasks into.
+/// An SQS queue that tasks are put into.
 ///
-/// In a function the SDK sends the trace's id along, so that a trace goes on behind the queue.
+/// In a function, the SDK sends the trace id along, so that a trace goes on behind the queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
@@ -66,11 +66,11 @@ impl Queue {
         Self { client, url: url.into() }
     }
 
-    /// Puts tasks in, which nobody gets before their delay is over. What the queue does not take is tried again, and
-    /// nothing else, until the deadline.
+    /// Puts tasks into the queue, each to be delivered after its delay. Only the tasks that the queue does not take
+    /// are tried again, until the deadline.
     ///
     /// # Errors
-    /// When the queue did not take all of them in time, or never will. It may have taken some.
+    /// When the queue did not take all tasks in time, or never will. It may have taken some.
     pub(crate) async fn send(
         &self,
         tasks: impl IntoIterator<Item = (Task, Duration)>,
@@ -109,7 +109,7 @@ impl Queue {
         self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await
     }
 
-    /// Of a batch, what may be taken when it is sent again.
+    /// The tasks of a batch that may be taken when they are sent again.
     fn not_taken(&self, batch: Vec<Queued>, sent: Sent) -> Result<Vec<Queued>, QueueError> {
         let sent = match sent {
             Ok(sent) => sent,
@@ -138,7 +138,7 @@ impl Queue {
 type SendError = SdkError<SendMessageBatchError, HttpResponse>;
 type Sent = Result<SendMessageBatchOutput, SendError>;
 
-/// How many of these go into one call: one at least.
+/// How many of the waiting tasks go into one call: one at least.
 fn fitting(waiting: &VecDeque<Queued>) -> usize {
     let mut bytes = 0;
     let fits = waiting.iter().take(MAX_ENTRIES).take_while(|queued| {

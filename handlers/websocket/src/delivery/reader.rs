@@ -1,4 +1,4 @@
-//! Reads whom a message goes to, and keeps where it stopped.
+//! Reads the recipients of a message, and keeps the cursors where it stopped.
 
 use std::{collections::HashSet, vec};
 
@@ -16,11 +16,11 @@ pub(super) struct Reader<'a> {
     /// The page that recipients are taken from.
     current: Option<Current>,
     excluded: HashSet<&'a ConnectionId>,
-    /// How many more are taken, those included that are left out.
+    /// How many more members are taken, excluded ones included.
     left: usize,
-    /// When no more are taken.
+    /// The time after which no more are taken.
     stop: Instant,
-    /// Where the rest of each shard begins; nothing where there is none.
+    /// The cursor where the rest of each shard begins; `None` where there is no rest.
     rest: Vec<Option<ShardCursor>>,
     error: Option<StoreError>,
 }
@@ -32,7 +32,7 @@ struct Current {
 }
 
 impl<'a> Reader<'a> {
-    /// Takes at most so many out of the pages that follow these places, until it is time to stop.
+    /// Takes at most `max` members out of the pages that follow these cursors, until it is time to stop.
     pub(super) fn new(
         pages: mpsc::Receiver<Page>,
         places: &[ShardCursor],
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where the rest begins in each shard that has one, and the last shard's error that could not be read.
+    /// The cursor of each shard with a rest, and the error of the last shard that could not be read.
     pub(super) fn end(self) -> (Vec<ShardCursor>, Option<StoreError>) {
         (self.rest.into_iter().flatten().collect(), self.error)
     }

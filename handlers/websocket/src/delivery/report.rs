@@ -1,45 +1,46 @@
-//! What became of a message.
+//! The outcome of a message.
 
 use crate::{
     protocol::{broadcast::Recipients, connection::ConnectionId},
     store::registry::MemberKey,
 };
 
-/// What became of a message, in numbers of connections.
+/// The outcome of a message, in numbers of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Those it was posted to.
+    /// Connections that the message was posted to.
     pub delivered: u64,
-    /// Those that turned out to be closed. The registry forgets them.
+    /// Connections that turned out to be closed. They are pruned from the registry.
     pub gone: u64,
-    /// Those given up because their client does not keep up.
+    /// Connections given up because their client does not keep up.
     pub slow: u64,
-    /// Those that could not be reached for another reason, though they may be alive.
+    /// Connections that could not be reached for another reason, though they may be alive.
     pub failed: u64,
-    /// Whether the rest is on its way: whoever is in none of the other numbers.
+    /// Whether the rest is being delivered in the background: the recipients in none of the other numbers.
     pub queued: bool,
-    /// Whether there are others, not counted and not on their way, as time ran out or the table broke off.
+    /// Whether there are other recipients, neither counted nor queued, because time ran out or reading the table
+    /// failed.
     pub incomplete: bool,
 }
 
-/// What became of the posts of a message, and what is left to do.
+/// The outcome of a message's posts, and the remaining work.
 #[derive(Debug, Default)]
 pub(crate) struct Posted {
     pub(crate) report: Report,
-    /// Who was not reached for a reason that may pass.
+    /// Connections that were not reached for a reason that may pass.
     pub(crate) failed: Vec<ConnectionId>,
-    /// As those, but their client may be too slow, and they are given up if this goes on.
+    /// Like `failed`, but the client may be too slow: these connections are given up if this goes on.
     pub(crate) throttled: Vec<ConnectionId>,
-    /// Who was given up because their client is too slow.
+    /// Connections given up because their client is too slow.
     pub(crate) slow: Vec<ConnectionId>,
-    /// Whose connection is closed.
+    /// Connections that are closed.
     pub(crate) gone: Vec<MemberKey>,
-    /// Whom nobody has posted to.
+    /// The recipients that were not posted to.
     pub(crate) rest: Option<Recipients>,
 }
 
 impl Posted {
-    /// The report where there is no queue for what is left.
+    /// The report where there is no queue for the remaining work.
     pub(crate) fn given_up(self) -> Report {
         let Self { report, failed, throttled, rest, .. } = self;
         Report {

@@ -1,4 +1,4 @@
-//! What went wrong on our side. A client's fault is no error: it is answered with an error frame.
+//! Errors on our side. A client's fault is not an error but a rejection: it is answered with an error frame.
 
 use std::error::Error as StdError;
 
@@ -18,13 +18,13 @@ pub enum Error {
     /// The event is not one that this function serves.
     #[error("the event cannot be served")]
     Event(#[from] EventError),
-    /// A message did not reach all that it was for, or what is stored could not be read or written.
+    /// A message did not reach all its recipients, or a table could not be read or written.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// What a backend put into the queue cannot be passed on.
+    /// A publication in the queue cannot be passed on.
     #[error("the publication cannot be passed on")]
     Publication(#[from] InvalidPublication),
-    /// What is in the delivery queue is none of this project's.
+    /// A message in the delivery queue is not a task of this project.
     #[error("the delivery cannot be read")]
     Task(#[from] InvalidTask),
     /// Something else that the handler needs failed, such as a table of its own.
@@ -33,12 +33,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of something that this library knows nothing of, as in `.map_err(Error::other)?`.
+    /// Wraps an error that this library does not know, as in `.map_err(Error::other)?`.
     pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
-    /// The name under which Lambda's logs and metrics know the error: stable, unlike a Rust type's name.
+    /// The error's name in Lambda's logs and metrics: stable, unlike a Rust type's name.
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::Event(_) => "WebSocket.Event",

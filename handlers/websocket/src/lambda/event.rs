@@ -1,4 +1,4 @@
-//! What happened on the socket: API Gateway's event, parsed once into a closed set of types.
+//! API Gateway's event, parsed once into a closed set of types.
 //!
 //! The fields follow API Gateway's [`$context` variables of WebSocket APIs][context].
 //!
@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// An event as API Gateway sends it, as much of it as is read.
+/// An event as API Gateway sends it, reduced to the fields that are read.
 ///
-/// The type of `aws_lambda_events` for it refuses headers whose names or values are none by HTTP's rules. They are the
-/// client's to choose, and must not make a function fail. It holds a token, perhaps: there is no way to print it.
+/// The type of `aws_lambda_events` for it refuses headers with names or values that HTTP does not allow. The client
+/// chooses them, and they must not make a function fail. An event may hold a token, so there is no way to print it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
@@ -45,10 +45,10 @@ pub enum Event {
     Disconnect(Disconnect),
 }
 
-/// A client wants to connect (`$connect`). The socket exists only once the function has answered.
+/// A client wants to connect (`$connect`). The connection exists only once the function has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
-    /// What there is to know of the new connection.
+    /// The new connection.
     pub connection: Connection,
     /// The channels that the connection may use.
     pub channels: ChannelPermissions,
@@ -58,10 +58,10 @@ pub struct Connect {
     pub subprotocols: Vec<String>,
 }
 
-/// A client sent a message: a route of its own, or `$default`.
+/// A client sent a message, on a route of its own or on `$default`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who sent it.
+    /// The connection that sent it.
     pub connection: Connection,
     /// The channels that the connection may use.
     pub channels: ChannelPermissions,
@@ -77,12 +77,12 @@ pub struct Message {
     pub deadline: Instant,
 }
 
-/// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or doubled.
+/// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or duplicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnect {
-    /// What was known of the connection.
+    /// The closed connection.
     pub connection: Connection,
-    /// The channels that the connection might use.
+    /// The channels that the connection was allowed to use.
     pub channels: ChannelPermissions,
     /// API Gateway's id of this request, which its logs hold too.
     pub request_id: String,
@@ -97,16 +97,16 @@ pub struct Disconnect {
 /// The event is not one that the function serves.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
-    /// A field is absent that API Gateway always sends.
+    /// A field that API Gateway always sends is missing.
     #[error("requestContext.{0} is missing: is the function behind a WebSocket API?")]
     Missing(&'static str),
     /// A time lies before the Unix epoch.
     #[error("requestContext.{0} is negative")]
     NegativeTime(&'static str),
-    /// The connection's id is not one.
+    /// The connection id is invalid.
     #[error(transparent)]
     ConnectionId(#[from] InvalidConnectionId),
-    /// Who the authorizer says it is cannot be.
+    /// The authorizer's principal is invalid.
     #[error("requestContext.authorizer.principalId cannot be read")]
     Principal(#[source] InvalidPrincipal),
     /// The channels that the authorizer allows cannot be read.
@@ -141,27 +141,27 @@ const CONNECT: &str = "CONNECT";
 const MESSAGE: &str = "MESSAGE";
 const DISCONNECT: &str = "DISCONNECT";
 
-/// How much of a `User-Agent` is kept, in characters. It is the client's to choose, and whoever reads a
-/// channel pays for its length.
+/// How much of a `User-Agent` is kept, in characters. The client chooses it, and every reader of a channel pays for
+/// its length.
 const USER_AGENT_KEPT: usize = 256;
 
-/// How much of an unknown type is told, in characters: it goes into the log.
+/// How much of an unknown type is shown, in characters: it goes into the log.
 const TYPE_SHOWN: usize = 64;
 
 impl Event {
-    /// Reads an event of an invocation that Lambda ends at the deadline.
+    /// Parses an event of an invocation that Lambda ends at the deadline.
     ///
     /// # Errors
-    /// When the event is none of a WebSocket API.
+    /// When the event is not one of a WebSocket API.
     pub fn parse(request: Request, deadline: Instant) -> Result<Self, EventError> {
         let Request { request_context: context, headers, multi_value_headers, body } = request;
         let request_id = required(context.request_id.as_deref(), "requestId")?;
         let event_type = required(context.event_type.as_deref(), "eventType")?;
         let (principal, channels) = match authorized(&context) {
             Ok(authorized) => authorized,
-            // It is not let in.
+            // The client is not let in.
             Err(error) if event_type == CONNECT => return Err(error),
-            // It was let in by a function that reads other things. From now on no channel is open to it.
+            // It was let in by a function that reads the context differently. From now on it may use no channel.
             Err(error) => {
                 tracing::warn!(
                     connection_id = context.connection_id,
@@ -201,7 +201,7 @@ impl Event {
     }
 }
 
-/// Every event of a connection tells all of it.
+/// The connection of an event: every event holds all of its data.
 fn connection(
     context: &ApiGatewayWebsocketProxyRequestContext,
     principal: Option<Principal>,
@@ -219,7 +219,7 @@ fn connection(
     })
 }
 
-/// The sub-protocols that a client offers: in one header, or in several, of which `headers` holds the last alone.
+/// The sub-protocols that a client offers, in one header or in several; of several, `headers` holds only the last.
 fn subprotocols(
     headers: Option<HashMap<String, String>>,
     multi_value_headers: Option<HashMap<String, Vec<String>>>,
@@ -231,11 +231,11 @@ fn subprotocols(
     lists.iter().flat_map(|list| split_list(list)).collect()
 }
 
-/// What the authorizer said of a connection: whose it is, where it says so, and which channels are open to it. API
-/// Gateway hands it on as text, with every event of the connection.
+/// The principal, if the authorizer names one, and the channels that it allows. API Gateway passes the authorizer's
+/// context on as text, with every event of the connection.
 ///
-/// The authorizer need not be ours. What is left out, `null` or empty names nobody. Where it says nothing of channels,
-/// every one is open; what it says and names none, such as `null`, opens none.
+/// The authorizer need not be ours. A `principalId` that is missing, `null` or empty means no principal. Without
+/// `channels`, every channel is allowed; a value that names none, such as `null`, allows none.
 fn authorized(
     context: &ApiGatewayWebsocketProxyRequestContext,
 ) -> Result<(Option<Principal>, ChannelPermissions), EventError> {
@@ -248,7 +248,7 @@ fn authorized(
     ))
 }
 
-/// A value of an authorizer's context as API Gateway hands it on; emulators leave it as it was.
+/// A value of an authorizer's context as API Gateway passes it on: as text. Emulators leave it as it was.
 fn as_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -265,7 +265,7 @@ fn millis(value: i64, name: &'static str) -> Result<u64, EventError> {
     u64::try_from(value).map_err(|_| EventError::NegativeTime(name))
 }
 
-/// A function that serves one kind of event takes it out of [`Event`], and refuses the others.
+/// Takes the one kind of event that a function serves out of [`Event`], and refuses the others.
 macro_rules! only {
     ($kind:ident, $name:ident) => {
         impl TryFrom<Event> for $kind {

@@ -1,4 +1,4 @@
-//! The fields of a client's message, read one by one: what is wrong with one is told in a sentence of our own.
+//! Reads the fields of a client's message one by one. An invalid field is rejected with a sentence of our own.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,10 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a client's message. The usage is what to send, for who sent something else.
+    /// Parses a client's message. `usage` says what to send, for a client that sent something else.
     ///
     /// # Errors
-    /// When it is not [JSON that every parser reads](json), or no object.
+    /// When it is not [JSON that every parser reads](json), or not an object.
     pub fn parse(text: &'a str, usage: &'static str) -> Result<Self, Rejection> {
         let refusal = |code, problem: &str| Rejection::new(code, format!("{problem} Send {usage}."));
         json::check(text).map_err(|error| refusal(ErrorCode::InvalidJson, &error.to_string()))?;
@@ -49,10 +49,11 @@ impl<'a> Fields<'a> {
         Ok(Self { fields, usage })
     }
 
-    /// Takes a field that has to be there. What it must be is told where it is not, as in "a whole number from 1 to 9".
+    /// Takes a required field. `expected` says what it must be, for the rejection, as in "a whole number from 1 to
+    /// 9".
     ///
     /// # Errors
-    /// When it is missing, or not read as the type.
+    /// When it is missing, or cannot be read as the type.
     pub fn required<T: Deserialize<'a>>(&mut self, name: &str, expected: &str) -> Result<T, Rejection> {
         match self.optional(name, expected)? {
             Some(value) => Ok(value),
@@ -60,10 +61,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes a field that can be left out.
+    /// Takes an optional field.
     ///
     /// # Errors
-    /// When it is not read as the type. So `null` is an error, unless the type is an `Option` itself.
+    /// When it cannot be read as the type. So `null` is an error, unless the type is an `Option` itself.
     pub fn optional<T: Deserialize<'a>>(
         &mut self,
         name: &str,
@@ -76,7 +77,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Refuses fields that were not taken: who misspells an optional one should hear of it.
+    /// Rejects unknown fields, those that were not taken: one may be a misspelled optional field.
     ///
     /// # Errors
     /// When there is one.

@@ -1,12 +1,12 @@
-//! The seam to AWS Lambda and API Gateway: an event in, a response out.
+//! The interface to AWS Lambda and API Gateway: an event in, a response out.
 //!
 //! | file | holds |
 //! |---|---|
 //! | [`runtime`] | the loop: an event in, a handler called, a response out; the same for a queue's records |
-//! | [`event`] | API Gateway's event, parsed: [`Connect`](event::Connect), [`Message`](event::Message), [`Disconnect`](event::Disconnect) |
+//! | [`event`] | parsed: [`Connect`](event::Connect), [`Message`](event::Message), [`Disconnect`](event::Disconnect) |
 //! | [`fields`] | the fields of a client's message |
-//! | [`rejection`] | a client's fault, and the frame that tells it |
-//! | [`response`] | what the handler answers to API Gateway |
+//! | [`rejection`] | a client's fault, and its error frame |
+//! | [`response`] | a handler's response to API Gateway |
 //! | [`error`] | why an invocation failed |
 
 pub mod error;

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// Why a message was refused. It is answered with an error frame, and the connection stays open.
+/// Why a message was rejected. It is answered with an error frame, and the connection stays open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     code: ErrorCode,
@@ -16,12 +16,12 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A refusal with this code, for programs, and this sentence, for people.
+    /// A rejection with this code, for programs, and this sentence, for people.
     pub fn new(code: ErrorCode, sentence: impl Into<String>) -> Self {
         Self { code, sentence: sentence.into() }
     }
 
-    /// The answer to the message.
+    /// The response to the message.
     pub fn into_response(self, to: &Message) -> Response {
         let Self { code, sentence } = self;
         tracing::info!(connection_id = %to.connection.id, request_id = to.request_id, %code, "request rejected");

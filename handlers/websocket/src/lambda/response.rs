@@ -1,13 +1,13 @@
-//! What a handler answers to API Gateway.
+//! A handler's response to API Gateway.
 
 use serde::Serialize;
 
 use crate::protocol::frame::Frame;
 
-/// A function's answer, in the shape of a [Lambda proxy integration's response][shape]. Its body reaches
-/// the client only where the route is two-way.
+/// A function's response, in the shape of a [Lambda proxy integration's response][shape]. Its body reaches the client
+/// only if the route is two-way.
 ///
-/// The status is 200, which lets the client in on `$connect`, or else refuses it; elsewhere no client sees it.
+/// On `$connect`, the status 200 lets the client in, and another refuses it. Elsewhere no client sees the status.
 ///
 /// [shape]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-output-format
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,23 +22,23 @@ pub struct Response {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Headers {
-    // Spelled as AWS's guide spells it: whether API Gateway takes another case is not documented.
+    // Spelled as in AWS's guide: whether API Gateway takes another case is not documented.
     #[serde(rename = "Sec-WebSocket-Protocol")]
     subprotocol: String,
 }
 
 impl Response {
-    /// Nothing to say.
+    /// A response without a body.
     pub fn empty() -> Self {
         Self { status_code: 200, headers: None, body: None }
     }
 
-    /// Does not let the client in.
+    /// Refuses to let the client in.
     pub(crate) fn forbidden() -> Self {
         Self { status_code: 403, ..Self::empty() }
     }
 
-    /// Lets a client in that speaks a sub-protocol: the client is told which, as [RFC 6455] wants it.
+    /// Lets a client in, and tells it the chosen sub-protocol, as [RFC 6455] requires.
     ///
     /// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
     pub fn subprotocol(chosen: impl Into<String>) -> Self {

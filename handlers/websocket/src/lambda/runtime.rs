@@ -1,4 +1,4 @@
-//! The loop of a function: an event in, a handler called, a reply out.
+//! The loop of a function: an event in, a handler called, a response out.
 
 use std::{env, time::SystemTime};
 
@@ -24,11 +24,11 @@ use crate::{
     time::unix_millis,
 };
 
-/// Sends logs to standard output, as JSON or text and from the level on that the function's logging
-/// configuration says (`AWS_LAMBDA_LOG_FORMAT`, `AWS_LAMBDA_LOG_LEVEL`).
+/// Writes logs to standard output. The function's logging configuration sets the format, JSON or text, and the lowest
+/// level (`AWS_LAMBDA_LOG_FORMAT`, `AWS_LAMBDA_LOG_LEVEL`).
 ///
-/// Below DEBUG nothing is logged: there the Lambda runtime writes down each event as it came, with the token and the
-/// message in it.
+/// Nothing below DEBUG is logged: there the Lambda runtime logs each event in full, with the token and the message in
+/// it.
 pub fn init_logs() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     let level = level.unwrap_or(LevelFilter::INFO).min(LevelFilter::DEBUG);
@@ -40,11 +40,11 @@ pub fn init_logs() {
     }
 }
 
-/// Serves one kind of event with one handler, for as long as the environment lives.
+/// Serves one kind of event with one handler, for as long as the execution environment lives.
 ///
 /// # Errors
-/// When the Lambda runtime API cannot be reached, or metrics are asked for and are set up already. A handler's error fails its invocation alone: it is
-/// logged with its causes, and reported to Lambda under a stable name.
+/// When the Lambda runtime API cannot be reached, or metrics are turned on but set up already. A handler's error
+/// fails its invocation alone: it is logged with its causes, and reported to Lambda under a stable name.
 pub async fn run<E, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     E: TryFrom<Event, Error = EventError>,
@@ -53,7 +53,7 @@ where
     invoked(async |request: Request, deadline| {
         let context = &request.request_context;
         let (connection_id, request_id) = (context.connection_id.clone(), context.request_id.clone());
-        // The runtime logs it too, but not with the ids that the client hears.
+        // The runtime logs it too, but without the ids that the client receives.
         serve(&handler, request, deadline).await.inspect_err(|error| {
             tracing::error!(
                 connection_id,
@@ -67,7 +67,7 @@ where
     .await
 }
 
-/// Answers one event. What a client, or what an authorizer says of it, brings about is no error of the function.
+/// Answers one event. A fault of the client, or in its authorizer's context, is not an error of the function.
 async fn serve<E, H>(handler: &H, request: Request, deadline: Instant) -> Result<Response, Error>
 where
     E: TryFrom<Event, Error = EventError>,
@@ -78,7 +78,7 @@ where
     match Event::parse(request, deadline).and_then(E::try_from) {
         Ok(event) => handler(event).await,
         Err(EventError::Unexpected { expected, found }) => match *found {
-            // A client names the route of its message, and may name one that is not for messages: `$connect`, say.
+            // A client names the route of its message, and may name one that is not for messages, such as `$connect`.
             Event::Message(message) => {
                 tracing::warn!(
                     connection_id,
@@ -104,10 +104,11 @@ where
     }
 }
 
-/// Serves the messages of a queue with one handler, those of a batch side by side, for as long as the environment lives.
+/// Serves the messages of a queue with one handler, those of a batch side by side, for as long as the execution
+/// environment lives.
 ///
-/// A message whose handler fails goes back to the queue, and no other: the event source mapping has to report
-/// [batch item failures][partial].
+/// Only a message whose handler fails goes back to the queue. For that, the event source mapping has to report [batch
+/// item failures][partial].
 ///
 /// # Errors
 /// As [`run`].
@@ -125,13 +126,13 @@ where
 pub struct Record {
     /// SQS's id of the message.
     pub id: String,
-    /// The message.
+    /// The body of the message.
     pub body: String,
     /// The ARN of the queue that it was in.
     pub queue: String,
-    /// When it was put into the queue, in milliseconds since the Unix epoch: the same each time it comes.
+    /// When it was put into the queue, in milliseconds since the Unix epoch: the same at every delivery.
     pub sent_at: u64,
-    /// How often it has come, this time included.
+    /// How often the queue has delivered it, this time included.
     pub receives: u32,
     /// When Lambda ends the invocation.
     pub deadline: Instant,
@@ -184,8 +185,8 @@ where
     let (handler, metrics) = (&handler, &Metrics::from_env()?);
     lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
         let deadline = deadline(&event.context);
-        // Boxed: the types of nested SDK futures are too deep for the compiler otherwise.
-        // And as a diagnostic, since the runtime logs an error in full: an SDK's with all of its response.
+        // Boxed: the types of nested SDK futures are too deep for the compiler otherwise. Converted to a diagnostic:
+        // the runtime logs an error in full, and an SDK's error with its whole response.
         let reply = Box::pin(handler(event.payload, deadline)).await.map_err(Diagnostic::from);
         metrics.log();
         reply
@@ -207,7 +208,7 @@ mod tests {
     use crate::delivery::error::DeliveryError;
     use crate::lambda::event::{Connect, Disconnect, Message};
 
-    /// An event as API Gateway sends it, and what the authorizer said of its connection.
+    /// An event as API Gateway sends it, with this authorizer context.
     fn request(event_type: &str, authorizer: &Value) -> Request {
         let context = json!({
             "eventType": event_type, "connectionId": "a=", "requestId": "r", "messageId": "m",
@@ -217,7 +218,7 @@ mod tests {
         serde_json::from_value(json!({"requestContext": context, "body": body})).unwrap()
     }
 
-    /// The reply of a function that serves events of this type.
+    /// The response of a function that serves events of this type.
     async fn reply<E: TryFrom<Event, Error = EventError>>(
         event_type: &str,
         authorizer: &Value,
@@ -239,7 +240,7 @@ mod tests {
             assert_eq!(body, frame);
         }
         assert_eq!(reply::<Message>("MESSAGE", &nobody).await.unwrap()["body"], "served");
-        // What no client brings about is a mistake in the routes.
+        // No client can cause this: it is a mistake in the routes.
         let error = reply::<Message>("CONNECT", &nobody).await.unwrap_err();
         let sentence = "the event cannot be served: this function serves MESSAGE events and got a CONNECT: is its route right?";
         assert_eq!(chain(&error), sentence);

@@ -5,34 +5,34 @@ use serde_json::value::RawValue;
 
 use crate::protocol::{channel::Channel, connection::ConnectionId, cursor::ShardCursor, frame::MAX_BYTES};
 
-/// How often these are posted to again: over a minute.
+/// The maximum number of retries of a broadcast's failed posts: over a minute in total.
 pub(crate) const MAX_RETRIES: u8 = 5;
 
-/// The most connections that can be left out.
+/// The maximum number of connections that a broadcast can exclude.
 pub(crate) const MAX_EXCLUDED: usize = 1_000;
 
-/// A message on its way to a channel, as far as it has yet to go.
+/// A message on its way to a channel, with the recipients that it has yet to reach.
 #[derive(Clone, Debug)]
 pub struct Broadcast {
     pub(crate) message_id: String,
     pub(crate) channel: Channel,
-    /// The text as every recipient gets it, byte for byte.
+    /// The text that every recipient gets, byte for byte.
     pub(crate) frame: Box<RawValue>,
     pub(crate) exclude: Vec<ConnectionId>,
     pub(crate) to: Recipients,
-    /// How often these recipients were posted to before.
+    /// How many times these recipients were posted to before.
     pub(crate) retries: u8,
-    /// When it was sent, where the history is yet to keep it.
+    /// The send time, in milliseconds since the Unix epoch, if the history has yet to record the message.
     pub(crate) sent_at: Option<u64>,
 }
 
-/// Who of the channel is yet to be reached.
+/// The recipients that have yet to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Recipients {
-    /// All of them.
+    /// All members of the channel.
     Everyone,
-    /// Those who come behind these places, each in a shard of its own.
+    /// The members after these cursors, each in a different shard.
     Cursor(Vec<ShardCursor>),
     /// These connections. They need not be in the channel.
     Connections(Vec<ConnectionId>),
@@ -53,7 +53,7 @@ impl TooLarge {
 }
 
 impl Broadcast {
-    /// A frame to everyone in a channel, under an id for the logs.
+    /// Makes a broadcast of a frame to all members of a channel. The id is for the logs.
     ///
     /// # Errors
     /// When the frame is longer than [`MAX_BYTES`].
@@ -68,32 +68,31 @@ impl Broadcast {
         Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, sent_at: None })
     }
 
-    /// The same, but not to these: 1,000 at most, since the rest of a message to all but more is not read from the
-    /// queue.
+    /// Excludes these connections: at most 1,000. A continuation that excludes more cannot be read from the queue.
     #[must_use]
     pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { exclude: exclude.into_iter().collect(), ..self }
     }
 
-    /// The same, but only to these, in the channel or not.
+    /// Limits the recipients to these connections, in the channel or not.
     #[must_use]
     pub fn only(self, connections: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
     }
 
-    /// The same, and kept in the channel's history, where there is one, as sent at this time in milliseconds since the
-    /// Unix epoch. Who is left out may find it there.
+    /// Marks the message for the channel's history, if there is one, as sent at this time in milliseconds since the
+    /// Unix epoch. Excluded connections may find it there.
     #[must_use]
     pub fn kept(self, sent_at: u64) -> Self {
         Self { sent_at: Some(sent_at), ..self }
     }
 
-    /// What is left of it: the history has it.
+    /// The same broadcast to the remaining recipients. The history already has the message.
     pub(crate) fn to(&self, to: Recipients) -> Self {
         Self { to, sent_at: None, ..self.clone() }
     }
 
-    /// The same to these connections, once more: nobody of them is left out.
+    /// A retry of the broadcast for these connections, none of them excluded.
     pub(crate) fn again(&self, connections: &[ConnectionId]) -> Self {
         let Self { message_id, channel, frame, retries, .. } = self.clone();
         let to = Recipients::Connections(connections.to_vec());

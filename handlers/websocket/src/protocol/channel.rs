@@ -8,13 +8,13 @@ use crate::protocol::principal::Principal;
 
 /// The name of a channel.
 ///
-/// | name | who is in it |
+/// | name | members |
 /// |---|---|
 /// | `*` | every connection, from `$connect` on |
 /// | `user:` and a [`Principal`] | the connections of that principal, from `$connect` on |
-/// | 1 to 128 of the characters `A-Z a-z 0-9 _ - . : /` | who subscribed to it |
+/// | 1 to 128 of the characters `A-Z a-z 0-9 _ - . : /` | the connections that subscribed to it |
 ///
-/// The first two are [reserved](Channel::is_reserved). A channel needs no making: it is there while somebody is in it.
+/// The first two are [reserved](Channel::is_reserved). A channel exists while it has members; nobody has to create it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Channel(String);
@@ -28,17 +28,17 @@ pub struct InvalidChannel {
 
 const EVERYONE: &str = "*";
 
-/// What the name of a user's channel begins with.
+/// The prefix of the name of a user's channel.
 pub(crate) const USER: &str = "user:";
 
-/// Between a channel's name and the number of a shard. A principal may hold it, so it is the last one that counts.
+/// Separates a channel's name from the shard's number. A principal may contain it, so only the last one counts.
 const SHARD: char = '#';
 
 impl Channel {
-    /// The most characters of a name that is not a user's.
+    /// The maximum length of a name that is not a user's, in characters.
     pub const MAX_LENGTH: usize = 128;
 
-    /// What a name is, as a refusal says it.
+    /// The valid names, as error messages describe them.
     pub const EXPECTED: &str =
         r#""*", "user:" and a principal, or 1 to 128 of the characters A-Z a-z 0-9 _ - . : /"#;
 
@@ -52,15 +52,16 @@ impl Channel {
         Self(format!("{USER}{principal}"))
     }
 
-    /// The channels that a connection is in from `$connect` on: everyone's, and the principal's where there is one.
+    /// The channels that a connection is in from `$connect` on: `*`, and the principal's channel if there is a
+    /// principal.
     pub fn of_connect(principal: Option<&Principal>) -> impl Iterator<Item = Self> {
         [Some(Self::everyone()), principal.map(Self::user)].into_iter().flatten()
     }
 
-    /// Reads a name, such as a client sends it.
+    /// Reads a name, such as one that a client sends.
     ///
     /// # Errors
-    /// When it is none of those that [`Channel`] tells of.
+    /// When it is none of the names that [`Channel`] lists.
     pub fn parse(name: impl Into<String>) -> Result<Self, InvalidChannel> {
         let name = name.into();
         let valid = match name.strip_prefix(USER) {
@@ -79,7 +80,7 @@ impl Channel {
         &self.0
     }
 
-    /// Whether `$connect` decides who is in it: a client can neither subscribe to it nor unsubscribe from it.
+    /// Whether `$connect` decides its members: a client can neither subscribe to it nor unsubscribe from it.
     pub fn is_reserved(&self) -> bool {
         self.0 == EVERYONE || self.is_of_a_user()
     }
@@ -97,7 +98,7 @@ impl Channel {
         format!("{}{SHARD}{shard}", self.0)
     }
 
-    /// Whether the hash key is one of this channel's, in whatever shard.
+    /// Whether the hash key is one of this channel's, in any shard.
     pub(crate) fn has_partition(&self, key: &str) -> bool {
         key.rsplit_once(SHARD).is_some_and(|(name, _)| name == self.0)
     }
@@ -192,7 +193,7 @@ mod tests {
             }
         }
 
-        /// No principal makes a name that reads as another, or a key that is another channel's.
+        /// The name and the hash keys of a user's channel read back as that channel, never as another.
         #[test]
         fn every_users_channel_is_its_own(text in "[^\\p{Cc}]{1,128}", shard in 0..64_u8) {
             let channel = Channel::user(&Principal::parse(text).unwrap());

@@ -1,4 +1,4 @@
-//! A connection: its id, and what the registry stores of it.
+//! A connection: its id, and the data that the registry stores about it.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::principal::Principal;
 
-/// The longest that API Gateway keeps a connection open ([quota], fixed).
+/// The maximum time that API Gateway keeps a connection open ([quota], fixed).
 ///
 /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 pub const MAX_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
@@ -58,7 +58,7 @@ impl TryFrom<String> for ConnectionId {
     }
 }
 
-/// Whom a message is posted to can be known by more than the id.
+/// Recipients of a post can be ids, or other types that have an id.
 impl AsRef<Self> for ConnectionId {
     fn as_ref(&self) -> &Self {
         self
@@ -71,14 +71,14 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What the registry stores of a connection.
+/// The data that the registry stores about a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The id, the table's range key.
     pub id: ConnectionId,
     /// When the connection was established, in milliseconds since the Unix epoch.
     pub connected_at: u64,
-    /// Whose it is, where there is an authorizer that said so.
+    /// The principal, if an authorizer named one.
     pub principal: Option<Principal>,
     /// The client's address, as API Gateway saw it.
     pub source_ip: Option<String>,

@@ -1,4 +1,4 @@
-//! A place in the list of who is in a channel.
+//! A pagination cursor for the list of a channel's members.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::connection::ConnectionId;
 
-/// The place behind a member: the next page of a list begins there.
+/// The place after a member: the next page of a list begins there.
 ///
-/// To clients it is a text that they hand back. It names a shard and a connection but no channel, so one that is
-/// forged or of another channel is a place in the list that is asked for, and in no other. The connection may be gone.
+/// To clients it is a text that they send back. It names a shard and a connection, but no channel. So a cursor that is
+/// forged, or of another channel, is a place in the requested list and in no other. The connection may be gone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cursor {
@@ -17,7 +17,7 @@ pub struct Cursor {
     pub(crate) connection_id: ConnectionId,
 }
 
-/// A place in a shard of a channel: behind a member, or at the beginning.
+/// A place in a shard of a channel: after a member, or at the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShardCursor {

@@ -9,31 +9,31 @@ use crate::protocol::{
     channel::Channel, connection::ConnectionId, cursor::Cursor, member::Member, principal::Principal,
 };
 
-/// The longest message that `@connections` accepts, in bytes ([quota], fixed).
+/// The maximum length of a message that `@connections` accepts, in bytes ([quota], fixed).
 ///
 /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 pub const MAX_BYTES: usize = 128 * 1024;
 
-/// A frame to a client, told apart by its `type`.
+/// A frame to a client. Its `type` names the variant.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Frame<'a> {
-    /// What somebody said.
+    /// A message from a client or a backend.
     Message {
-        /// Unique to the message. Delivery is at least once: a client drops what it has seen.
+        /// Unique to the message. Delivery is at least once: a client drops an id that it has seen.
         id: &'a str,
-        /// Where it was said; left out where it was said to one connection alone.
+        /// The channel that it was sent to; omitted if it was sent to a single connection.
         #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<&'a Channel>,
-        /// The connection that said it; left out where a backend did.
+        /// The connection that sent it; omitted if a backend sent it.
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a ConnectionId>,
-        /// Who said it, where that is known.
+        /// The sender's principal, if authenticated.
         #[serde(skip_serializing_if = "Option::is_none")]
         principal: Option<&'a Principal>,
-        /// What was said: any JSON, passed on byte for byte.
+        /// The content: any JSON, passed on byte for byte.
         message: &'a RawValue,
-        /// When API Gateway received it, or the backend's was taken from the queue, in milliseconds since the Unix epoch.
+        /// When API Gateway received it, or when SQS took a backend's message, in milliseconds since the Unix epoch.
         sent_at: u64,
     },
     /// The answer to a message that was sent to others.
@@ -42,78 +42,78 @@ pub enum Frame<'a> {
         id: &'a str,
         /// API Gateway's id of the request.
         request_id: &'a str,
-        /// To how many connections the message was posted.
+        /// The number of connections that the message was posted to.
         delivered: u64,
-        /// How many connections turned out to be closed; the registry forgets them.
+        /// The number of connections that were found closed; they are pruned from the registry.
         gone: u64,
-        /// How many connections could not be reached, though they may be alive.
+        /// The number of connections that could not be reached, though they may be open.
         failed: u64,
-        /// Whether the rest is on its way: those are in none of the numbers.
+        /// `true`: the rest is being delivered in the background, and is in none of the numbers.
         #[serde(skip_serializing_if = "Not::not")]
         queued: bool,
-        /// Whether there are others that were not reached, for lack of time: those are in none of the numbers.
+        /// `true`: time ran out before the rest was reached, and the rest is in none of the numbers.
         #[serde(skip_serializing_if = "Not::not")]
         incomplete: bool,
     },
-    /// The answer to a subscription: the connection hears what is sent to the channel.
+    /// The answer to a subscription: the connection receives the channel's messages.
     Subscribed {
         /// The channel.
         channel: &'a Channel,
         /// API Gateway's id of the request.
         request_id: &'a str,
-        /// What came before this answer, where the client asked for what it missed.
+        /// The replay that preceded this answer, if the client asked for missed messages.
         #[serde(flatten)]
         replay: Option<Replay>,
     },
-    /// The answer to the end of a subscription.
+    /// The answer to a request to unsubscribe.
     Unsubscribed {
         /// The channel.
         channel: &'a Channel,
         /// API Gateway's id of the request.
         request_id: &'a str,
     },
-    /// The answer to the question who is in a channel: a page of them.
+    /// The answer to a request for a channel's members: one page of them.
     Members {
         /// The channel.
         channel: &'a Channel,
-        /// Who is in it, in no order that means anything.
+        /// The members, in no meaningful order.
         members: &'a [Member],
-        /// From where more of them follow, if any do.
+        /// The cursor of the next page, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,
         /// API Gateway's id of the request.
         request_id: &'a str,
     },
-    /// Somebody is in the channel who was not before.
+    /// A principal, or a connection without one, joined the channel.
     Joined {
         /// The channel.
         channel: &'a Channel,
         /// The connection that joined.
         connection_id: &'a ConnectionId,
-        /// Whose it is, where that is known: this is the first of their connections here.
+        /// The principal, if authenticated: this is its first connection in the channel.
         #[serde(skip_serializing_if = "Option::is_none")]
         principal: Option<&'a Principal>,
-        /// When it was noticed, in milliseconds since the Unix epoch.
+        /// When the join was noticed, in milliseconds since the Unix epoch.
         at: u64,
     },
-    /// Somebody is not in the channel any more.
+    /// A principal, or a connection without one, left the channel.
     Left {
         /// The channel.
         channel: &'a Channel,
         /// The connection that left.
         connection_id: &'a ConnectionId,
-        /// Whose it was, where that is known: it was the last of their connections here.
+        /// The principal, if authenticated: this was its last connection in the channel.
         #[serde(skip_serializing_if = "Option::is_none")]
         principal: Option<&'a Principal>,
-        /// When it was noticed, in milliseconds since the Unix epoch.
+        /// When the leave was noticed, in milliseconds since the Unix epoch.
         at: u64,
     },
-    /// The answer to a message that was refused.
+    /// The answer to a message that was rejected.
     Error {
         /// What was wrong, for programs.
         code: ErrorCode,
-        /// What was wrong and what to do, for people. It may quote what the client sent: of a long one only the
-        /// beginning goes out, so that the answer never is what is too large.
+        /// What was wrong and what to do, for people. It may quote what the client sent. A long sentence is cut, so
+        /// that the answer itself is never too large.
         #[serde(serialize_with = "shorten")]
         message: Cow<'a, str>,
         /// API Gateway's id of the request.
@@ -121,16 +121,16 @@ pub enum Frame<'a> {
     },
 }
 
-/// What a client was told of what it missed.
+/// The result of a replay of missed messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Replay {
     /// How many messages were posted.
     pub replayed: usize,
-    /// Whether they are all that was sent.
+    /// Whether they are all the messages that were sent.
     pub complete: bool,
 }
 
-/// What was wrong with a client's message.
+/// The reason why a client's message was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -138,15 +138,15 @@ pub enum ErrorCode {
     InvalidJson,
     /// It is JSON, but a field is missing, unknown or of the wrong type.
     InvalidRequest,
-    /// No route has the name that `action` gives.
+    /// `action` names no route.
     UnknownAction,
     /// The frame that would go to the recipients is longer than [`MAX_BYTES`].
     MessageTooLarge,
-    /// The connection may not use the channel, or not so.
+    /// The connection may not use the channel, or not in this way.
     Forbidden,
-    /// The connection is subscribed to as many channels as it may be.
+    /// The connection has reached its limit of subscriptions.
     TooManySubscriptions,
-    /// The connection has as much under way as it may have: a replay.
+    /// The connection already has a replay in progress.
     TooManyRequests,
 }
 
@@ -165,7 +165,7 @@ impl Frame<'_> {
     }
 }
 
-/// The most of an error's sentence, in characters.
+/// The maximum length of an error's sentence, in characters.
 const SENTENCE: usize = 400;
 
 fn shorten<S: Serializer>(sentence: &str, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,17 +1,17 @@
-//! What a message may be: JSON that every parser reads, and reads alike.
+//! Checks that a message is JSON that every parser reads, and reads alike.
 //!
 //! A message is passed on byte for byte to clients in other languages. JSON's grammar ([RFC 8259]) allows texts that
-//! some of their parsers refuse, or read in different ways, so one client could break another. As in [I-JSON], these
-//! are refused:
+//! some of their parsers refuse, or read in different ways. So one client could break another. As in [I-JSON], these
+//! are rejected:
 //!
 //! | what | why |
 //! |---|---|
 //! | half of a surrogate pair, such as `"\ud800"` | no text in Unicode; refused by Python, Rust, Swift and others |
 //! | a number beyond the range of a double, such as `1e400` | an error for one parser, infinity for another |
-//! | a name that comes twice in an object | the first counts, or the last, or it is an error |
+//! | a duplicate name in an object | parsers take the first, or the last, or report an error |
 //! | more than [`MAX_DEPTH`] levels | parsers have limits: 64 in .NET, 100 in Ruby |
 //!
-//! Other than I-JSON, noncharacters such as U+FFFF are allowed: parsers read them.
+//! Unlike in I-JSON, noncharacters such as U+FFFF are allowed: parsers read them.
 //!
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 //! [I-JSON]: https://www.rfc-editor.org/rfc/rfc7493
@@ -20,10 +20,10 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-/// The most levels of objects and arrays in one another, those of the message's envelope included.
+/// The maximum depth of nested objects and arrays, the message's envelope included.
 pub const MAX_DEPTH: usize = 64;
 
-/// How much of what was found is quoted, in characters.
+/// The maximum length of a quotation in an error, in characters.
 const QUOTED: usize = 64;
 
 /// Why a text is not JSON that every parser reads alike.
@@ -35,7 +35,7 @@ pub enum InvalidJson {
     /// It is nested too deeply.
     #[error("The message is nested more than {MAX_DEPTH} levels deep.")]
     TooDeep,
-    /// A text holds half of a surrogate pair.
+    /// A string contains half of a surrogate pair.
     #[error("The message holds half of a surrogate pair (\\ud800 to \\udfff), which is no character.")]
     Surrogate,
     /// A number is too large for a double.
@@ -44,7 +44,7 @@ pub enum InvalidJson {
         /// The beginning of the number.
         found: String,
     },
-    /// An object has two members of one name.
+    /// An object has two members with the same name.
     #[error("The name {name:?} comes twice in one object.")]
     DuplicateName {
         /// The beginning of the name.
@@ -55,12 +55,12 @@ pub enum InvalidJson {
 /// Checks that a text is JSON that every parser reads alike.
 ///
 /// # Errors
-/// When it is not: the first fault in it.
+/// When it is not. The error is the first fault in the text.
 pub fn check(text: &str) -> Result<(), InvalidJson> {
-    // The grammar is the parser's to know. It reads a raw value without recursion, and does not interpret it.
+    // The parser checks the grammar. It reads a raw value without recursion, and does not interpret it.
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| InvalidJson::Grammar)?;
     let text = raw.get();
-    // Of each object or array that is open, the names so far; an array's stay empty.
+    // The names so far in each open object or array; an array's set stays empty.
     let mut open: Vec<HashSet<String>> = Vec::new();
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at) {
@@ -77,7 +77,7 @@ pub fn check(text: &str) -> Result<(), InvalidJson> {
             }
             b'"' => {
                 let string = &rest[..end_of_string(rest)];
-                // The grammar is right, so that nothing else can be wrong with it.
+                // The grammar is valid, so a surrogate is the only possible error.
                 let decoded: String = serde_json::from_str(string).map_err(|_| InvalidJson::Surrogate)?;
                 let is_name = rest[string.len()..].trim_start().starts_with(':');
                 if let Some(names) = open.last_mut().filter(|_| is_name)
@@ -102,7 +102,7 @@ pub fn check(text: &str) -> Result<(), InvalidJson> {
     Ok(())
 }
 
-/// Where a string ends, its quotation marks included.
+/// The length in bytes of the string at the start of a text, quotation marks included.
 fn end_of_string(text: &str) -> usize {
     let mut is_escaped = false;
     let end = text.bytes().skip(1).position(|byte| {
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// JSON, as deep as a strict parser takes it, with names that meet.
+    /// JSON that is nested no deeper than a strict parser allows, with names that collide.
     fn json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
@@ -212,7 +212,7 @@ mod tests {
         })
     }
 
-    /// How many members all objects have that a parser read: of two with one name it keeps one.
+    /// The number of members of all objects that a parser read: of two with the same name it keeps one.
     fn members(value: &Value) -> usize {
         match value {
             Value::Object(object) => object.len() + object.values().map(members).sum::<usize>(),
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// How many members are written: a colon outside of a string follows each name.
+    /// The number of members in the text: a colon outside of a string follows each name.
     fn colons(text: &str) -> usize {
         let mut is_in_string = false;
         let mut is_escaped = false;
@@ -243,7 +243,7 @@ mod tests {
             prop_assert_eq!(check(&text).is_ok(), serde_json::from_str::<Value>(&text).is_ok());
         }
 
-        /// As a parser that reads all of it: it takes what it can read, where no member is lost on the way.
+        /// The check accepts a text exactly when a full parser reads it and loses no member.
         #[test]
         fn it_agrees_with_a_parser_that_reads_all_of_it(text in json()) {
             let read = serde_json::from_str::<Value>(&text).ok().map(|value| members(&value));

@@ -1,16 +1,16 @@
-//! What travels between clients, functions and queues, and is checked as it is read: nothing here acts.
+//! The data that clients, functions and queues exchange, checked as it is read. Nothing here has side effects.
 //!
 //! | file | holds |
 //! |---|---|
 //! | [`frame`] | the JSON that clients receive, of every type |
-//! | [`json`] | what a client's message may be: JSON that every parser reads |
-//! | [`channel`], [`shards`] | a named set of connections, and over how many partitions it is spread |
-//! | [`connection`], [`principal`], [`member`] | who: a connection, whose it is, and what others see of it |
-//! | [`cursor`] | a place in the list of a channel's members |
-//! | [`permissions`] | which channels a connection may use |
+//! | [`json`] | the check that a client's message is JSON that every parser reads |
+//! | [`channel`], [`shards`] | a named set of connections, and the partitions that it is spread over |
+//! | [`connection`], [`principal`], [`member`] | a connection, its principal, and what others see of it |
+//! | [`cursor`] | a pagination cursor for a channel's members |
+//! | [`permissions`] | the channels that a connection may use |
 //! | [`broadcast`] | a message on its way to a channel |
-//! | [`publication`] | what a backend puts into the publisher's queue |
-//! | [`task`] | what functions put into the delivery queue: broadcasts, prunes, leaves |
+//! | [`publication`] | a message that a backend puts into the publisher's queue |
+//! | [`task`] | work that functions put into the delivery queue: broadcasts, prunes, leaves |
 
 pub mod broadcast;
 pub mod channel;

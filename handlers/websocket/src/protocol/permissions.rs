@@ -1,19 +1,19 @@
-//! Which channels a connection may use, as the authorizer said.
+//! The channels that an authorizer allows a connection to use.
 
 use crate::protocol::channel::{Channel, USER};
 
 /// The channels that an authorizer allows a connection: to send to, to subscribe to, and to list.
 ///
-/// In the authorizer's context they are the text `channels`: patterns separated by blanks, such as `orders.* lobby`, or
-/// a JSON array of them as text, such as `["orders.*", "lobby"]`. Each is the name of a [`Channel`], or the beginning
-/// of names and a `*`.
+/// The authorizer's context holds them as the text `channels`: patterns separated by blanks, such as `orders.* lobby`,
+/// or a JSON array of patterns as text, such as `["orders.*", "lobby"]`. A pattern is the name of a [`Channel`], or a
+/// prefix of names and a `*`.
 ///
-/// - `*` alone is the channel of everyone and no other. To allow all channels, leave `channels` out.
-/// - What a user's channel is allowed by begins with `user:` itself: `user:*` or `user:ada`, but not `u*`.
-/// - A text without any pattern allows nothing.
+/// - `*` alone allows the channel `*` and no other. To allow all channels, leave `channels` out.
+/// - Only a pattern that begins with `user:` allows a user's channel: `user:*` or `user:ada`, but not `u*`.
+/// - A text without any pattern allows no channel.
 ///
-/// An authorizer that puts a name of somebody's choice into a pattern must refuse one that holds a `*`, and, outside of
-/// an array, a blank.
+/// An authorizer that puts a user-chosen name into a pattern must refuse names that contain a `*`. Outside of an array,
+/// it must also refuse names that contain a blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelPermissions(Allowed);
 
@@ -50,7 +50,7 @@ pub struct NotAllowed {
 }
 
 impl ChannelPermissions {
-    /// What nobody restricts: every channel.
+    /// Every channel: no restriction.
     pub fn all() -> Self {
         Self(Allowed::All)
     }
@@ -60,13 +60,13 @@ impl ChannelPermissions {
         Self(Allowed::Only(vec![]))
     }
 
-    /// Reads patterns separated by blanks, or a JSON array of patterns. None of them allows more than it says; no
-    /// pattern allows nothing.
+    /// Reads patterns separated by blanks, or a JSON array of patterns. A pattern allows no more than it says. A text
+    /// without patterns allows no channel.
     ///
     /// # Errors
     /// When one of them is not a pattern.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
-        // No pattern begins with a bracket.
+        // No pattern begins with a bracket, so a bracket begins a JSON array.
         let patterns = if text.trim_ascii_start().starts_with('[') {
             let patterns: Vec<String> = serde_json::from_str(text).map_err(|_| InvalidPattern::of(text))?;
             patterns.iter().map(|pattern| Pattern::parse(pattern)).collect::<Result<_, _>>()?
@@ -76,7 +76,7 @@ impl ChannelPermissions {
         Ok(Self(Allowed::Only(patterns)))
     }
 
-    /// Whether the channel is among them.
+    /// Whether the channel is allowed.
     pub fn allows(&self, channel: &Channel) -> bool {
         match &self.0 {
             Allowed::All => true,
@@ -84,10 +84,10 @@ impl ChannelPermissions {
         }
     }
 
-    /// Refuses a channel that is not among them.
+    /// Checks that the channel is allowed.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the channel is not allowed.
     pub fn check(&self, channel: &Channel) -> Result<(), NotAllowed> {
         if self.allows(channel) { Ok(()) } else { Err(NotAllowed { channel: channel.clone() }) }
     }
@@ -97,7 +97,7 @@ impl Pattern {
     fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let pattern = match text.strip_suffix('*') {
             None | Some("") => Channel::parse(text).ok().map(Self::Name),
-            // The beginning of a name is a name itself, but for that of all users' channels.
+            // A prefix is a valid name itself, except for `user:`, the prefix of all users' channels.
             Some(start) if start == USER || (!start.contains('*') && Channel::parse(start).is_ok()) => {
                 Some(Self::Start(start.to_owned()))
             }
@@ -109,7 +109,7 @@ impl Pattern {
     fn allows(&self, channel: &Channel) -> bool {
         match self {
             Self::Name(name) => name == channel,
-            // Who allows `u*` did not think of users.
+            // An authorizer that allows `u*` does not mean the channels of users.
             Self::Start(start) => {
                 channel.as_str().starts_with(start) && channel.is_of_a_user() == start.starts_with(USER)
             }
@@ -203,7 +203,7 @@ mod tests {
             }
         }
 
-        /// Nothing is allowed but by a word that is the name, or the name's beginning and a `*`.
+        /// A channel is allowed only by a word that is its name, or a prefix of its name and a `*`.
         #[test]
         fn what_is_allowed_was_said(words in prop::collection::vec("[au:]{0,3}(user:)?[a:]{0,3}\\*?", 0..4), name in "(user:)?[au:]{1,4}|\\*") {
             let (Ok(patterns), Ok(channel)) = (ChannelPermissions::parse(&words.join(" ")), Channel::parse(&name)) else {

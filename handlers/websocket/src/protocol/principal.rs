@@ -1,10 +1,11 @@
-//! A principal: whom a connection belongs to.
+//! A principal: the identity that a connection belongs to.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Who somebody is, as the authorizer said on `$connect`: its `principalId`, such as `ada` or `auth0|5f7c8ec7c33c6c004bbafe82`.
+/// The identity that the authorizer returned on `$connect`: its `principalId`, such as `ada` or
+/// `auth0|5f7c8ec7c33c6c004bbafe82`.
 ///
 /// The devices of a user are connections of one principal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct Principal(String);
 pub struct InvalidPrincipal;
 
 impl Principal {
-    /// The most characters of a principal. Its channel's name is part of a key of the table, and of frames.
+    /// The maximum length, in characters. The name of its channel is part of a key of the table, and of frames.
     pub const MAX_LENGTH: usize = 128;
 
     /// Reads a principal.

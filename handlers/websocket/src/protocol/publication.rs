@@ -1,4 +1,4 @@
-//! What a backend puts into the queue of publications: a message for a channel, a user or a connection.
+//! A publication: a message that a backend puts into the publisher's queue, for a channel, a user or a connection.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -12,10 +12,10 @@ use crate::protocol::{
     principal::Principal,
 };
 
-/// The most characters of the reason why something cannot be read.
+/// The maximum length of the reason why a text cannot be read, in characters.
 const MAX_REASON: usize = 400;
 
-/// The most characters of a message's id.
+/// The maximum length of a message's id, in characters.
 pub(crate) const MAX_ID: usize = 128;
 
 /// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
@@ -41,24 +41,24 @@ pub enum InvalidPublication {
     /// It is not JSON that every client could read.
     #[error(transparent)]
     Json(#[from] json::InvalidJson),
-    /// It is not the JSON that is wanted.
+    /// Its JSON does not have the expected form.
     #[error(r#"it is not {{"channel", "user" or "connection": …, "message": any JSON, "exclude": [connections], "id": text}}"#)]
     Unreadable(#[source] Reason),
-    /// It says where to twice, or not at all.
+    /// It has no destination, or more than one.
     #[error("it takes one of channel, user and connection")]
     Destination,
-    /// It leaves out too many.
+    /// It excludes too many connections.
     #[error("it leaves out more than {MAX_EXCLUDED} connections")]
     TooManyExcluded,
-    /// Its id is no id.
+    /// Its id is empty or too long.
     #[error("its id has 1 to {MAX_ID} characters")]
     Id,
-    /// Nobody could receive it.
+    /// Its frame is too long to be delivered.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
 }
 
-/// What is wrong with the JSON. It may quote what it found, of which only the beginning goes into the log.
+/// The fault in the JSON. It may quote what it found, so only the beginning goes into the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Reason(String);
@@ -69,7 +69,7 @@ impl From<serde_json::Error> for Reason {
     }
 }
 
-/// What is there is read as what it is, null too.
+/// Reads a present field as its type: `null` does not count as absent.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -77,11 +77,11 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 impl Broadcast {
     /// Reads a publication.
     ///
-    /// Without an id of its own it is known by the one given, and its recipients are told that it was sent at this time, in
-    /// milliseconds since the Unix epoch.
+    /// `id` is the message's id if the publication has none of its own. Recipients are told that it was sent at
+    /// `sent_at`, in milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// When it is none, or cannot be passed on.
+    /// When the text is not a publication, or it cannot be passed on.
     pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
         json::check(text)?;
         let publication = serde_json::from_str::<Publication>(text)
@@ -115,7 +115,7 @@ impl Publication {
             sent_at,
         }
         .to_json();
-        // Every connection is in everyone's channel: a row of it goes where the connection is found gone.
+        // Every connection is in `*`: if this connection is found gone, it has a row there to prune.
         let broadcast = Broadcast::new(id, channel.unwrap_or_else(Channel::everyone), frame)?;
         Ok(match connection {
             Some(connection) => broadcast.only([connection].into_iter().filter(|id| !exclude.contains(id))),

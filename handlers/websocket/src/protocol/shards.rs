@@ -1,14 +1,14 @@
-//! Over how many partitions a channel is spread, and which of them holds a connection's row.
+//! The partitions that a channel is spread over, and the one that holds a connection's row.
 
 use std::{ops::Range, str::FromStr};
 
 use crate::protocol::connection::ConnectionId;
 
-/// How many shards a channel has: 1 to [`Shards::MAX`], and 1 by default.
+/// The number of shards of a channel: 1 to [`Shards::MAX`], and 1 by default.
 ///
 /// A shard is a partition key of the table, and one such key takes [1,000 writes and 3,000 reads of 4 KB a
-/// second][partition]. So a channel of one shard keeps up with the 500 new connections a second that API Gateway
-/// lets in by default, while as many leave; each further shard is good for 500 more.
+/// second][partition]. So a channel of one shard keeps up with 500 new connections a second, while as many leave. API
+/// Gateway lets in that many by default. Each further shard adds 500.
 ///
 /// [partition]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Shards(u8);
 pub struct InvalidShards;
 
 impl Shards {
-    /// More than the 40,000 writes a second that DynamoDB grants [a table by default][quotas] can use, and few
-    /// enough to ask: every read of a channel is a query of each shard.
+    /// More than the 40,000 writes a second that DynamoDB grants [a table by default][quotas] can use. Still few enough
+    /// to read: every read of a channel is a query of each shard.
     ///
     /// [quotas]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
     pub const MAX: u8 = 64;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_in_the_same_shard_for_good() {
-        // Where one of these changes, connections are looked for in a shard that they were not put into.
+        // If one of these changes, connections are looked up in a shard that does not hold their rows.
         for (id, numbers) in [
             ("L0SM9cOFvHcCIhw=", [0, 2, 1, 29]),
             ("BkQ3rc-0liACIhw=", [0, 1, 2, 38]),

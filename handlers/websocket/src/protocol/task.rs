@@ -1,7 +1,8 @@
-//! What is in the delivery queue: work that a function leaves to the function `publish`.
+//! A task in the delivery queue: work that a function leaves to the function `publish`.
 //!
-//! Only this project's functions may write there, unlike to the queue of [publications](crate::protocol::publication). All the same it
-//! is read as strictly: what no function would write is refused.
+//! Only this project's functions may write to this queue, unlike to the queue of
+//! [publications](crate::protocol::publication). It is still read as strictly: a text that no function would write is
+//! refused.
 //!
 //! ```json
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"cursor": [{"shard": 0, "after": "b="}]}, "retries": 0}}
@@ -11,8 +12,9 @@
 //! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "at": 1700000000123}}
 //! ```
 //!
-//! The text is JSON of SQS's alphabet. JSON has two characters more, U+FFFE and U+FFFF, which SQS refuses or replaces. They
-//! are escaped on the way: a frame reaches its recipients byte for byte as it would without the queue.
+//! The text is JSON in the characters that SQS allows. JSON has two characters more, U+FFFE and U+FFFF, which SQS
+//! refuses or replaces. They are escaped in the queue, so a frame reaches its recipients byte for byte as it would
+//! without the queue.
 
 use std::{borrow::Cow, collections::HashSet, hash::Hash, time::Duration};
 
@@ -29,20 +31,20 @@ use crate::protocol::{
     shards::Shards,
 };
 
-/// The most connections of a task: with the longest message they fit into one of SQS.
+/// The maximum number of connections in a task: with the longest message they fit into one SQS message.
 pub(crate) const MAX_CONNECTIONS: usize = 500;
 
 /// How far a time may be ahead of this function's clock.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// What is left to do.
+/// Work that an invocation left to another.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// A message, as far as it has yet to go.
+    /// A message, with the recipients that it has yet to reach.
     Broadcast(Broadcast),
     /// Connections that were found closed.
     Prune(Prune),
-    /// The end of a connection in a channel that is told of it.
+    /// The end of a connection in a channel whose leaves are announced.
     Leave(Leave),
 }
 
@@ -50,9 +52,9 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prune {
     pub(crate) channel: Channel,
-    /// Where their rows are in the channel.
+    /// The cursors of their rows in the channel.
     pub(crate) members: Vec<Cursor>,
-    /// When, in milliseconds since the Unix epoch.
+    /// When they were found gone, in milliseconds since the Unix epoch.
     pub(crate) found_at: u64,
 }
 
@@ -61,45 +63,45 @@ pub struct Prune {
 pub struct Leave {
     pub(crate) channel: Channel,
     pub(crate) connection_id: ConnectionId,
-    /// Whose it was, where that is known.
+    /// The principal, if authenticated.
     pub(crate) principal: Option<Principal>,
-    /// Where its row is in the channel; nothing once that is deleted.
+    /// The shard that holds its row; `None` once the row is deleted.
     pub(crate) shard: Option<u8>,
     /// When it was noticed, in milliseconds since the Unix epoch.
     pub(crate) at: u64,
 }
 
-/// Why a text is no task.
+/// Why a text is not a task.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTask {
-    /// It is not the JSON of one.
+    /// It is not the JSON of a task.
     #[error("it is no broadcast, prune or leave that a function wrote")]
     Unreadable(#[source] Reason),
-    /// The frame is longer than can be delivered.
+    /// The frame is too long to be delivered.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// A list or a number is out of its bounds.
+    /// A list or a number is out of range.
     #[error("its {field} is not {expected}")]
     OutOfBounds {
-        /// What it is about.
+        /// The name of the field.
         field: &'static str,
-        /// What it would have to be.
+        /// What the field must be.
         expected: &'static str,
     },
 }
 
-/// A task as it is in the queue.
+/// A task in the form that the queue holds.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 enum Wire {
     Broadcast {
         message_id: String,
         channel: Channel,
-        /// The text as every recipient gets it, byte for byte. As JSON in JSON it grows by nothing on its way.
+        /// The text that every recipient gets, byte for byte. As JSON inside JSON, it does not grow.
         frame: Box<RawValue>,
         exclude: Vec<ConnectionId>,
         to: Recipients,
-        /// How often these recipients were posted to before.
+        /// How many times these recipients were posted to before.
         retries: u8,
     },
     Prune {
@@ -119,10 +121,10 @@ enum Wire {
 }
 
 impl Task {
-    /// Reads what is in the queue.
+    /// Reads a task from its text in the queue.
     ///
     /// # Errors
-    /// When no function would have written it at this time, in milliseconds since the Unix epoch.
+    /// When no function would have written the text at the time `now`, in milliseconds since the Unix epoch.
     pub fn parse(text: &str, now: u64) -> Result<Self, InvalidTask> {
         let text = unescape(text).ok_or(InvalidTask::OutOfBounds { field: "text", expected: "escaped" })?;
         let wire: Wire =
@@ -210,7 +212,7 @@ impl From<Task> for Wire {
 impl From<Wire> for Task {
     fn from(wire: Wire) -> Self {
         match wire {
-            // What is in the queue has been written down, where it is to be kept.
+            // A message that the history keeps is recorded before it enters the queue.
             Wire::Broadcast { message_id, channel, frame, exclude, to, retries } => {
                 Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, sent_at: None })
             }
@@ -222,10 +224,11 @@ impl From<Wire> for Task {
     }
 }
 
-/// A character of SQS's alphabet that no language has: with one of [`ESCAPED`]'s digits behind it, it stands for another.
+/// A private-use character that SQS allows. With a digit of [`ESCAPED`] after it, it stands for another character.
 const ESCAPE: char = '\u{e000}';
 
-/// What is escaped, by its digit: the two that SQS does not take, and the escape itself. The text grows by a third at most.
+/// The escaped characters by digit: the escape itself, and the two that SQS does not accept. The text grows by a third
+/// at most.
 const ESCAPED: [(char, char); 3] = [('0', ESCAPE), ('1', '\u{fffe}'), ('2', '\u{ffff}')];
 
 fn escape(text: &str) -> Cow<'_, str> {
@@ -242,7 +245,7 @@ fn escape(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// Nothing where an escape stands for nothing.
+/// `None` if an escape stands for no character.
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(ESCAPE) {
         return Some(text.into());

@@ -1,10 +1,10 @@
-//! Attributes of rows, as DynamoDB has them.
+//! The attributes of DynamoDB rows.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// A row, by the names of its attributes.
+/// A row: its attributes by name.
 pub(super) type Row = HashMap<String, AttributeValue>;
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {

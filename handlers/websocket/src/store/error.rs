@@ -12,7 +12,7 @@ pub struct StoreError {
     pub(crate) source: Box<dyn StdError + Send + Sync>,
 }
 
-/// What a table is for.
+/// The purpose of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     Registry,

@@ -1,23 +1,23 @@
-//! The last messages of each channel, for clients that were away: a DynamoDB table of its own.
+//! The last messages of each channel, for clients that were away, in a DynamoDB table of their own.
 //!
 //! | attribute | key | type |
 //! |---|---|---|
 //! | `channel` | hash | the channel's name |
-//! | `at` | range | when the message was sent, in milliseconds since the Unix epoch and 13 digits, `#`, and its id |
-//! | `frame` | | the text as its recipients got it |
+//! | `at` | range | the send time in milliseconds since the Unix epoch, with 13 digits, `#`, and the message's id |
+//! | `frame` | | the text that its recipients got |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //!
-//! So a channel's messages are in the order in which they were sent, and those of one millisecond in the order of their
-//! ids.
+//! So a channel's messages are sorted by send time, and those of one millisecond by id.
 //!
-//! Nothing falls between what is replayed to a client and what it hears live. Who sends a message first writes it down,
-//! and then reads who is in the channel; who subscribes is first put into the channel, and then reads what was written.
-//! Both reads are consistent. So if the sender did not find the connection, the connection finds the message. If both
-//! find each other, the message comes twice, under the same id.
+//! No message is lost between a replay and the live messages. A sender first records its message, and then reads the
+//! channel's members. A subscriber is first added to the channel, and then reads the history. Both reads are
+//! consistent. So if the sender did not find the connection, the connection finds the message. If both find each other,
+//! the message comes twice, under the same id.
 //!
-//! A channel's rows are one partition, everyone's too, and one partition is read at [3,000 units of 4 KB a second][partition],
-//! 12 MB. Where 500 clients a second come back, which API Gateway lets in by default, that is 24 KB for each. Spread over
-//! more partitions, a replay would cost a query of each. Beyond it, DynamoDB throttles and a replay fails.
+//! A channel's rows are one partition, those of `*` too. A partition is read at [3,000 units of 4 KB a
+//! second][partition], 12 MB. API Gateway lets in 500 clients a second by default: if as many come back, that is 24 KB
+//! for each. Beyond that, DynamoDB throttles and a replay fails. Spread over more partitions, a replay would cost a
+//! query of each.
 //!
 //! [partition]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 
@@ -37,12 +37,12 @@ use crate::{
     time::unix_millis,
 };
 
-/// How long before the time that a client names its replay begins. Of two messages the later one can be heard first: a
-/// message has the time when API Gateway received it, and is written down at some moment of the 29 seconds that a
-/// function then has at most. And clocks differ.
+/// How long before the client's `since` a replay begins. A client can get a later message before an earlier one. A
+/// message has the time when API Gateway received it, but is recorded at any moment of the 29 seconds that a function
+/// then has at most. And clocks differ.
 pub const OVERLAP: Duration = Duration::from_secs(60);
 
-/// The table of what was said.
+/// The table of recorded messages.
 #[derive(Clone, Debug)]
 pub struct History {
     client: Client,
@@ -53,15 +53,15 @@ pub struct History {
 
 /// How long a message is kept: 5 minutes to 30 days, and a day by default.
 ///
-/// It can change while messages are kept: each was given its end when it was written.
+/// It can change while messages are kept: each message gets its expiry when it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxAge(Duration);
 
-/// How many messages are replayed at most: 1 to 1,000, and 500 by default. They are posted one after another.
+/// The maximum number of messages in a replay: 1 to 1,000, and 500 by default. They are posted one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxMessages(u16);
 
-/// The text is not the longest that a message is kept.
+/// The text is not a valid time to keep messages.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a message is kept for {} to {} seconds", MaxAge::SECONDS.0, MaxAge::SECONDS.1)]
 pub struct InvalidMaxAge;
@@ -71,25 +71,25 @@ pub struct InvalidMaxAge;
 #[error("at most 1 to {} messages are replayed", MaxMessages::MAX)]
 pub struct InvalidMaxMessages;
 
-/// What was sent to a channel while somebody was away.
+/// The messages that were sent to a channel while a client was away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// The messages as their recipients got them, in order.
     pub frames: Vec<String>,
-    /// Whether they are all that was sent.
+    /// Whether they are all the messages that were sent.
     pub complete: bool,
 }
 
 impl History {
-    /// The history in the table of that name, within these bounds.
+    /// The history in the table of that name, with these limits.
     pub fn new(client: Client, table: impl Into<String>, max_age: MaxAge, max_messages: MaxMessages) -> Self {
         Self { client, table: table.into(), max_age, max_messages }
     }
 
-    /// The history that the environment names; none where it names no table.
+    /// The history that the environment configures; `None` if it names no table.
     ///
     /// # Errors
-    /// When a bound cannot be.
+    /// When a limit is out of range.
     pub fn from_env(sdk: &SdkConfig) -> Result<Option<Self>, InvalidVariable> {
         let Some(table) = config::optional(config::HISTORY_TABLE) else { return Ok(None) };
         let max_age = config::parsed(config::HISTORY_SECONDS)?;
@@ -97,7 +97,7 @@ impl History {
         Ok(Some(Self::new(aws::dynamodb(sdk), table, max_age, max_messages)))
     }
 
-    /// Writes a message down, as sent at this time in milliseconds since the Unix epoch. To do it again changes nothing.
+    /// Records a message as sent at this time, in milliseconds since the Unix epoch. Recording is idempotent.
     ///
     /// # Errors
     /// When the row could not be written.
@@ -122,10 +122,10 @@ impl History {
         Ok(())
     }
 
-    /// What was sent to a channel since a time, in milliseconds since the Unix epoch, and in the [`OVERLAP`] before it:
-    /// the newest messages, as many as are replayed and fit into a page of DynamoDB's, 1 MB.
+    /// The messages that were sent to a channel since a time, in milliseconds since the Unix epoch, and in the
+    /// [`OVERLAP`] before it. They are the newest, up to the limit of a replay and to one page of DynamoDB, 1 MB.
     ///
-    /// They are not [complete](Missed::complete) where older ones were left out, or are kept no more.
+    /// They are not [complete](Missed::complete) if older messages were left out, or are no longer kept.
     ///
     /// # Errors
     /// When the table could not be read.
@@ -133,7 +133,7 @@ impl History {
         let (MaxAge(max_age), MaxMessages(max)) = (self.max_age, self.max_messages);
         let now = unix_millis();
         let start = before(since.min(now), OVERLAP);
-        // What is older has expired, though DynamoDB deletes it within days, not at once.
+        // Older messages have expired, but DynamoDB deletes them within days, not at once.
         let oldest = before(now, max_age);
         let page = self
             .client
@@ -141,11 +141,11 @@ impl History {
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("channel = :channel AND #at >= :start")
-            .expression_attribute_names("#at", "at") // a word of DynamoDB's own
+            .expression_attribute_names("#at", "at") // a reserved word of DynamoDB
             .expression_attribute_values(":channel", text(channel.as_str()))
             .expression_attribute_values(":start", text(digits(start.max(oldest))))
             .scan_index_forward(false)
-            .limit(i32::from(max) + 1) // One more tells whether some are left out.
+            .limit(i32::from(max) + 1) // One more shows whether some are left out.
             .send()
             .await
             .map_err(|error| self.failed("Query", error))?;
@@ -161,7 +161,7 @@ impl History {
     }
 }
 
-/// A time as text that is ordered as times are, until the year 2286.
+/// A time as text that sorts in the order of time, until the year 2286.
 fn digits(millis: u64) -> String {
     format!("{millis:013}")
 }
@@ -171,7 +171,7 @@ fn before(millis: u64, duration: Duration) -> u64 {
 }
 
 impl MaxAge {
-    /// The least and the most. The [`OVERLAP`] is well within the least.
+    /// The minimum and the maximum. The [`OVERLAP`] is well within the minimum.
     const SECONDS: (u64, u64) = (300, 30 * 24 * 60 * 60);
 }
 

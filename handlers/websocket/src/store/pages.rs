@@ -1,4 +1,4 @@
-//! Reads who is in a channel, page by page, and no more than is wanted.
+//! Reads a channel's members page by page, and no more than the caller needs.
 
 use std::collections::VecDeque;
 
@@ -18,23 +18,23 @@ use crate::{
 /// How many pages are read at once.
 const PAGES_AT_ONCE: usize = 8;
 
-/// The fewest and the most rows of a page: a call that reads fewer costs as much, and more would wait in memory.
+/// The minimum and maximum rows of a page: a call that reads fewer costs as much, and more would wait in memory.
 const ROWS: (usize, usize) = (100, 1_000);
 
 /// A page of a shard of a channel.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Which of the places that were read on from.
+    /// The index of its cursor among those that the read began from.
     pub(crate) index: usize,
-    /// Those whose row has not expired. An error stands for the rest of the shard.
+    /// The members whose rows have not expired. An error stands for the rest of the shard.
     pub(crate) members: Result<Vec<MemberKey>, StoreError>,
     /// Where the next page begins, if there may be one.
     pub(crate) next: Option<ShardCursor>,
 }
 
-/// Reads a channel on from these places, a few shards at a time: so many rows at most, those included that have expired.
+/// Reads on from these cursors of a channel, a few shards at a time: at most `max_rows` rows, expired ones included.
 ///
-/// A shard is asked even where it holds nobody: that is what tells.
+/// An empty shard is queried too: only the query shows that it is empty.
 pub(crate) fn read_on(
     registry: &Registry,
     channel: &Channel,

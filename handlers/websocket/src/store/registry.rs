@@ -6,17 +6,18 @@
 //! | `connectionId` | range, and hash of the index `by-connection` | the id |
 //! | `connectedAt` | | milliseconds since the Unix epoch |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
-//! | `principal`, `sourceIp`, `userAgent` | | the client's, where known |
+//! | `principal`, `sourceIp`, `userAgent` | | the client's, if known |
 //!
-//! Beside these rows there is one for each replay that is under way.
+//! There is also a row for each replay in progress.
 //!
-//! A channel's rows are spread over its [`Shards`] by a hash of the connection's id, each a partition of the table.
-//! To reach a channel is a query of every shard, to forget a connection a query of the index; nothing scans.
+//! A channel's rows are spread over its [`Shards`] by a hash of the connection's id. Each shard is a partition of the
+//! table. Reading a channel is a query of every shard. Finding the rows of a connection is a query of the index.
+//! Nothing scans.
 //!
-//! The index lags a moment behind the table, and `$disconnect` may overtake a subscription that is under way. So a row
-//! can outlive its connection: of a subscription made just before the end. The first message to its channel finds the
-//! connection gone and it is [pruned](crate::delivery::departure); until then [`Registry::list`] shows it, until it expires at
-//! the latest. No message goes astray: the id of a connection is never used again.
+//! The index lags a moment behind the table, and `$disconnect` may overtake a subscription in progress. So the row of a
+//! subscription made just before the end can outlive its connection. The first message to its channel finds the
+//! connection gone, and it is [pruned](crate::delivery::departure). Until then [`Registry::list`] shows it, until the
+//! row expires at the latest. No message goes astray: the id of a connection is never used again.
 
 mod devices;
 mod replay;
@@ -55,11 +56,12 @@ use crate::{
 /// The index that finds all rows of a connection.
 pub const CONNECTION_INDEX: &str = "by-connection";
 
-/// How many deletes are under way at once.
+/// The maximum number of deletes in progress at once.
 pub(crate) const DELETES_AT_ONCE: usize = 16;
 
-/// How old a connection is at least that is taken for closed where it is found so. A younger one may not be open yet: its row is written before
-/// API Gateway has the answer to `$connect`, for which it waits 29 seconds, and its clock is not ours.
+/// The minimum age of a connection that is taken for closed when it is found gone. A younger one may not be open yet:
+/// its row is written before API Gateway has the answer to `$connect`. API Gateway waits 29 seconds for that answer,
+/// and its clock may differ from ours.
 pub const OPEN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long a row outlives [`MAX_LIFETIME`]: clocks differ, and a row that expires early hides a live connection.
@@ -73,19 +75,19 @@ pub struct Registry {
     shards: Shards,
 }
 
-/// What became of a subscription.
+/// The result of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscription {
     /// The connection is in the channel now.
     Made,
-    /// It was in it already.
+    /// The connection was already in the channel.
     Kept,
-    /// The connection is in as many channels as it may be, and this is another.
+    /// The connection has reached its limit of subscriptions, and this is another.
     TooMany,
 }
 
-/// A connection that is in a channel, and the row that says so: it can be in another shard than the connection
-/// would be put into now, when the number of shards has changed.
+/// A connection in a channel, and the key of its row. The row can be in another shard than a new one would be, when the
+/// number of shards has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MemberKey {
     /// The connection, the row's range key.
@@ -94,27 +96,27 @@ pub struct MemberKey {
     partition: String,
 }
 
-/// What was in a row that was deleted: a connection is not in a channel any more.
+/// The content of a deleted row: the connection is no longer in the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedRow {
     /// The channel.
     pub channel: Channel,
     /// The connection.
     pub connection_id: ConnectionId,
-    /// Whose it was, where that is known.
+    /// The principal, if authenticated.
     pub principal: Option<Principal>,
 }
 
 impl Registry {
-    /// The registry in the table of that name, each channel spread over so many shards.
+    /// The registry in the table of that name, with this number of shards for each channel.
     pub fn new(client: Client, table: impl Into<String>, shards: Shards) -> Self {
         Self { client, table: table.into(), shards }
     }
 
-    /// The registry that the environment names.
+    /// The registry that the environment configures.
     ///
     /// # Errors
-    /// When the table's name is missing, or the number of shards cannot be.
+    /// When the table's name is missing, or the number of shards is out of range.
     pub fn from_env(sdk: &SdkConfig) -> Result<Self, lambda_runtime::Error> {
         let table = config::required(config::CONNECTION_TABLE)?;
         Ok(Self::new(aws::dynamodb(sdk), table, config::parsed(config::CONNECTION_SHARDS)?))
@@ -123,23 +125,23 @@ impl Registry {
     /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
     ///
     /// # Errors
-    /// When a row could not be written; others may have been.
+    /// When a row could not be written. Other rows may have been written.
     pub async fn register(&self, connection: &Connection) -> Result<(), StoreError> {
         let channels: Vec<_> = Channel::of_connect(connection.principal.as_ref()).collect();
         try_join_all(channels.iter().map(|channel| self.add(channel, connection))).await?;
         Ok(())
     }
 
-    /// Puts a connection into a channel, unless it subscribed to as many others as it may. To do it again changes nothing.
+    /// Subscribes a connection to a channel, unless it has `max` other subscriptions. Subscribing is idempotent.
     ///
-    /// The channels that `$connect` decides about do not count, and are written again: a message that was sent while the
-    /// client connected found nobody there, and took it out.
+    /// Reserved channels do not count, and their rows are written again: a message that was sent while the client
+    /// connected may have found it gone, and pruned it.
     ///
-    /// The bound is soft: subscriptions that are made at the same time do not count each other, and the index that
-    /// they are counted by lags a moment behind.
+    /// The limit is soft: concurrent subscriptions do not count each other, and the index that counts them lags a
+    /// moment behind.
     ///
     /// # Errors
-    /// When the subscriptions could not be counted, or the row not be written.
+    /// When the subscriptions could not be counted, or the row could not be written.
     pub async fn subscribe(
         &self,
         channel: &Channel,
@@ -149,12 +151,12 @@ impl Registry {
         if self.expected_subscription(channel, &connection.id, max).await? == Subscription::TooMany {
             return Ok(Subscription::TooMany);
         }
-        // Written even where the index has it: it may still show a row that was deleted just now.
+        // Written even if the index has the row: the index may still show a row that was deleted just now.
         let is_new = self.add(channel, connection).await?;
         Ok(if is_new { Subscription::Made } else { Subscription::Kept })
     }
 
-    /// What would become of a subscription, as far as the index knows, which lags a moment behind.
+    /// The expected result of a subscription, according to the index, which lags a moment behind.
     ///
     /// # Errors
     /// When the subscriptions could not be counted.
@@ -177,7 +179,7 @@ impl Registry {
         Ok(if is_another { Subscription::TooMany } else { Subscription::Made })
     }
 
-    /// Puts a connection into a channel, and tells whether it was not in it before. To put it again changes nothing.
+    /// Adds a connection to a channel. Returns whether it was not in the channel before. Adding is idempotent.
     ///
     /// # Errors
     /// When the row could not be written.
@@ -199,24 +201,24 @@ impl Registry {
         Ok(put.map_err(|error| self.failed("PutItem", error))?.attributes.is_none())
     }
 
-    /// The connections in a channel, without those whose row has expired: all shards at once, page after page as
-    /// they come, in no order.
+    /// The connections in a channel, without those whose row has expired. All shards are read at once, page by page, in
+    /// no order.
     ///
-    /// The reads are consistent: who was added before the call is in it. It is there twice if it was added again
-    /// under another number of shards.
+    /// The reads are consistent: a connection that was added before the call is included. It is included twice if it
+    /// was added again under another number of shards.
     ///
-    /// Where a shard cannot be read, an error stands for the rest of it; the others are read on.
+    /// If a shard cannot be read, an error stands for the rest of it. The other shards are read on.
     pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<MemberKey, StoreError>> + use<'_> {
         let shards = self.places().into_iter();
         stream::select_all(shards.map(|place| Box::pin(self.members_behind(channel, &place))))
     }
 
-    /// Where each shard of a channel begins.
+    /// The cursor at the beginning of each shard of a channel.
     pub(crate) fn places(&self) -> Vec<ShardCursor> {
         self.shards.numbers().map(|shard| ShardCursor { shard, after: None }).collect()
     }
 
-    /// The members who come behind a place in its shard, in the order of their ids.
+    /// The members after a cursor in its shard, in the order of their ids.
     fn members_behind(
         &self,
         channel: &Channel,
@@ -225,7 +227,8 @@ impl Registry {
         let partition = channel.partition_key(place.shard);
         self.pages(self.members_query(channel, place))
             .map_ok(move |page| {
-                // At once: a page of thousands of rows waits here for each shard, and a row is many times a member.
+                // Converted at once: a page of thousands of rows waits here for each shard, and a row is many times the
+                // size of a member.
                 stream::iter(read_members(&page, &partition).into_iter().map(Ok))
             })
             .try_flatten()
@@ -237,7 +240,8 @@ impl Registry {
         self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start)
     }
 
-    /// The members in so many rows behind a place, how many rows were read, and where the next follow, if any may.
+    /// Reads up to `rows` rows after a cursor. Returns their members, the number of rows read, and the next cursor if
+    /// more may follow.
     pub(crate) async fn page(
         &self,
         channel: &Channel,
@@ -252,12 +256,12 @@ impl Registry {
         Ok((read_members(&page, &channel.partition_key(place.shard)), read, next))
     }
 
-    /// The connections in a channel and whose they are, without those whose row has expired: shard after shard, in
-    /// each by the id, from behind the cursor on. So many rows are read at a time, and only as far as the list is
-    /// asked for.
+    /// The members of a channel after a cursor, with their principals. Expired rows are left out. The members are
+    /// sorted by shard, and by id within a shard. `rows_at_a_time` rows are read at once, and only as far as the caller
+    /// reads the list.
     ///
-    /// Others come and go meanwhile: who is there all the while is listed, and twice only if it was added again under
-    /// another number of shards.
+    /// Connections come and go meanwhile. A connection that is there all the while is listed. It is listed twice only
+    /// if it was added again under another number of shards.
     pub fn list(
         &self,
         channel: &Channel,
@@ -286,7 +290,7 @@ impl Registry {
             .flatten()
     }
 
-    /// The rows of a partition that have not expired: DynamoDB deletes those within days, not at once.
+    /// Queries the rows of a partition that have not expired: DynamoDB deletes expired rows within days, not at once.
     fn live_rows(&self, partition: &str) -> QueryFluentBuilder {
         self.client
             .query()
@@ -298,7 +302,7 @@ impl Registry {
             .expression_attribute_values(":now", number(unix_seconds()))
     }
 
-    /// The answers to a query, each when it is asked for.
+    /// The pages of a query's result, each read on demand.
     fn pages(
         &self,
         query: QueryFluentBuilder,
@@ -308,8 +312,8 @@ impl Registry {
             .map_err(|error| self.failed("Query", error))
     }
 
-    /// The rows of a connection that is closed: those that the index knows of, and those [from `$connect`
-    /// on](Channel::of_connect), which it may not know of yet.
+    /// The rows of a closed connection: those in the index, and those [from `$connect` on](Channel::of_connect), which
+    /// the index may not have yet.
     ///
     /// # Errors
     /// When the index could not be read.
@@ -320,7 +324,7 @@ impl Registry {
         Ok(rows)
     }
 
-    /// The rows of a connection that was found closed: the very one that was read, and all others that the index knows of.
+    /// The rows of a connection that was found gone: the row that was read, and all others in the index.
     ///
     /// # Errors
     /// When the index could not be read.
@@ -330,8 +334,8 @@ impl Registry {
         Ok(rows)
     }
 
-    /// The rows of a connection in a channel, in whatever shard: those that the index knows of, and the one where it would
-    /// be put now, which the index may not know of yet.
+    /// The rows of a connection in a channel, in any shard. They are those in the index, and the one where it would be
+    /// put now, which the index may not have yet.
     ///
     /// # Errors
     /// When the index could not be read.
@@ -346,13 +350,13 @@ impl Registry {
         Ok(rows)
     }
 
-    /// A connection's rows, as far as the index knows them.
+    /// A connection's rows, according to the index.
     async fn rows_of(&self, id: &ConnectionId) -> Result<HashSet<MemberKey>, StoreError> {
         let partitions = self.partitions_of(id).await?.into_iter();
         Ok(partitions.map(|partition| MemberKey { id: id.clone(), partition }).collect())
     }
 
-    /// The hash keys of a connection's rows, as far as the index knows them.
+    /// The hash keys of a connection's rows, according to the index.
     async fn partitions_of(&self, id: &ConnectionId) -> Result<Vec<String>, StoreError> {
         let rows: Vec<_> = self
             .client
@@ -371,8 +375,8 @@ impl Registry {
         Ok(rows.iter().filter_map(|row| read_text(row, "channel")).collect())
     }
 
-    /// Deletes rows, and tells what was there; where a time is given, in milliseconds since the Unix epoch, only those of
-    /// connections that were established before it.
+    /// Deletes rows and returns their content. If a time is given, in milliseconds since the Unix epoch, it deletes
+    /// only rows of connections that were established before it.
     ///
     /// # Errors
     /// When not all could be deleted.
@@ -381,8 +385,9 @@ impl Registry {
         rows: HashSet<MemberKey>,
         connected_before: Option<u64>,
     ) -> Result<Vec<DeletedRow>, StoreError> {
-        // One by one, some at a time: `BatchWriteItem` would need fewer calls, and a grant to write; nor does it tell
-        // what was there, so that two who delete the same would both tell that somebody left.
+        // Single deletes, some at a time: `BatchWriteItem` would need fewer calls, but also a permission to write. It
+        // does not return the deleted rows either, so two callers that delete the same row would both announce the
+        // leave.
         stream::iter(rows)
             .map(async |member| {
                 let delete =
@@ -405,8 +410,8 @@ impl Registry {
             .await
     }
 
-    /// Whose connection is in a channel by this row, and since when it is connected, in milliseconds since the Unix epoch;
-    /// nothing where the row is not there any more, or has expired.
+    /// The principal in this row, and when its connection was established, in milliseconds since the Unix epoch. `None`
+    /// if the row is deleted or has expired.
     pub(crate) async fn read(&self, row: &MemberKey) -> Result<Option<(Option<Principal>, u64)>, StoreError> {
         let query = self
             .live_rows(&row.partition)
@@ -432,7 +437,7 @@ impl Registry {
         Ok(!found.items().is_empty())
     }
 
-    /// The connection in the shard that it is put into.
+    /// The key of a connection's row, in the shard that it is put into.
     pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> MemberKey {
         MemberKey { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
     }
@@ -443,23 +448,23 @@ impl Registry {
 }
 
 impl MemberKey {
-    /// The row of a connection in a channel and this shard.
+    /// The key of the row at a cursor of a channel.
     pub(crate) fn at(channel: &Channel, cursor: Cursor) -> Self {
         Self { partition: channel.partition_key(cursor.shard), id: cursor.connection_id }
     }
 
-    /// The place of the row in its channel; nothing where the row is none that [`Registry::add`] wrote.
+    /// The cursor of the row in its channel; `None` if [`Registry::add`] did not write the row.
     pub(crate) fn cursor(&self) -> Option<Cursor> {
         let shard = Channel::shard_of_partition(&self.partition)?;
         Some(Cursor { shard, connection_id: self.id.clone() })
     }
 
-    /// The channel; nothing where the row is none that [`Registry::add`] wrote.
+    /// The channel; `None` if [`Registry::add`] did not write the row.
     pub(crate) fn channel(&self) -> Option<Channel> {
         Channel::of_partition(&self.partition)
     }
 
-    /// The key of its row.
+    /// The key of its row, as attributes.
     fn into_key(self) -> Row {
         Row::from([
             ("channel".to_owned(), AttributeValue::S(self.partition)),
@@ -474,12 +479,13 @@ impl AsRef<ConnectionId> for MemberKey {
     }
 }
 
-/// When no connection can be behind its rows any more, in seconds since the Unix epoch (DynamoDB's TTL wants seconds).
+/// When a connection's rows expire, since it cannot be open any more. In seconds since the Unix epoch (DynamoDB's TTL
+/// requires seconds).
 pub fn expires_at(connection: &Connection) -> u64 {
     connection.connected_at / 1_000 + (MAX_LIFETIME + EXPIRY_MARGIN).as_secs()
 }
 
-/// The connection that a row is about; a row with anything else in place of an id cannot be posted to.
+/// The connection id in a row; `None` if it is not a valid id, since such a row cannot be posted to.
 fn read_id(row: &Row) -> Option<ConnectionId> {
     ConnectionId::parse(read_text(row, "connectionId")?)
         .inspect_err(|error| tracing::warn!(%error, "table row skipped"))
@@ -495,7 +501,7 @@ fn read_principal(row: &Row) -> Option<Principal> {
     Principal::parse(read_text(row, "principal")?).ok()
 }
 
-/// What a deleted row tells of who left. One that cannot be read is not what `add` wrote.
+/// The content of a deleted row. A row that cannot be read was not written by `add`.
 fn read_deleted(row: &Row) -> Option<DeletedRow> {
     Some(DeletedRow {
         channel: Channel::of_partition(&read_text(row, "channel")?)?,
@@ -504,7 +510,7 @@ fn read_deleted(row: &Row) -> Option<DeletedRow> {
     })
 }
 
-/// The row as its channel's list shows it. What cannot be read of it is left out: it is not what `add` wrote.
+/// The row as a member in its channel's list. Data that cannot be read was not written by `add`, and is left out.
 fn read_member(row: &Row, shard: u8) -> Option<Member> {
     Some(Member {
         connection_id: read_id(row)?,
@@ -514,7 +520,7 @@ fn read_member(row: &Row, shard: u8) -> Option<Member> {
     })
 }
 
-/// Whether the row was not deleted because it is not to be.
+/// Whether the row was not deleted because the condition does not hold.
 fn is_condition(error: &SdkError<DeleteItemError>) -> bool {
     error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
 }

@@ -1,4 +1,4 @@
-//! Whether a principal is in a channel by another of its connections.
+//! Whether a principal has another connection in a channel.
 
 use std::pin::pin;
 
@@ -11,18 +11,19 @@ use crate::{
     store::{attributes::text, error::StoreError},
 };
 
-/// As many connections of a principal are asked for one by one: few people have more devices.
+/// Up to this many connections of a principal are queried one by one: few people have more devices.
 const ASKED: usize = 10;
 
-/// As many pages of each shard of a channel are read, of 1 MB each: some 5,000 members.
+/// Up to this many pages of each shard of a channel are read, of 1 MB each: some 5,000 members.
 const PAGES: usize = 4;
 
 impl Registry {
-    /// Whether a principal is in a channel by another connection than this one; none where that takes too long to find out.
+    /// Whether a principal has another connection than this one in a channel; `None` if that takes too long to find
+    /// out.
     ///
-    /// It costs a query of the principal's connections. Where these are up to [`ASKED`], it costs another for each,
-    /// all at once. Where they are more, such as those of a name that all guests share, the channel's members are read
-    /// instead, until one is found: [`PAGES`] of each shard at most, 256 read units each. So it takes as long as few
+    /// It costs a query of the principal's connections. Up to [`ASKED`] connections cost another query each, all at
+    /// once. If there are more, such as those of a name that all guests share, the channel's members are read instead,
+    /// until one is found. That reads [`PAGES`] of each shard at most, 256 read units each. So it takes as long as few
     /// calls do, however many connections the principal has.
     ///
     /// # Errors
@@ -41,7 +42,7 @@ impl Registry {
         Ok(Some(asked.contains(&true)))
     }
 
-    /// The connections of a principal; none where they are more than [`ASKED`].
+    /// The connections of a principal; `None` if there are more than [`ASKED`].
     async fn few_devices(&self, principal: &Principal) -> Result<Option<Vec<ConnectionId>>, StoreError> {
         let channel = Channel::user(principal);
         let pages = try_join_all(self.shards.numbers().map(async |shard| {

@@ -1,14 +1,14 @@
-//! The row that keeps a connection to one replay at a time.
+//! The row that limits a connection to one replay at a time.
 //!
-//! A request of some bytes makes a replay of up to hundreds of messages, so a connection has one under way. Its row is
-//! written before and deleted after: two writes of the table and of its index each. Where the function dies in between,
-//! the row holds until the function had to be done, then counts no more, and expires.
+//! A request of some bytes causes a replay of up to hundreds of messages, so a connection has one in progress. Its row
+//! is written before and deleted after: two writes of the table and of its index each. If the function dies in between,
+//! the row counts until the function's deadline. Then it counts no longer, and expires.
 //!
 //! | attribute | key | value |
 //! |---|---|---|
-//! | `channel` | hash | `replay:` and the connection's id: no channel's key, since these hold a `#`, and a partition for each connection |
-//! | `connectionId` | range | the connection's id, so that it is deleted with the others |
-//! | `expiresAt` | TTL | when it counts no more |
+//! | `channel` | hash | `replay:` and the connection's id: a partition each; no channel's key, as those contain `#` |
+//! | `connectionId` | range | the connection's id, so that the row is deleted with the connection's others |
+//! | `expiresAt` | TTL | when the row no longer counts |
 //! | `requestId` | | the request that the replay answers |
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -23,12 +23,12 @@ use crate::{
     time::unix_seconds,
 };
 
-/// By how much the clocks of two functions may differ, in seconds.
+/// The maximum difference between the clocks of two functions, in seconds.
 const SKEW: u64 = 2;
 
 impl Registry {
-    /// Begins a replay to a connection that ends within so many seconds, and says whether it may: not while another is
-    /// under way. A request that begins its replay again, as it did not hear that it had, may.
+    /// Begins a replay that ends within `seconds`. Returns `false` if the connection has another replay in progress. A
+    /// request may begin its own replay again, in case it did not hear that it had begun.
     ///
     /// # Errors
     /// When the row could not be written.
@@ -64,7 +64,7 @@ impl Registry {
     /// Ends the replay of a request: the next may begin.
     ///
     /// # Errors
-    /// When the row could not be deleted. It counts no more once its time is over.
+    /// When the row could not be deleted. It no longer counts once its time is over.
     pub async fn end_replay(&self, id: &ConnectionId, request_id: &str) -> Result<(), StoreError> {
         let delete = self
             .client
