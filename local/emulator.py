@@ -63,7 +63,10 @@ def end_with_parent():
 
 @instead_of(apigateway, "_create_api")
 def create_api(create, data):
-    """An API's endpoint is one that resolves on every machine."""
+    """An API's endpoint is one that resolves on every machine. AWS gives each API a name below amazonaws.com.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-deployment.html
+    Ours for good.
+    """
     host = f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"
     status, headers, body = create(data)
     if status == 201:
@@ -75,7 +78,10 @@ def create_api(create, data):
 
 @instead_of(lambda_svc, "_emit_lambda_logs")
 def emit_lambda_logs(emit, func, request_id, log_text, *rest, **named):
-    """What functions log goes to standard output, a line at a time, with the function's name before it."""
+    """What functions log goes to standard output, a line at a time, with the function's name before it.
+    At AWS it is in CloudWatch Logs. Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+    Ours for good.
+    """
     name = (func.get("config") or func).get("FunctionName", "unknown")
     for line in log_text.splitlines():
         print(f"{name}: {line}", flush=True)

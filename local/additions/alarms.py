@@ -30,6 +30,10 @@ FIELDS = (
 
 @instead_of(cloudwatch, "_put_metric_alarm")
 def put_metric_alarm(put, params, data, is_cbor, is_json=False):
+    """AWS keeps what was asked for, metric math too, and gives such an alarm no period or statistic of its own.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/monitoring-2010-08-01/PutMetricAlarm
+    For upstream.
+    """
     asked = data if is_cbor or is_json else read(PUT.input_shape, params)
     answer = put(params, data, is_cbor, is_json)
     if answer[0] == 200:
@@ -42,6 +46,10 @@ def put_metric_alarm(put, params, data, is_cbor, is_json=False):
 
 @instead_of(cloudwatch, "_describe_alarms")
 def describe_alarms(describe, params, data, is_cbor, is_json=False):
+    """AWS tells every field of an alarm, in the Query protocol too. MiniStack leaves some out there.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/monitoring-2010-08-01/DescribeAlarms
+    For upstream.
+    """
     if is_cbor or is_json:
         return describe(params, data, is_cbor, is_json)
     status, _, body = describe({}, read(DESCRIBE.input_shape, params), is_cbor=False, is_json=True)

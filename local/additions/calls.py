@@ -20,7 +20,10 @@ FIELDS = {
 
 @instead_of(apigateway, "handle_request")
 async def delete_part(handle, method, path, headers, body, query):
-    """DeleteAccessLogSettings and the like. MiniStack would delete the whole stage, or the whole route."""
+    """DeleteAccessLogSettings and the like. MiniStack would delete the whole stage, or the whole route.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/DeleteAccessLogSettings
+    For upstream.
+    """
     found = PART.fullmatch(path)
     if not found or method != "DELETE":
         return await handle(method, path, headers, body, query)
@@ -38,7 +41,10 @@ async def delete_part(handle, method, path, headers, body, query):
 
 @instead_of(cloudwatch_logs, "handle_request")
 async def associate_key(handle, method, path, headers, body, query):
-    """AssociateKmsKey and DisassociateKmsKey, for the key of a log group that is there already."""
+    """AssociateKmsKey and DisassociateKmsKey, for the key of a log group that is there already.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/logs-2014-03-28/AssociateKmsKey
+    For upstream.
+    """
     action = headers.get("x-amz-target", "").rpartition(".")[2]
     if action not in ("AssociateKmsKey", "DisassociateKmsKey"):
         return await handle(method, path, headers, body, query)
@@ -52,6 +58,9 @@ async def associate_key(handle, method, path, headers, body, query):
 
 @instead_of(iam_actions, "extract_resource_arn")
 def resource(extract, service, *request, **named):
-    """What a policy has to allow. Of a parameter that is asked for by its ARN, that; MiniStack would take it for a name."""
+    """What a policy has to allow: the ARN, where AWS is asked for a parameter by it. MiniStack takes it for a name.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/ssm-2014-11-06/GetParameter
+    For upstream.
+    """
     arn = extract(service, *request, **named)
     return arn.partition(":parameter/")[2] if arn and ":parameter/arn:" in arn else arn

@@ -57,6 +57,10 @@ for store in STORES.values():
 
 @instead_of(apigateway, "handle_websocket")
 async def handle_websocket(handle, scope, receive, send, api_id, path_override=None):
+    """AWS lets nobody call an API before a stage has a deployment. (No source was found for the status, 403.)
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-deployment.html
+    For upstream.
+    """
     path = scope.get("path", "") if path_override is None else path_override
     stage.set(path.lstrip("/").partition("/")[0])
     _, account, region = apigateway._api_owner(api_id) or (None, None, None)
@@ -69,7 +73,10 @@ async def handle_websocket(handle, scope, receive, send, api_id, path_override=N
 
 @instead_of(apigateway, "_match_ws_route")
 def match_route(match, api_id, route_key):
-    """Every event begins with this: it takes the snapshot that the stage serves now."""
+    """AWS serves a snapshot. Every event begins with this: it takes the snapshot that the stage serves now.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-deployment.html
+    For upstream.
+    """
     deployment_id = apigateway._stages.get(api_id, {}).get(stage.get(), {}).get("deploymentId")
     snapshot.set(_snapshots.get(api_id, {}).get(deployment_id, dict.fromkeys(STORES, {})))
     return match(api_id, route_key)
@@ -82,6 +89,10 @@ def keep_snapshot(api_id, deployment_id):
 
 @instead_of(apigateway, "_create_deployment")
 def create_deployment(create, api_id, data):
+    """AWS refuses to deploy an API without routes. A deployment holds the API as it is now.
+    Source: https://github.com/aws/serverless-application-model/issues/2512
+    For upstream.
+    """
     if api_id in apigateway._apis and not routes(api_id):
         return refuse("At least one route is required before deploying the Api", "BadRequestException", 400)
     before = set(apigateway._deployments.get(api_id, {}))
@@ -93,6 +104,9 @@ def create_deployment(create, api_id, data):
 
 @instead_of(apigateway, "_delete_deployment")
 def delete_deployment(delete, api_id, deployment_id):
+    """At AWS the snapshot is the deployment, so it goes with it.
+    Source: none found. For upstream.
+    """
     answer = delete(api_id, deployment_id)
     if answer[0] == 204:
         _snapshots.get(api_id, {}).pop(deployment_id, None)
@@ -101,6 +115,10 @@ def delete_deployment(delete, api_id, deployment_id):
 
 @instead_of(apigateway, "handle_request")
 async def handle_request(handle, method, path, *request):
+    """AWS deploys a change of the API to each stage that has autoDeploy.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/UpdateStage
+    For upstream.
+    """
     answer = await handle(method, path, *request)
     changed = CHANGE.fullmatch(path.rstrip("/"))
     if changed and method in ("POST", "PATCH", "DELETE") and answer[0] < 300:
@@ -112,11 +130,18 @@ async def handle_request(handle, method, path, *request):
 
 @instead_of(apigateway, "_create_stage")
 def create_stage(create, api_id, data):
+    """AWS refuses a deployment's id beside autoDeploy, and gives a stage with autoDeploy its first deployment.
+    Source: none found. (For UpdateStage there is one.) For upstream.
+    """
     return contradiction(data) or deployed(api_id, data["stageName"], create(api_id, data))
 
 
 @instead_of(apigateway, "_update_stage")
 def update_stage(update, api_id, name, data):
+    """AWS refuses a deployment's id where the stage has autoDeploy, and deploys when it gets autoDeploy.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/UpdateStage
+    For upstream.
+    """
     before = apigateway._stages.get(api_id, {}).get(name, {}).get("autoDeploy", False)
     return contradiction({"autoDeploy": before} | data) or deployed(api_id, name, update(api_id, name, data), before)
 
@@ -154,22 +179,35 @@ def deploy(api_id, served):
 
 @instead_of(apigateway, "_delete_api")
 def delete_api(delete, api_id):
+    """AWS deletes deployments, and so the snapshots, with their API.
+    Source: none found. For upstream.
+    """
     _snapshots.pop(api_id, None)
     return delete(api_id)
 
 
 @instead_of(apigateway, "reset")
 def reset(reset_all):
+    """AWS has no reset. MiniStack's forgets the snapshots, as it forgets all else.
+    Source: none found. For upstream.
+    """
     _snapshots.clear()
     reset_all()
 
 
 @instead_of(apigateway, "get_state")
 def get_state(get):
+    """AWS keeps deployments until they are deleted, so the snapshots are part of MiniStack's state.
+    Source: none found. For upstream.
+    """
     return get() | {"snapshots": copy.deepcopy(_snapshots)}
 
 
 @instead_of(apigateway, "load_persisted_state")
 def load_persisted_state(load, data):
+    """AWS keeps deployments until they are deleted, so the snapshots come back with MiniStack's state.
+    A state from before this patch has none.
+    Source: none found. For upstream.
+    """
     load(data)
     _snapshots.update((data or {}).get("snapshots", {}))

@@ -15,6 +15,10 @@ chosen = ContextVar("chosen", default=None)
 
 @instead_of(apigateway, "_invoke_ws_lambda")
 async def invoke(invoke_integration, api_id, account, region, route, stage, connection, event, *rest, **named):
+    """AWS takes the sub-protocol from the header Sec-WebSocket-Protocol of the answer to $connect.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
+    For upstream.
+    """
     reply = await invoke_integration(api_id, account, region, route, stage, connection, event, *rest, **named)
     if event == "CONNECT" and reply:
         headers = {name.lower(): value for name, value in (reply.get("headers") or {}).items()}
@@ -24,6 +28,10 @@ async def invoke(invoke_integration, api_id, account, region, route, stage, conn
 
 @instead_of(apigateway, "handle_websocket")
 async def handle_websocket(handle, scope, receive, send, *rest, **named):
+    """AWS tells the client the sub-protocol that was chosen.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-connect-route-subprotocol.html
+    For upstream.
+    """
     async def send_with_subprotocol(message):
         if message["type"] == "websocket.accept":
             message = message | {"subprotocol": chosen.get()}

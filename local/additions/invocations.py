@@ -16,6 +16,10 @@ MOST_BYTES = 20_480
 
 @instead_of(lambda_svc, "_add_permission")
 def add_permission(add, name, *request, **named):
+    """AWS refuses a permission that makes the policy longer than 20 KB.
+    Source: https://repost.aws/knowledge-center/lambda-resource-based-policy-size-error
+    For upstream.
+    """
     answer = add(name, *request, **named)
     if answer[0] != 201:
         return answer
@@ -55,6 +59,10 @@ def allows(statement, source):
 
 @instead_of(apigateway, "_invoke_request_authorizer_lambda")
 async def invoke_authorizer(invoke, authorizer, event, account, region):
+    """AWS invokes an authorizer's function only where the function's policy allows that authorizer.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+    For upstream.
+    """
     api = event.get("methodArn", "").partition("/")[0]
     if api and not may_invoke(authorizer["authorizerUri"], f"{api}/authorizers/{authorizer['authorizerId']}"):
         return None

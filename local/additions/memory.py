@@ -13,6 +13,10 @@ def remember(resource, find, fields):
 
         @instead_of(apigateway, f"_{action}_{resource}")
         def act_and_remember(act, *arguments, action=action):
+            """AWS tells these fields as they were asked for. MiniStack drops some, and gives others a value of its own.
+            Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/CreateIntegration
+            For upstream.
+            """
             status, headers, body = act(*arguments)
             if status not in (200, 201):
                 return status, headers, body
@@ -39,6 +43,10 @@ def change_by_entry(resource, store, field):
 
     @instead_of(apigateway, f"_update_{resource}")
     def update_entries(update, api_id, name, data):
+        """AWS merges such a map. MiniStack puts the new map in the place of the old one.
+        Source: https://github.com/go-to-k/cdk-real-drift/pull/1031
+        (for parameters: https://github.com/hashicorp/terraform-provider-aws/pull/50083). For upstream.
+        """
         if field in data:
             before = store.get(api_id, {}).get(name, {}).get(field) or {}
             data = data | {field: {k: v for k, v in (before | (data[field] or {})).items() if v != ""}}
@@ -51,11 +59,19 @@ change_by_entry("stage", apigateway._stages, "stageVariables")
 
 @instead_of(apigateway, "_tag_resource")
 def tag_resource(tag, arn, tags):
+    """AWS tells tags that were given to an ARN with the API, or the stage, too.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/GetApi
+    For upstream.
+    """
     return with_tags(arn, tag(arn, tags))
 
 
 @instead_of(apigateway, "_untag_resource")
 def untag_resource(untag, arn, keys):
+    """AWS no longer tells tags that were taken from an ARN with the API, or the stage.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/GetApi
+    For upstream.
+    """
     return with_tags(arn, untag(arn, keys))
 
 
@@ -73,6 +89,10 @@ def with_tags(arn, answer):
 
 @instead_of(dynamodb, "_update_continuous_backups")
 def update_continuous_backups(update, data):
+    """AWS keeps for how many days a table can be recovered: 35, where nobody says.
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PointInTimeRecoverySpecification.html
+    For upstream.
+    """
     answer = update(data)
     name = dynamodb._normalize_table_name(data["TableName"])
     if dynamodb._pitr_settings.get(name):
@@ -84,6 +104,10 @@ def update_continuous_backups(update, data):
 
 @instead_of(dynamodb, "_describe_continuous_backups")
 def describe_continuous_backups(describe, data):
+    """AWS tells for how many days a table can be recovered.
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PointInTimeRecoveryDescription.html
+    For upstream.
+    """
     status, headers, body = describe(data)
     answer = json.loads(body)
     days = dynamodb._pitr_settings.get(dynamodb._normalize_table_name(data["TableName"]))
@@ -94,6 +118,10 @@ def describe_continuous_backups(describe, data):
 
 @instead_of(lambda_svc, "_put_event_invoke_config")
 def put_event_invoke_config(put, function, qualifier, data):
+    """AWS removes a setting that is left out. MiniStack sets an age of its own.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/lambda-2015-03-31/PutFunctionEventInvokeConfig
+    For upstream.
+    """
     status, headers, body = put(function, qualifier, data)
     if status != 200:
         return status, headers, body
@@ -105,7 +133,10 @@ def put_event_invoke_config(put, function, qualifier, data):
 
 @instead_of(ec2, "_parse_ip_permissions")
 def parse_ip_permissions(parse, *arguments):
-    """A rule for every protocol has no ports: else the rule that a group is born with is not found, and stays."""
+    """AWS keeps no ports for every protocol: else the rule that a group is born with is not found, and stays.
+    Source: https://github.com/getmoto/moto/issues/2551
+    For upstream.
+    """
     rules = parse(*arguments)
     for rule in rules:
         if rule["IpProtocol"] == "-1":

@@ -23,6 +23,10 @@ connected_at = {}
 
 @instead_of(apigateway, "_ws_request_context")
 def request_context(make, api_id, route_key, stage, connection, *rest):
+    """At AWS connectedAt is when the connection was established; MiniStack has the event's time there. Source:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference
+    For upstream.
+    """
     context = make(api_id, route_key, stage, connection, *rest)
     return context | {"connectedAt": connected_at.setdefault(connection, context["connectedAt"])}
 
@@ -31,6 +35,10 @@ def request_context(make, api_id, route_key, stage, connection, *rest):
 async def invoke(
     invoke_function, api_id, account, region, route, stage, connection, event, request, body, source_ip, headers, **rest
 ):
+    """AWS checks messages by models, calls services too, answers through route responses, and tells failures, not why.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+    (for failures: https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html). For upstream.
+    """
     context = apigateway._ws_request_context(
         api_id, route["routeKey"], stage, connection, event, request, source_ip, headers
     )

@@ -24,6 +24,10 @@ _models = AccountRegionScopedDict()
 
 @instead_of(apigateway, "handle_request")
 async def handle_request(handle, method, path, headers, body, query):
+    """AWS has calls that create, tell, change and delete models. MiniStack has none of them.
+    Source: https://docs.aws.amazon.com/goto/WebAPI/apigatewayv2-2018-11-29/CreateModel
+    For upstream.
+    """
     found = PATH.fullmatch(path.rstrip("/"))
     if not found:
         return await handle(method, path, headers, body, query)
@@ -88,22 +92,34 @@ def accepts(api_id, route, body):
 
 @instead_of(apigateway, "_delete_api")
 def delete_api(delete, api_id):
+    """AWS deletes models with their API.
+    Source: none found. For upstream.
+    """
     _models.pop(api_id, None)
     return delete(api_id)
 
 
 @instead_of(apigateway, "reset")
 def reset(reset_all):
+    """AWS has no reset. MiniStack's forgets the models, as it forgets all else.
+    Source: none found. For upstream.
+    """
     _models.clear()
     reset_all()
 
 
 @instead_of(apigateway, "get_state")
 def get_state(get):
+    """AWS keeps models until they are deleted, so they are part of MiniStack's state.
+    Source: none found. For upstream.
+    """
     return get() | {"models": copy.deepcopy(_models)}
 
 
 @instead_of(apigateway, "load_persisted_state")
 def load_persisted_state(load, data):
+    """AWS keeps models until they are deleted, so they come back with MiniStack's state.
+    Source: none found. For upstream.
+    """
     load(data)
     _models.update((data or {}).get("models", {}))

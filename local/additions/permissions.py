@@ -24,12 +24,19 @@ request = contextvars.ContextVar("request", default=("", b""))
 
 @instead_of(app, "pin_request_origin")
 def play_https(pin, source_ip, secure_transport):
-    """What is plain HTTP here is HTTPS at AWS: a policy that asks for it is content."""
+    """What is plain HTTP here is HTTPS at AWS: a policy that asks for it is content.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    Ours for good.
+    """
     return pin(source_ip, True)
 
 
 @instead_of(iam_actions, "extract_iam_action")
 def action(extract, service, method, path, headers, body, query):
+    """AWS has actions of their own for one event source mapping, for deleting a concurrency, and for recursion.
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    For upstream.
+    """
     request.set((path, body))
     if service == "lambda" and MAPPING.fullmatch(path):
         return f"lambda:{MAPPING_ACTIONS.get(method)}"
@@ -42,6 +49,10 @@ def action(extract, service, method, path, headers, body, query):
 
 @instead_of(iam_actions, "extract_resource_arn")
 def resource(extract, service, method, path, headers, body, query, region, account):
+    """AWS asks about the one function, table, alarm or dashboard, and about all log groups where it lists them.
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+    (for log groups: https://github.com/hashicorp/terraform-provider-aws/issues/8804). For upstream.
+    """
     if service not in ("lambda", "dynamodb", "logs", "monitoring"):
         return extract(service, method, path, headers, body, query, region, account)
 
@@ -69,7 +80,10 @@ def resource(extract, service, method, path, headers, body, query, region, accou
 
 @instead_of(iam_actions, "request_tag_context")
 def tags_of_request(find, service, iam_action, body, params):
-    """API Gateway's actions are methods, by which MiniStack finds no tags."""
+    """API Gateway's actions are methods, by which MiniStack finds no tags. AWS lets policies ask about tags.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html
+    For upstream.
+    """
     if service != "apigateway":
         return find(service, iam_action, body, params)
     tags = iam_actions._safe_json_field(body, "tags") or {}
@@ -81,6 +95,10 @@ def tags_of_request(find, service, iam_action, body, params):
 
 @instead_of(iam_evaluator, "enforce")
 def enforce(check, access_key, iam_action, service, region, resource_arn="*", service_context=None):
+    """AWS asks for iam:PassRole, too, and tells policies a mapping's function, an API's tags and a role's boundary.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+    (for mappings: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html). For upstream.
+    """
     path, body = request.get()
     context = dict(service_context or {})
     if service == "lambda" and iam_action.endswith("EventSourceMapping"):

@@ -22,17 +22,29 @@ logger = logging.getLogger("events")
 
 @instead_of(iam_actions, "extract_iam_action")
 def extract_iam_action(extract, service, *request):
+    """AWS asks for SendMessage where a batch is sent, and so on.
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api.html
+    For upstream.
+    """
     action = extract(service, *request)
     return action.removesuffix("Batch") if service == "sqs" and action else action
 
 
 @instead_of(iam_evaluator, "_resolve_condition_key")
 def resolve_condition_key(resolve, key, context):
+    """At AWS aws:SecureTransport tells HTTPS from HTTP. Here it is always true.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    Ours for good.
+    """
     return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
 
 
 @instead_of(eventbridge, "_invoke_target")
 def invoke_target(invoke, target, event, rule, *rest):
+    """AWS asks the queue's policy whether the rule may send. (This does not ask about a role of the target.)
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    For upstream.
+    """
     arn = target.get("Arn", "")
     if arn.split(":")[2:3] == ["sqs"] and not sqs.queue_policy_allows(
         arn, "events.amazonaws.com", rule.get("Arn", ""), get_account_id()
@@ -58,6 +70,10 @@ READS = {
 
 @instead_of(lambda_svc, "_create_esm")
 def create_event_source_mapping(create, data):
+    """AWS refuses a mapping with too short a visibility timeout, a large batch without a window, or too few grants.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    (for the grants: https://github.com/aws/aws-cdk/issues/6770). For upstream.
+    """
     refusal = why_not(data)
     return error_response_json("InvalidParameterValueException", refusal, 400) if refusal else create(data)
 

@@ -18,6 +18,9 @@ answers = OrderedDict()
 
 @instead_of(app, "app")
 async def answer_once(answer, scope, receive, send):
+    """AWS carries out or refuses each attempt. Here all attempts have one answer, by the id that they share.
+    Source: none found. Ours for good.
+    """
     headers = dict(scope.get("headers", []))
     call = headers.get(b"amz-sdk-invocation-id")
     if scope["type"] != "http" or scope["method"] == "GET" or not call:

@@ -31,7 +31,10 @@ def render(template, body, context, stage_variables):
 
 @instead_of(apigateway_v1, "_vtl_util")
 def call_utility(call, steps, state):
-    """Adds $util.escapeJavaScript, with which text is put into a JSON string."""
+    """Adds AWS's $util.escapeJavaScript, with which text is put into a JSON string.
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
+    For upstream.
+    """
     name, arguments = steps[0] if steps else (None, None)
     if name != "escapeJavaScript" or not arguments:
         return call(steps, state)
