@@ -1,7 +1,7 @@
-# What deploying from GitHub Actions takes in the account, made once by somebody who may make roles: `make bootstrap`.
+# The account's resources for deployments from GitHub Actions. Somebody who may create roles creates them once: `make bootstrap`.
 
 terraform {
-  required_version = ">= 1.10" # the first that locks a state in S3
+  required_version = ">= 1.10" # the first version that locks a state in S3
 
   required_providers {
     aws = {
@@ -12,12 +12,12 @@ terraform {
 }
 
 variable "state_bucket" {
-  description = "The name of the bucket for Terraform's state. S3 has each name once, in all accounts."
+  description = "The name of the bucket for Terraform's state. The name must be unique across all accounts."
   type        = string
 }
 
 variable "repository" {
-  description = "The repository on GitHub: `owner@ID/name@ID`, or `owner/name` where it is older than July 15, 2026."
+  description = "The repository on GitHub: `owner@ID/name@ID`, or `owner/name` if it is older than July 15, 2026."
   type        = string
 }
 
@@ -34,7 +34,7 @@ variable "name" {
 }
 
 variable "stages" {
-  description = "The stages, each an environment of the repository with a role of its own."
+  description = "The stages. Each is an environment of the repository with its own role."
   type        = set(string)
   default     = ["dev", "prod"]
 
@@ -45,25 +45,25 @@ variable "stages" {
 }
 
 variable "oidc_provider" {
-  description = "The ARN of GitHub's identity provider, where the account has it already."
+  description = "The ARN of GitHub's identity provider, if the account already has it."
   type        = string
   default     = null
 }
 
 variable "required_boundary" {
-  description = "The ARN of a policy that has to bound every role that those which deploy make; null where the account asks for none. In terraform/, it is the `permissions_boundary`."
+  description = "The ARN of a policy. Every role that the deploying roles create must have it as its permissions boundary; null if the account requires none. In terraform/, it is the `permissions_boundary`."
   type        = string
   default     = null
 }
 
 variable "global_name_suffix" {
-  description = "The end of the roles' names: the Region for example, where there is a bootstrap in several Regions of the account."
+  description = "The suffix of the roles' names, for example the Region, if there is a bootstrap in several Regions of the account."
   type        = string
   default     = null
 }
 
 variable "statements" {
-  description = "What the roles may do besides, where more was written into terraform/main.tf, as the module github-deploy-role takes it: `read` for all of them, `write` for those that deploy."
+  description = "Further grants of the roles, for additions to terraform/main.tf, in the form of the module github-deploy-role: `read` for all roles, `write` for those that deploy."
   type = object({
     read  = optional(list(object({ actions = list(string), resources = list(string) })), [])
     write = optional(list(object({ actions = list(string), resources = list(string) })), [])
@@ -72,8 +72,8 @@ variable "statements" {
   nullable = false
 }
 
-# Whoever opens a pull request says what its jobs do: what they can take is a role that reads, as long as the environments
-# are limited to the branch. So they are by the commands of `next`.
+# The author of a pull request decides what its jobs do. The only role that these jobs can assume is one that reads, as long as
+# the environments are limited to the branch. The commands of the output `next` limit them.
 module "plan" {
   source = "../modules/github-deploy-role"
 
@@ -111,7 +111,7 @@ resource "aws_s3_bucket" "state" {
   }
 }
 
-# A state that was overwritten can be had back.
+# An overwritten state can be restored.
 resource "aws_s3_bucket_versioning" "state" {
   bucket = aws_s3_bucket.state.id
 
@@ -164,7 +164,7 @@ locals {
 }
 
 output "next" {
-  description = "What the repository has to know: commands of GitHub's `gh`."
+  description = "The settings of the repository, as commands of GitHub's `gh`."
   value = join("\n", concat(
     [
       "gh variable set AWS_REGION --repo ${local.on_github} --body ${data.aws_region.this.id}",
@@ -180,6 +180,6 @@ output "next" {
 }
 
 output "role_arns" {
-  description = "The roles: of `plan`, and of each stage."
+  description = "The ARNs of the roles: of `plan`, and of each stage."
   value       = merge({ plan = module.plan.role_arn }, { for stage, role in module.deploy : stage => role.role_arn })
 }

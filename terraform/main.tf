@@ -1,4 +1,4 @@
-# The chat backend: everybody who is connected, or in a channel, hears what anybody sends there, or a backend publishes.
+# The chat backend: everyone, or each member of a channel, receives the messages that clients send there or a backend publishes.
 
 module "websocket" {
   source = "../modules/websocket-api"
@@ -40,9 +40,9 @@ module "websocket" {
       connections        = ["read", "delete"]
       history            = local.writes
       manage_connections = ["POST"]
-      memory_size        = 512 # Memory is CPU: a broadcast is as fast as it can sign requests.
+      memory_size        = 512 # More memory brings more CPU: a broadcast is as fast as it can sign requests.
       timeout            = 28
-      # Whom it has no time for, the publisher reaches.
+      # The publisher reaches the recipients that `send` has no time for.
       environment       = local.publishes
       policy_statements = module.publisher.delivery_statements
     }
@@ -52,7 +52,7 @@ module "websocket" {
       connections        = ["read", "write", "delete"]
       history            = local.reads
       manage_connections = local.replays
-      timeout            = 28 # Who missed much hears it message by message.
+      timeout            = 28 # A client that missed much receives it message by message.
       environment        = local.publishes
       policy_statements  = module.publisher.delivery_statements
     }
@@ -86,17 +86,17 @@ locals {
   } }
 }
 
-# Packages in a bucket: functions are made side by side then. Another program has another key, which tells its function.
+# With packages in a bucket, functions are created in parallel. Another program has another key, so its function is updated.
 resource "aws_s3_object" "package" {
   for_each = var.packages_bucket == null ? {} : local.packages
 
   bucket = var.packages_bucket
-  key    = "${var.name}-${var.stage}/${each.key}-${try(filesha256(each.value), "none")}.zip" # To destroy, no package is needed.
+  key    = "${var.name}-${var.stage}/${each.key}-${try(filesha256(each.value), "none")}.zip" # Destroying needs no package.
   source = each.value
 }
 
 locals {
-  # By its tag, the roles that deploy tell the API of one stage from that of another.
+  # By the tag `stack`, the roles that deploy tell the API of one stage from that of another.
   tags = merge(var.tags, { stack = "${var.name}-${var.stage}" })
 
   routes = {
@@ -115,7 +115,7 @@ locals {
   announces = { ANNOUNCE_CHANNELS = join(" ", var.announced_channels) }
   publishes = merge(local.announces, { DELIVERY_QUEUE_URL = module.publisher.delivery_queue_url })
 
-  # Where there is a history.
+  # The grants for the history, if there is one.
   writes  = var.history == null ? [] : ["write"]
   reads   = var.history == null ? [] : ["read"]
   replays = var.history == null ? [] : ["POST"]

@@ -1,10 +1,10 @@
 output "websocket_url" {
-  description = "Where clients connect."
+  description = "The URL that clients connect to."
   value       = module.websocket.websocket_url
 }
 
 output "management_endpoint" {
-  description = "Where messages are posted to connections."
+  description = "The URL for posts to connections."
   value       = module.websocket.management_endpoint
 }
 
@@ -14,17 +14,17 @@ output "table_name" {
 }
 
 output "queue_url" {
-  description = "The queue whose messages reach clients."
+  description = "The URL of the queue whose messages reach clients."
   value       = module.publisher.queue_url
 }
 
 output "send_policy" {
-  description = "The IAM policy document for whoever sends there."
+  description = "The IAM policy document for senders to that queue."
   value       = module.publisher.send_policy
 }
 
 output "dead_letter_queue_url" {
-  description = "The queue with what could not be published."
+  description = "The URL of the queue with the messages that could not be published."
   value       = module.publisher.dead_letter_queue_url
 }
 

@@ -1,29 +1,29 @@
 variable "name" {
-  description = "The name of the backend, and the first part of the names of all that belongs to it."
+  description = "The name of the backend, and the prefix of the names of all its resources."
   type        = string
   default     = "chat"
 }
 
 variable "stage" {
-  description = "The stage, such as dev or prod: part of all names, so that stages share an account, and the last part of the URL."
+  description = "The stage, such as dev or prod. It is part of all names, so that stages can share an account, and the last part of the URL."
   type        = string
   default     = "dev"
 }
 
 variable "region" {
-  description = "The AWS Region. Left out, it is the one that your AWS configuration names."
+  description = "The AWS Region. If left out, it is the Region of your AWS configuration."
   type        = string
   default     = null
 }
 
 variable "global_name_suffix" {
-  description = "The end of the names that an account has only once, over all Regions, such as those of roles: for a stage that is in several Regions, the Region."
+  description = "The suffix of the names that must be unique in the account across all Regions, such as those of roles. For a stage in several Regions, take the Region."
   type        = string
   default     = null
 }
 
 variable "permissions_boundary" {
-  description = "The ARN of a policy that bounds the functions' roles, where the account asks for it."
+  description = "The ARN of the policy that is the permissions boundary of the functions' roles, if the account requires one."
   type        = string
   default     = null
 }
@@ -35,7 +35,7 @@ variable "packages" {
 }
 
 variable "packages_bucket" {
-  description = "The name of an S3 bucket that the packages are put into, for the functions to be made from: side by side then, and not one after another; null needs none."
+  description = "The name of an S3 bucket for the packages. The functions are then created from it in parallel, not one after another. Null needs no bucket."
   type        = string
   default     = null
 }
@@ -47,7 +47,7 @@ variable "subprotocols" {
 }
 
 variable "history" {
-  description = "The last messages of each channel, for clients that were away: for how many `seconds` they are kept, and how many `messages` a client that comes back gets at most; null keeps none."
+  description = "The last messages of each channel, for clients that were away. They are kept for `seconds`, and a returning client receives at most `messages` of them; null keeps none."
   type = object({
     seconds  = optional(number, 86400)
     messages = optional(number, 500)
@@ -56,7 +56,7 @@ variable "history" {
 }
 
 variable "announced_channels" {
-  description = "The channels that are told who joins and leaves, by name or by the beginning of names and a `*`."
+  description = "The channels whose members are told of joins and leaves: names, or prefixes of names with a `*`."
   type        = list(string)
   default     = ["lobby"]
 }
@@ -77,13 +77,13 @@ variable "log_retention_days" {
 }
 
 variable "alarms" {
-  description = "The CloudWatch alarms, with the ARNs of SNS topics that hear of them in `actions`; null makes none."
+  description = "The CloudWatch alarms, with the ARNs of the SNS topics to notify in `actions`; null creates none."
   type        = object({ actions = optional(list(string), []) })
   default     = null
 }
 
 variable "dashboard" {
-  description = "Whether a CloudWatch dashboard is made."
+  description = "Whether to create a CloudWatch dashboard."
   type        = bool
   default     = false
 }

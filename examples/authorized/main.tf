@@ -1,5 +1,5 @@
-# A private chat: only who brings a good token may connect, to the channels that it names, and every message tells whose
-# it is.
+# A private chat: a client needs a valid token to connect, and can use the channels that the token names. Every message names
+# its sender's principal.
 
 terraform {
   required_version = ">= 1.9"
@@ -42,7 +42,7 @@ module "websocket" {
     connect = {
       package     = "${local.packages}/connect/bootstrap.zip"
       connections = ["write"]
-      environment = { SUBPROTOCOLS = "bearer" } # For browsers, which send the token as the one after it.
+      environment = { SUBPROTOCOLS = "bearer" } # For browsers, which send the token as the next sub-protocol.
     }
     disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["delete"] }
     subscribe  = { package = "${local.packages}/subscribe/bootstrap.zip", connections = ["read", "write", "delete"] }
@@ -59,7 +59,7 @@ module "websocket" {
     }
   }
 
-  # Without identity_sources: the token may be in one of three places, and API Gateway would ask for all that are named.
+  # There are no identity_sources: the token may be in one of three places, and API Gateway would require all that are named.
   authorizer = { function = "authorize" }
 
   routes = {
@@ -77,7 +77,7 @@ module "websocket" {
 resource "aws_secretsmanager_secret" "key" {
   name                    = "authorized-key"
   description             = "What tokens for the API authorized are signed with"
-  recovery_window_in_days = 0 # 7 to 30, where it must not be lost: for so long the name is taken.
+  recovery_window_in_days = 0 # 7 to 30 if it must not be lost: the name stays taken for so long.
 }
 
 resource "aws_secretsmanager_secret_version" "key" {

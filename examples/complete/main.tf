@@ -1,6 +1,6 @@
-# The chat's functions with all that a backend in production is given: logs, alarms, a dashboard, a key of its own,
-# channels spread over partitions, messages kept for who is away, and checked before they cost anything. The authorizer
-# and the domain have examples of their own, ../authorized and ../custom-domain.
+# The chat's functions with the settings of a backend in production: logs, alarms, a dashboard and a key of its own. Channels
+# are spread over partitions, and a history keeps messages for clients that were away. Messages are checked before they cost
+# anything. The authorizer and the domain have examples of their own: ../authorized and ../custom-domain.
 
 terraform {
   required_version = ">= 1.9"
@@ -14,7 +14,7 @@ terraform {
 }
 
 variable "operators" {
-  description = "The ARNs of SNS topics that hear of alarms."
+  description = "The ARNs of the SNS topics that alarms notify."
   type        = list(string)
   default     = []
 }
@@ -37,7 +37,7 @@ module "websocket" {
       tracing     = true
       log_level   = "WARN"
 
-      # Variables that are nobody's business but the function's.
+      # Private variables of the function, encrypted with a key.
       environment     = { SUBPROTOCOLS = "chat" }
       environment_key = aws_kms_key.this
       architecture    = "arm64"
@@ -61,7 +61,7 @@ module "websocket" {
       connections        = ["read", "write", "delete"]
       history            = ["read"]
       manage_connections = ["POST"]
-      timeout            = 28 # A client that missed much hears it message by message.
+      timeout            = 28 # A client that missed much receives it message by message.
     }
   }
 
@@ -88,17 +88,17 @@ module "websocket" {
   connection_table = {
     kms_key                = aws_kms_key.this
     point_in_time_recovery = true
-    deletion_protection    = false # true, where it must not be lost
+    deletion_protection    = false # true if it must not be lost
     shards                 = 4
   }
 
-  # What a client misses while it reconnects, or for a week, it hears when it is back.
+  # A client that was away, for a reconnect or for a week, receives the missed messages when it is back.
   history = {
     seconds                = 7 * 24 * 60 * 60
     messages               = 200
     kms_key                = aws_kms_key.this
     point_in_time_recovery = true
-    deletion_protection    = false # true, where it must not be lost
+    deletion_protection    = false # true if it must not be lost
   }
 
   logging = {
@@ -116,7 +116,7 @@ module "websocket" {
   tags      = { team = "realtime" }
 }
 
-# The account's role for API Gateway's logs. Where your account has one, leave this out, and account_role too.
+# The account's role for API Gateway's logs. If your account has one, leave this module out, and account_role too.
 module "account_logging" {
   source = "../../modules/account-logging"
 }
@@ -135,7 +135,7 @@ resource "aws_sqs_queue" "failed" {
   sqs_managed_sse_enabled = true
 }
 
-# One key for the tables and the logs, with what CloudWatch Logs needs to use it.
+# One key for the tables and the logs, with the permissions that CloudWatch Logs needs to use it.
 resource "aws_kms_key" "this" {
   description         = "complete"
   enable_key_rotation = true
@@ -154,7 +154,7 @@ resource "aws_kms_key" "this" {
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
         Resource  = "*"
         Principal = { Service = "logs.${data.aws_region.this.name}.amazonaws.com" }
-        # For this account's log groups alone.
+        # Only for this account's log groups.
         Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${data.aws_partition.this.partition}:logs:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:log-group:*" } }
       },
     ]

@@ -1,4 +1,4 @@
-# A live poll: a route of your own, with a function of your own behind it, beside those that are shipped.
+# A live poll: a route of your own, with a function of your own behind it, beside the functions of this repository.
 
 terraform {
   required_version = ">= 1.9"
@@ -43,7 +43,7 @@ module "websocket" {
       function               = "vote"
       throttling_rate_limit  = 50
       throttling_burst_limit = 100
-      # What does not match is answered by API Gateway, and never reaches the function.
+      # API Gateway answers a message that does not match. The message never reaches the function.
       request_model = jsonencode({
         type                 = "object"
         required             = ["type", "option"]

@@ -1,4 +1,4 @@
-# Messages from clients, straight into a queue: no function runs, and none has to be paid for.
+# Messages from clients go straight into a queue: no function runs, and none has to be paid for.
 
 terraform {
   required_version = ">= 1.9"
@@ -15,7 +15,7 @@ module "websocket" {
   source = "../../modules/websocket-api"
 
   name             = "events"
-  connection_table = null # Nobody is written to: who is connected need not be known.
+  connection_table = null # Clients receive no messages: their connections need not be known.
 
   routes = {
     track = { queue = { arn = aws_sqs_queue.events.arn, reply = jsonencode({ type = "queued" }) } }
@@ -32,7 +32,7 @@ resource "aws_sqs_queue" "events" {
   })
 }
 
-# What was received five times and never deleted, for a person to look at.
+# Messages that were received five times and never deleted, for a person to look at.
 resource "aws_sqs_queue" "failed" {
   name                      = "events-failed"
   sqs_managed_sse_enabled   = true

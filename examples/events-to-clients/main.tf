@@ -1,4 +1,4 @@
-# Events of an EventBridge bus reach the user whom they are about: a rule, and no code.
+# Events of an EventBridge bus reach the user that they concern, by a rule and without code.
 
 terraform {
   required_version = ">= 1.9"
@@ -12,17 +12,17 @@ terraform {
 }
 
 variable "issuer" {
-  description = "Who issues the tokens that users connect with, such as https://cognito-idp.REGION.amazonaws.com/POOL."
+  description = "The issuer of the tokens that users connect with, such as https://cognito-idp.REGION.amazonaws.com/POOL."
   type        = string
 }
 
 variable "audience" {
-  description = "For whom the tokens are, as their claim `aud` says: with Cognito the app client's id, with Auth0 the API's identifier."
+  description = "The audience of the tokens, as in their claim `aud`: with Cognito the app client's id, with Auth0 the API's identifier."
   type        = string
 }
 
 variable "jwks" {
-  description = "The keys that tokens are signed with, as a JSON Web Key Set; without it the issuer is asked for them."
+  description = "The keys that tokens are signed with, as a JSON Web Key Set. Without it, the keys are fetched from the issuer."
   type        = string
   default     = null
 }
@@ -69,7 +69,7 @@ resource "aws_cloudwatch_event_rule" "orders" {
   event_pattern = jsonencode({ source = ["shop"], detail-type = ["Order changed"], detail = { buyer = [{ exists = true }] } })
 }
 
-# An event becomes a message. Its id stays its own: an event that is delivered twice can be told.
+# An event becomes a message. The message has the event's id, so that an event that is delivered twice can be recognized.
 resource "aws_cloudwatch_event_target" "publish" {
   rule = aws_cloudwatch_event_rule.orders.name
   arn  = module.publisher.queue_arn

@@ -1,4 +1,4 @@
-# A function that another part of the stack makes, behind a route: the module is given its ARN and no more.
+# A route leads to a function that another part of the stack creates. The module gets its ARN and no more.
 
 terraform {
   required_version = ">= 1.9"
@@ -29,12 +29,12 @@ module "websocket" {
   }
 }
 
-# The function, its role and its logs: they could as well be in a stack of their own.
+# The function, its role and its logs. They could also be in a stack of their own.
 resource "aws_lambda_function" "greeter" {
   function_name    = "greeter"
   role             = aws_iam_role.greeter.arn
   filename         = "greeter.zip"
-  source_code_hash = try(filebase64sha256("greeter.zip"), null) # To validate and to destroy, no zip is needed.
+  source_code_hash = try(filebase64sha256("greeter.zip"), null) # Validating and destroying need no zip.
   runtime          = "python3.12"
   handler          = "greeter.handler"
 
@@ -60,7 +60,7 @@ resource "aws_iam_role" "greeter" {
   })
 }
 
-# The module says what it takes to post to its connections.
+# The module's output is the policy that allows posts to its connections.
 resource "aws_iam_role_policy" "post" {
   name   = "post"
   role   = aws_iam_role.greeter.id

@@ -1,4 +1,4 @@
-# Live updates for a stack of your own: the module, the functions, and the way to both.
+# Live updates for a stack of your own: the module, three functions, and the routes to them.
 
 terraform {
   required_version = ">= 1.9"

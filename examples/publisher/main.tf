@@ -1,4 +1,4 @@
-# A backend tells clients what has happened. All that it has of the API is a queue's URL, and a policy to send there.
+# A backend tells clients what has happened. Of the API it has only a queue's URL, and a policy to send to that queue.
 
 terraform {
   required_version = ">= 1.9"
@@ -39,12 +39,12 @@ module "publisher" {
   websocket = module.websocket
 }
 
-# The backend: its function, role and logs could as well be in a stack of their own.
+# The backend: its function, role and logs could also be in a stack of their own.
 resource "aws_lambda_function" "shop" {
   function_name    = "shop"
   role             = aws_iam_role.shop.arn
   filename         = "shop.zip"
-  source_code_hash = try(filebase64sha256("shop.zip"), null) # To validate and to destroy, no zip is needed.
+  source_code_hash = try(filebase64sha256("shop.zip"), null) # Validating and destroying need no zip.
   runtime          = "python3.12"
   handler          = "shop.handler"
 
@@ -70,7 +70,7 @@ resource "aws_iam_role" "shop" {
   })
 }
 
-# The module says what it takes to send.
+# The module's output is the policy that allows sending.
 resource "aws_iam_role_policy" "send" {
   name   = "send"
   role   = aws_iam_role.shop.id

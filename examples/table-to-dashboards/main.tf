@@ -1,4 +1,4 @@
-# Dashboards show what is in a table: each change of it reaches them, by the table's stream.
+# Dashboards show the content of a table: each change reaches them, by the table's stream.
 
 terraform {
   required_version = ">= 1.9"
@@ -21,7 +21,7 @@ module "websocket" {
     disconnect = { package = "${local.packages}/disconnect/bootstrap.zip", connections = ["delete"] }
     subscribe  = { package = "${local.packages}/subscribe/bootstrap.zip", connections = ["read", "write", "delete"] }
 
-    # Behind the table's stream, not behind a route.
+    # The table's stream invokes this function, not a route.
     changes = {
       package     = "changes.zip"
       runtime     = "python3.12"
@@ -51,7 +51,7 @@ module "publisher" {
   websocket = module.websocket
 }
 
-# How many of each item a warehouse has.
+# The number of each item in each warehouse.
 resource "aws_dynamodb_table" "stock" {
   name             = "stock"
   billing_mode     = "PAY_PER_REQUEST"
@@ -75,8 +75,8 @@ resource "aws_lambda_event_source_mapping" "changes" {
   event_source_arn              = aws_dynamodb_table.stock.stream_arn
   function_name                 = module.websocket.functions["changes"].arn
   starting_position             = "LATEST"
-  batch_size                    = 10  # What fits into one call of SQS.
-  maximum_record_age_in_seconds = 300 # Old news: what fails for so long no longer holds up the rest.
+  batch_size                    = 10  # As many as fit into one call of SQS.
+  maximum_record_age_in_seconds = 300 # Old news: a change that fails for so long no longer holds up the rest.
 }
 
 locals {

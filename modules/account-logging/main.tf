@@ -1,4 +1,4 @@
-# API Gateway writes logs by one role of the whole account, in each Region. This makes that role, and names it.
+# In each Region, API Gateway writes logs with one role of the whole account. This module creates that role, and sets it.
 
 resource "aws_iam_role" "this" {
   count = var.create ? 1 : 0
@@ -12,8 +12,8 @@ resource "aws_iam_role" "this" {
   })
 }
 
-# AWS's own policy for this, which API Gateway checks for when the role is named. The partition is read off the role: data
-# would not be known where what this module depends on changes, and the policy would be attached anew.
+# AWS's own policy for this. API Gateway checks that the role has it when the role is set. The partition comes from the role's
+# ARN: a data source would be unknown when a dependency of this module changes, and the policy would be attached anew.
 resource "aws_iam_role_policy_attachment" "this" {
   count = var.create ? 1 : 0
 
@@ -26,6 +26,6 @@ resource "aws_api_gateway_account" "this" {
 
   cloudwatch_role_arn = aws_iam_role.this[0].arn
 
-  # Named before it may write, the role would be refused.
+  # API Gateway would refuse a role that may not write yet.
   depends_on = [aws_iam_role_policy_attachment.this]
 }

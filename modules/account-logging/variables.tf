@@ -1,11 +1,11 @@
 variable "create" {
-  description = "Whether anything is created: `false` where the account has its role already."
+  description = "Whether to create anything. Set `false` if the account already has its role."
   type        = bool
   default     = true
 }
 
 variable "name" {
-  description = "The role's name. Roles are of the account: another Region's takes another name."
+  description = "The role's name. Roles belong to the account, so another Region needs another name."
   type        = string
   default     = "api-gateway-logs"
 

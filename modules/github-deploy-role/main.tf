@@ -1,14 +1,14 @@
-# Jobs of GitHub Actions show a token that GitHub signs, and get this role's credentials for an hour: no key is stored.
+# A job of GitHub Actions presents a token that GitHub signs, and gets this role's credentials for an hour: no key is stored.
 
 locals {
   issuer = "token.actions.githubusercontent.com"
-  # As older repositories name themselves, and as newer ones do.
+  # The names in the tokens of older repositories, and of newer ones.
   repository    = replace(var.repository, "/@[0-9]+/", "")
   repositories  = distinct([local.repository, var.repository])
   oidc_provider = coalesce(one(var.oidc_provider[*].arn), one(aws_iam_openid_connect_provider.github[*].arn))
 }
 
-# An account has one for each issuer.
+# An account has one provider for each issuer.
 resource "aws_iam_openid_connect_provider" "github" {
   count = var.oidc_provider == null ? 1 : 0
 
@@ -24,7 +24,7 @@ resource "aws_iam_role" "this" {
   permissions_boundary = var.role.permissions_boundary
   tags                 = var.tags
 
-  # The names of jobs are compared whole: a pattern would let in what it was not meant for.
+  # The names of jobs must match exactly: a pattern would also match jobs that it was not meant for.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

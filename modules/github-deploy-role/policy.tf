@@ -1,9 +1,9 @@
-# What Terraform calls to plan, apply and destroy the stack in terraform/. Each service names its resources in its
-# own way; all of them begin with var.names, but those of API Gateway and event source mappings, whose ids AWS makes up.
-# What else a stack needs is in var.statements.
-# The provider also asks KMS for DynamoDB's own key, and passes over that it may not.
+# The actions that Terraform calls to plan, apply and destroy the stack in terraform/. Each service names its resources in its
+# own way. All names begin with var.names, except those of API Gateway and of event source mappings: AWS generates their ids.
+# Further grants for a stack are in var.statements.
+# The provider also asks KMS for DynamoDB's own key, and ignores the refusal.
 
-# By its id: in version 6 of the provider, its name is deprecated.
+# The Region is read by `id`: in version 6 of the provider, `name` is deprecated.
 data "aws_region" "this" {}
 
 locals {
@@ -15,7 +15,7 @@ locals {
   alarms      = "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.names}-*"
   api_gateway = "arn:${local.partition}:apigateway:${data.aws_region.this.id}::"
   apis        = ["${local.api_gateway}/apis", "${local.api_gateway}/apis/*"]
-  # AWS asks for tags of an API by this name, and for those of its stages by the other.
+  # AWS checks tags of an API under the first path, and those of its stages under the second.
   api_tags      = [for path in ["v2/apis/", "apis/"] : "${local.api_gateway}/tags/${urlencode("${local.api_gateway}/${path}")}*"]
   dashboards    = [for name in [var.names, "${var.names}-*"] : "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${name}"]
   event_sources = "arn:${local.partition}:lambda:${local.here}:event-source-mapping:*"
@@ -25,8 +25,8 @@ locals {
   roles         = "arn:${local.partition}:iam::${local.account}:role/${var.names}-*"
   tables        = "arn:${local.partition}:dynamodb:${local.here}:table/${var.names}-*"
 
-  # Of an API, AWS makes up the id: it is the stack's by this tag. Routes and the like have no tags of their own, and AWS does
-  # not say whether those of the API count for them: where there is none, the condition passes.
+  # AWS generates an API's id, so this tag tells which stack the API belongs to. Routes and the like have no tags of their own,
+  # and AWS does not say whether the API's tags count for them. Without a tag, the condition passes.
   tag           = "stack"
   has_our_tag   = { "aws:ResourceTag/${local.tag}" = var.names }
   gives_our_tag = { "aws:RequestTag/${local.tag}" = var.names }
@@ -39,7 +39,7 @@ locals {
     { Action = ["apigateway:GET"], Resource = local.apis },
     { Action = ["cloudwatch:GetDashboard"], Resource = local.dashboards },
     { Action = ["cloudwatch:ListTagsForResource"], Resource = [local.alarms] },
-    # Asked for by name, and yet of all alarms, or all log groups: so AWS checks these two.
+    # The provider asks by name, but AWS checks these two actions for all alarms and for all log groups.
     { Action = ["cloudwatch:DescribeAlarms"], Resource = ["arn:${local.partition}:cloudwatch:${local.here}:alarm:*"] },
     { Action = ["logs:DescribeLogGroups"], Resource = ["arn:${local.partition}:logs:${local.here}:log-group:*"] },
     { Action = ["logs:ListTagsForResource"], Resource = [local.log_groups] },
@@ -104,7 +104,7 @@ locals {
       ]
       Resource = [local.functions]
     },
-    # One that is to be made has no id yet.
+    # A new mapping has no id yet.
     { Action = ["lambda:CreateEventSourceMapping"], Resource = ["*"], Condition = local.of_our_functions },
     { Action = ["lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"], Resource = [local.event_sources], Condition = local.of_our_functions },
     { Action = ["lambda:TagResource", "lambda:UntagResource"], Resource = [local.event_sources] },

@@ -14,7 +14,7 @@ variable "name" {
 }
 
 variable "access" {
-  description = "What the role is for: `plan` reads the stack and its state, `deploy` changes both."
+  description = "The purpose of the role: `plan` reads the stack and its state, `deploy` changes both."
   type        = string
 
   validation {
@@ -24,7 +24,7 @@ variable "access" {
 }
 
 variable "repository" {
-  description = "The repository on GitHub: `owner@ID/name@ID`, with the numbers that GitHub has for both, or `owner/name`. Jobs of repositories made, renamed or moved since July 15, 2026 name themselves by the numbers."
+  description = "The repository on GitHub: `owner@ID/name@ID`, with GitHub's numbers for both, or `owner/name`. The tokens of repositories created, renamed or moved since July 15, 2026 have the numbers."
   type        = string
 
   validation {
@@ -34,7 +34,7 @@ variable "repository" {
 }
 
 variable "jobs" {
-  description = "The jobs that take the role, as GitHub names them in their tokens: `environment:NAME` for those of an environment, else `ref:refs/heads/BRANCH` or `pull_request`."
+  description = "The jobs that may assume the role, as GitHub names them in their tokens: `environment:NAME` for jobs of an environment, otherwise `ref:refs/heads/BRANCH` or `pull_request`."
   type        = set(string)
 
   validation {
@@ -50,7 +50,7 @@ variable "jobs" {
 }
 
 variable "names" {
-  description = "What the stack's names begin with, and a hyphen ends: `chat-dev` for the stack in terraform/ at the stage dev."
+  description = "The prefix of the stack's names, without the hyphen at its end: `chat-dev` for the stack in terraform/ at the stage dev."
   type        = string
 
   validation {
@@ -61,7 +61,7 @@ variable "names" {
 
 variable "state" {
   description = <<-EOT
-    Where Terraform's state is: objects in an S3 bucket, each locked by another one beside it.
+    The place of Terraform's state: objects in an S3 bucket, each locked by another object beside it.
 
     - `bucket`: the bucket, with its `arn`.
     - `keys`: the keys of the objects.
@@ -80,10 +80,10 @@ variable "state" {
 
 variable "statements" {
   description = <<-EOT
-    What the role may do besides, where more was written into terraform/main.tf: each grants `actions` on `resources`.
+    Further grants of the role, for additions to terraform/main.tf: each statement grants `actions` on `resources`.
 
-    - `read`: what it takes to plan. The role has it, whatever its `access`.
-    - `write`: what it takes to change and to remove. The role has it where its `access` is `deploy`.
+    - `read`: the grants for a plan. The role has them, whatever its `access`.
+    - `write`: the grants to change and to remove resources. The role has them if its `access` is `deploy`.
   EOT
   type = object({
     read  = optional(list(object({ actions = list(string), resources = list(string) })), [])
@@ -108,7 +108,7 @@ variable "statements" {
 }
 
 variable "required_boundary" {
-  description = "The ARN of the policy that has to bound each role that this role makes or changes (its permissions boundary); null asks for none. The stack names the same one: `permissions_boundary` in terraform/."
+  description = "The ARN of a policy. Each role that this role creates or changes must have it as its permissions boundary; null requires none. The stack names the same policy: `permissions_boundary` in terraform/."
   type        = string
   default     = null
 
@@ -120,7 +120,7 @@ variable "required_boundary" {
 
 variable "oidc_provider" {
   description = <<-EOT
-    GitHub's identity provider, where the account has it already, as it can have one. Left out, it is made.
+    GitHub's identity provider, if the account already has it: an account can have only one. If left out, it is created.
 
     - `arn`: its ARN.
   EOT
@@ -130,10 +130,10 @@ variable "oidc_provider" {
 
 variable "role" {
   description = <<-EOT
-    What the role has, where the account asks for it.
+    Settings of the role, if the account requires them.
 
     - `path`: the role's path.
-    - `permissions_boundary`: the ARN of a policy that bounds it.
+    - `permissions_boundary`: the ARN of the policy that is its permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")

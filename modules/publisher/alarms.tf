@@ -5,7 +5,7 @@ locals {
   # Without a threshold there is no alarm.
   alarms = { for key, alarm in local.possible_alarms : key => alarm if alarm.threshold != null }
 
-  # None, or one set: the list holds the thresholds, or nothing.
+  # The list holds the thresholds, or is empty. So there is one set of alarms, or none.
   possible_alarms = merge([for thresholds in var.create && var.alarms != null ? [merge(local.alarm_defaults, var.alarms)] : [] : {
     dead-letters = {
       metric    = "ApproximateNumberOfMessagesVisible"
@@ -41,7 +41,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   period              = 300
   evaluation_periods  = 1
-  treat_missing_data  = "notBreaching" # Where nothing happens, nothing is wrong.
+  treat_missing_data  = "notBreaching" # No data means that nothing happened, not a fault.
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
   tags                = var.tags

@@ -4,7 +4,7 @@ resource "aws_lambda_function" "this" {
   function_name     = local.function_name
   role              = aws_iam_role.this[0].arn
   filename          = var.package
-  source_code_hash  = var.package == null ? null : try(filebase64sha256(var.package), null) # To destroy, no package is needed.
+  source_code_hash  = var.package == null ? null : try(filebase64sha256(var.package), null) # Destroying needs no package.
   s3_bucket         = try(var.s3.bucket, null)
   s3_key            = try(var.s3.key, null)
   s3_object_version = try(var.s3.version, null)
@@ -21,8 +21,8 @@ resource "aws_lambda_function" "this" {
         CONNECTION_TABLE                         = var.websocket.table_name
         CONNECTION_SHARDS                        = tostring(var.websocket.shards)
         AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = var.websocket.management_endpoint
-        DELIVERY_QUEUE_URL                       = aws_sqs_queue.deliveries[0].url # Where the rest of a large broadcast goes.
-        DELIVERY_QUEUE_ARN                       = aws_sqs_queue.deliveries[0].arn # By which it knows what comes from there.
+        DELIVERY_QUEUE_URL                       = aws_sqs_queue.deliveries[0].url # For the rest of a large broadcast.
+        DELIVERY_QUEUE_ARN                       = aws_sqs_queue.deliveries[0].arn # Tells the tasks in this queue from publications.
       },
       { for namespace in var.websocket.metrics_namespace[*] : "METRICS_NAMESPACE" => namespace },
       merge([for history in var.websocket.history[*] : { HISTORY_TABLE = history.table_name, HISTORY_SECONDS = tostring(history.seconds) }]...),
@@ -34,7 +34,7 @@ resource "aws_lambda_function" "this" {
     log_group             = aws_cloudwatch_log_group.this[0].name
     log_format            = "JSON"
     application_log_level = var.logging.function_level
-    system_log_level      = "INFO" # With each invocation's duration and memory.
+    system_log_level      = "INFO" # This level includes each invocation's duration and memory.
   }
 
   tracing_config {
@@ -52,8 +52,8 @@ resource "aws_lambda_function" "this" {
   }
 }
 
-# A message to more than one invocation can reach goes on through the queue from one to the next. To Lambda that is a loop,
-# which it ends after some 16 rounds. It has an end: each round gets further, and retries are counted.
+# A broadcast that is too large for one invocation continues in the next one, through the queue. Lambda takes this for a loop,
+# and would stop it after some 16 rounds. The loop ends by itself: each round gets further, and retries are counted.
 resource "aws_lambda_function_recursion_config" "this" {
   count = var.create ? 1 : 0
 
@@ -70,7 +70,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# Lambda takes from the queue in batches. Of a batch, only those come back that the function names as failed.
+# Lambda takes messages from the queue in batches. Only the messages that the function reports as failed return to the queue.
 resource "aws_lambda_event_source_mapping" "this" {
   count = var.create ? 1 : 0
 
@@ -86,13 +86,13 @@ resource "aws_lambda_event_source_mapping" "this" {
   }
 }
 
-# What is left over comes by a mapping of its own: a new publication does not wait behind retries of others.
+# The delivery queue has its own mapping, so that a new publication does not wait behind retries of others.
 resource "aws_lambda_event_source_mapping" "deliveries" {
   count = var.create ? 1 : 0
 
   event_source_arn        = aws_sqs_queue.deliveries[0].arn
   function_name           = aws_lambda_function.this[0].arn
-  batch_size              = min(var.batch_size, 10) # More would wait for a batching window.
+  batch_size              = min(var.batch_size, 10) # A larger batch would wait for a batching window.
   function_response_types = ["ReportBatchItemFailures"]
   tags                    = var.tags
 
@@ -102,6 +102,6 @@ resource "aws_lambda_event_source_mapping" "deliveries" {
 }
 
 locals {
-  # Half of it for each, and of an odd number the greater part for publications: a broadcast goes on step by step.
+  # Each queue has half. Of an odd number, publications have the greater half: the rest of a broadcast goes on step by step.
   delivery_concurrency = floor(var.maximum_concurrency / 2)
 }

@@ -1,13 +1,13 @@
-# What the function may do, and what it takes to send to it.
+# The permissions of the function, and of its senders.
 
 locals {
-  # A role is of the account: another Region's is called otherwise.
+  # A role belongs to the account, so its name must differ between Regions.
   role_name = join("-", compact([local.function_name, var.global_name_suffix]))
 
-  # Whoever uses a queue with a key of its own uses the key.
+  # The use of a queue that has its own key requires the use of the key.
   key_grants = [for key in var.queue.kms_key[*] : { actions = ["kms:GenerateDataKey", "kms:Decrypt"], resources = [key.arn] }]
 
-  # In no word of them is the API: it may know them before it is made.
+  # These statements do not refer to the API: its functions can take them before it exists.
   send_statements = concat([for queue in aws_sqs_queue.this : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
 
   delivery_statements = concat([for queue in aws_sqs_queue.deliveries : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
@@ -43,13 +43,14 @@ resource "aws_iam_role_policy" "this" {
         { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] },
       ],
       local.delivery_grants,
-      # AWS knows no narrower resource for these two.
+      # AWS has no narrower resource for these two actions.
       var.tracing ? [{ Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }] : [],
     )
   })
 }
 
-# Who is there, whom to forget, to post, and to close the connection of a client that takes nothing: as the API's own functions may.
+# The policies of the API's own functions: to read connections, to delete those that are gone, to post, and to close the
+# connection of a client that accepts no posts.
 resource "aws_iam_role_policy" "connections" {
   for_each = toset(var.create ? ["read", "delete", "POST", "DELETE"] : [])
 
@@ -58,7 +59,7 @@ resource "aws_iam_role_policy" "connections" {
   policy = var.websocket.policies[each.key]
 }
 
-# What is published is kept, where the API keeps what is said.
+# Publications are stored if the API has a history.
 resource "aws_iam_role_policy" "history" {
   count = var.create && var.websocket.history != null ? 1 : 0
 

@@ -1,45 +1,45 @@
 output "queue_url" {
-  description = "The queue's URL: what is sent there is published."
+  description = "The queue's URL. Messages that are sent there are published."
   value       = one(aws_sqs_queue.this[*].url)
 }
 
 output "queue_arn" {
-  description = "The queue's ARN: for the target of an EventBridge rule, for example."
+  description = "The queue's ARN, for the target of an EventBridge rule, for example."
   value       = one(aws_sqs_queue.this[*].arn)
 }
 
 output "send_policy" {
-  description = "The IAM policy document for whoever sends: for a role of another stack."
+  description = "The IAM policy document for senders: for a role of another stack."
   value       = var.create ? jsonencode({ Version = "2012-10-17", Statement = local.send_grants }) : null
 }
 
 output "send_statements" {
-  description = "The same as `policy_statements` of a function of `websocket-api` takes it."
+  description = "The grants of `send_policy`, in the form of `policy_statements` of a function of `websocket-api`."
   value       = local.send_statements
 }
 
 output "delivery_queue_url" {
-  description = "The URL of the queue with what functions leave to the publisher: for `send`, `subscribe` and `disconnect`, as `DELIVERY_QUEUE_URL`."
+  description = "The URL of the delivery queue, with the tasks that functions leave to the publisher. For `send`, `subscribe` and `disconnect`, as `DELIVERY_QUEUE_URL`."
   value       = one(aws_sqs_queue.deliveries[*].url)
 }
 
 output "delivery_statements" {
-  description = "What it takes to leave something there, as `policy_statements` takes it: for these functions, and nobody else."
+  description = "The grants to send to the delivery queue, in the form of `policy_statements`: for these functions, and nobody else."
   value       = local.delivery_statements
 }
 
 output "dead_letter_queue_url" {
-  description = "The URL of the queue with what could not be published or delivered."
+  description = "The URL of the dead-letter queue, with the messages that could not be published or delivered."
   value       = one(aws_sqs_queue.dead_letters[*].url)
 }
 
 output "dead_letter_queue_arn" {
-  description = "The ARN of that queue: to move its messages back, each to the queue that it was in, once the cause is gone."
+  description = "The ARN of the dead-letter queue. With it, its messages can be moved back, each to its source queue, once the cause is gone."
   value       = one(aws_sqs_queue.dead_letters[*].arn)
 }
 
 output "function" {
-  description = "The function: its `arn`, `name`, `role_name`, `role_arn` and `log_group`; null where nothing is created."
+  description = "The function: its `arn`, `name`, `role_name`, `role_arn` and `log_group`; null if nothing is created."
   value = one([for f in aws_lambda_function.this : {
     arn       = f.arn
     name      = f.function_name

@@ -1,12 +1,12 @@
-# What is to be published waits in a queue that others write to; what a function leaves to the next invocation, in another one
-# that only this project's functions write to, so that nobody forges it and nothing new waits behind it. What cannot be done
-# goes from both to the dead-letter queue, for a person to look at.
+# Publications wait in a queue that others write to. Tasks, which a function leaves to the next invocation, wait in the delivery
+# queue. Only this project's functions write to it, so nobody forges a task, and no publication waits behind one. Messages of
+# both queues that cannot be handled go to the dead-letter queue, for a person to look at.
 
 locals {
   function_name = "${var.name}-publish"
   queue_key     = one(var.queue.kms_key[*].arn)
 
-  # A message of 128 KB, with all that a record says of it.
+  # Enough for a message of 128 KB, with the other fields of its record.
   max_message_size = 262144
 }
 
@@ -16,7 +16,7 @@ resource "aws_sqs_queue" "this" {
   name                       = local.function_name
   message_retention_seconds  = var.queue.retention_seconds
   max_message_size           = local.max_message_size
-  visibility_timeout_seconds = 6 * var.timeout # As Lambda asks: a batch that is throttled is tried again meanwhile.
+  visibility_timeout_seconds = 6 * var.timeout # As Lambda asks: a throttled batch is retried in this time.
   sqs_managed_sse_enabled    = var.queue.kms_key == null ? true : null
   kms_master_key_id          = local.queue_key
   tags                       = var.tags
@@ -45,8 +45,8 @@ resource "aws_sqs_queue" "dead_letters" {
   tags                      = var.tags
 }
 
-# What queues say of each other and of whom they let in is apart from them: Terraform waits for half a minute until it is
-# sure of a queue, and functions that only need the queue's URL go on meanwhile.
+# The redrive policies and the queue policies are resources of their own. Terraform waits for half a minute until it is sure of
+# a queue. Functions that only need the queue's URL are created meanwhile.
 resource "aws_sqs_queue_redrive_policy" "this" {
   count = var.create ? 1 : 0
 
@@ -61,7 +61,7 @@ resource "aws_sqs_queue_redrive_policy" "deliveries" {
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
 }
 
-# No other queue leaves its dead letters here. SQS knows of each from which queue it came.
+# No other queue can put its dead letters here. SQS knows the source queue of each dead letter.
 resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   count = var.create ? 1 : 0
 
@@ -69,7 +69,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] })
 }
 
-# Functions and people send by policies of their own. AWS services have none: the queue lets in those that are named.
+# Functions and people send with their own policies. AWS services have none: the queue's policy allows those in `senders`.
 resource "aws_sqs_queue_policy" "this" {
   count = var.create ? 1 : 0
 
@@ -86,7 +86,7 @@ resource "aws_sqs_queue_policy" "this" {
   })
 }
 
-# No service sends here, whatever `senders` says.
+# No service can send to the delivery queue, whatever `senders` says.
 resource "aws_sqs_queue_policy" "deliveries" {
   count = var.create ? 1 : 0
 

@@ -1,12 +1,12 @@
 variable "create" {
-  description = "Whether anything is created: with `false`, nothing is, and the outputs are null or empty."
+  description = "Whether to create anything. With `false`, nothing is created, and the outputs are null or empty."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "name" {
-  description = "The first part of all names: the queue, the function and its role are called `NAME-publish`. With the API's name, they stand beside its functions."
+  description = "The prefix of all names: the queue, the function and its role are called `NAME-publish`. With the API's name, they are listed beside its functions."
   type        = string
 
   validation {
@@ -16,7 +16,7 @@ variable "name" {
 }
 
 variable "global_name_suffix" {
-  description = "The end of the names that an account has only once, over all Regions: those of the function's role. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  description = "The suffix of the name that must be unique in the account across all Regions: that of the function's role. A hyphen is put before it. Set it, for example to the Region, if the same stack is in several Regions of an account. With null there is no suffix."
   type        = string
   default     = null
 
@@ -33,14 +33,15 @@ variable "global_name_suffix" {
 
 variable "websocket" {
   description = <<-EOT
-    The API to whose connections messages go: `module.websocket` as a whole, or, where it is in another stack, its outputs of these names.
+    The API whose connections receive the messages: the whole `module.websocket`. If the API is in another stack, an object with
+    its outputs of these names.
 
-    - `table_name`: the connection table.
-    - `shards`: over how many partitions a channel is spread.
-    - `management_endpoint`: where messages are posted to connections.
-    - `policies`: policy documents by intent, of which the function gets `read`, `delete`, `POST` and `DELETE`.
-    - `metrics_namespace`: where the API's functions count, and this one too; null where they do not.
-    - `history`: where messages are kept for who is away; null where they are not.
+    - `table_name`: the name of the connection table.
+    - `shards`: the number of partitions that a channel is spread over.
+    - `management_endpoint`: the URL for posts to connections.
+    - `policies`: policy documents by intent. The function gets `read`, `delete`, `POST` and `DELETE`.
+    - `metrics_namespace`: the namespace of the metrics of the API's functions and of this function; null if they have none.
+    - `history`: the history, which stores messages for clients that are away; null if there is none.
   EOT
   type = object({
     table_name          = string
@@ -59,7 +60,7 @@ variable "websocket" {
 }
 
 variable "package" {
-  description = "The path of the function's zip, `target/lambda/publish/bootstrap.zip` after `make build`. A new zip at the same path is a new version."
+  description = "The path of the function's zip: `target/lambda/publish/bootstrap.zip` after `make build`. A new zip at the same path is a new version."
   type        = string
   default     = null
 
@@ -71,11 +72,11 @@ variable "package" {
 
 variable "s3" {
   description = <<-EOT
-    In place of `package`, a zip in a bucket of the same Region.
+    A zip in a bucket of the same Region, instead of `package`.
 
     - `bucket`: the bucket.
-    - `key`: the object. Another one is what is deployed anew; another content under the same key is not seen.
-    - `version`: the object's version, where the bucket has versions.
+    - `key`: the object's key. Another key is deployed. Other content under the same key is not noticed.
+    - `version`: the object's version, if the bucket has versions.
   EOT
   type = object({
     bucket  = string
@@ -86,7 +87,7 @@ variable "s3" {
 }
 
 variable "architecture" {
-  description = "What the zip was built for: `arm64` or `x86_64`."
+  description = "The architecture that the zip was built for: `arm64` or `x86_64`."
   type        = string
   default     = "arm64"
   nullable    = false
@@ -98,7 +99,7 @@ variable "architecture" {
 }
 
 variable "memory_size" {
-  description = "The function's memory in MB. CPU comes with it: a broadcast is as fast as it can sign requests."
+  description = "The function's memory in MB. More memory brings more CPU: a broadcast is as fast as the function can sign requests."
   type        = number
   default     = 512
   nullable    = false
@@ -110,7 +111,7 @@ variable "memory_size" {
 }
 
 variable "timeout" {
-  description = "How long the function may take for a batch, in seconds. A broadcast that would take longer is done in steps. What fails is tried again after six times as long."
+  description = "How long the function may take for a batch, in seconds. A broadcast that would take longer is done in steps. A failed message is retried after six times this time."
   type        = number
   default     = 60
   nullable    = false
@@ -122,7 +123,7 @@ variable "timeout" {
 }
 
 variable "environment" {
-  description = "Variables of the function beside those that the module sets, such as `ANNOUNCE_CHANNELS`."
+  description = "Variables of the function in addition to those that the module sets, such as `ANNOUNCE_CHANNELS`."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -136,7 +137,7 @@ variable "tracing" {
 }
 
 variable "batch_size" {
-  description = "How many messages the function is given at once, at most."
+  description = "The greatest number of messages that the function receives at once."
   type        = number
   default     = 10
   nullable    = false
@@ -148,7 +149,7 @@ variable "batch_size" {
 }
 
 variable "batching_window_seconds" {
-  description = "How long a batch waits to become full. Messages are as late as that."
+  description = "How long a batch waits to become full. Messages are delayed by that time."
   type        = number
   default     = 0
   nullable    = false
@@ -160,7 +161,7 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "How many batches are handled at the same time, at most: half of them of what is published, the other half of what is left over from before. It is what governs the rate of posts, which all APIs of an account and Region share."
+  description = "The greatest number of batches that are handled at the same time: half of them with publications, the other half with tasks from the delivery queue. It governs the rate of posts. All APIs of an account and Region share the limit for that rate."
   type        = number
   default     = 5
   nullable    = false
@@ -173,12 +174,12 @@ variable "maximum_concurrency" {
 
 variable "queue" {
   description = <<-EOT
-    The queue, the one with what is left over, and the one beside them for dead letters.
+    The three queues: for publications, for tasks (the delivery queue) and for dead letters.
 
     - `max_receive_count`: how often a message is tried before it becomes a dead letter.
-    - `retention_seconds`: how long a message waits at most. One that waited for so long is lost.
-    - `dead_letter_retention_seconds`: how long a dead letter is kept, counted from when the message was sent.
-    - `kms_key`: `arn` of a key of yours that encrypts all three; without it the key is SQS's own. Where `senders` are named, its policy has to let their services use it.
+    - `retention_seconds`: how long a message waits at most. A message that has waited for so long is lost.
+    - `dead_letter_retention_seconds`: how long a dead letter is kept, counted from the time when the message was sent.
+    - `kms_key`: `arn` of your own key that encrypts all three queues. Without it, SQS's own key is used. If there are `senders`, the key's policy must let their services use it.
   EOT
   type = object({
     max_receive_count             = optional(number, 5)
@@ -201,7 +202,7 @@ variable "queue" {
 }
 
 variable "senders" {
-  description = "What may send that has no role of its own: EventBridge rules and SNS topics, each by its `arn`, or as the whole resource. Functions and people have roles: they take `send_policy`."
+  description = "Senders without a role of their own: EventBridge rules and SNS topics, each by its `arn` or as the whole resource. Functions and people have roles: they take `send_policy`."
   type        = list(object({ arn = string }))
   default     = []
   nullable    = false
@@ -214,10 +215,10 @@ variable "senders" {
 
 variable "roles" {
   description = <<-EOT
-    What the function's role has, where the account asks for it.
+    Settings of the function's role, if the account requires them.
 
     - `path`: the role's path.
-    - `permissions_boundary`: the ARN of a policy that bounds it.
+    - `permissions_boundary`: the ARN of the policy that is its permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")
@@ -229,11 +230,11 @@ variable "roles" {
 
 variable "logging" {
   description = <<-EOT
-    What the function logs, and how long it is kept.
+    The function's logs, and how long they are kept.
 
-    - `retention_days`: how long the log group keeps what it holds.
-    - `kms_key`: `arn` of a key of yours that encrypts it; its policy has to let CloudWatch Logs use it.
-    - `function_level`: the least level that is logged: TRACE, DEBUG, INFO, WARN or ERROR.
+    - `retention_days`: for how many days the log group keeps its entries.
+    - `kms_key`: `arn` of your own key that encrypts the log group. Its policy must let CloudWatch Logs use it.
+    - `function_level`: the lowest level that is logged: TRACE, DEBUG, INFO, WARN or ERROR.
   EOT
   type = object({
     retention_days = optional(number, 30)
@@ -251,13 +252,14 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each looks at the greatest value of five minutes, and with null it is not made.
+    CloudWatch alarms: null creates none, `{}` creates all of them with default thresholds. Each takes the greatest value of five
+    minutes. An alarm with the threshold null is not created.
 
-    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `dead_letters` (1): how many messages are in the dead-letter queue.
-    - `oldest_message_seconds` (300): for how long the oldest message has been waiting, in either queue.
+    - `actions` ([]): ARNs, of SNS topics for example, that are notified when an alarm begins and when it ends.
+    - `dead_letters` (1): the number of messages in the dead-letter queue.
+    - `oldest_message_seconds` (300): how long the oldest message has been waiting, in either queue.
   EOT
-  type        = any # In an object's type, null would be the default.
+  type        = any # In an object type, null would mean the default.
   default     = null
 
   validation {

@@ -15,16 +15,16 @@ locals {
   api                     = one(aws_apigatewayv2_api.this)
   only_the_domain_answers = try(var.domain.disable_execute_api_endpoint, false)
 
-  # The one place that knows where the API is. AWS gives wss://…; an emulator may give ws://….
+  # The API's URL is composed here only. AWS gives wss://…; an emulator may give ws://….
   execute_api_url = var.create ? "${local.api.api_endpoint}/${var.stage}" : null
-  # Under a domain the stage is not in the path: the mapping has chosen it.
+  # Under a domain the stage is not in the path: the mapping selects it.
   domain_url    = var.domain == null ? null : join("/", compact(["wss://${var.domain.name}", var.domain.mapping_key]))
   websocket_url = var.create ? coalesce(local.domain_url, local.execute_api_url) : null
-  # Posts take the API's own endpoint as long as there is one: it needs no DNS of yours.
+  # Posts go to the API's own endpoint unless it is disabled: it needs no DNS of yours.
   management_endpoint = var.create ? replace(local.only_the_domain_answers ? local.domain_url : local.execute_api_url, "/^ws/", "http") : null
 }
 
-# Up to now each deployment was made here. The stage makes its own now; the last one goes with the API.
+# Earlier versions created each deployment here. Now the stage makes its own. The last one is deleted with the API.
 removed {
   from = aws_apigatewayv2_deployment.this
 
@@ -33,8 +33,9 @@ removed {
   }
 }
 
-# A stage serves a deployment, a snapshot of the routes. API Gateway makes one after each change, deletions too. One that is
-# made here is made before what it depends on is deleted, and would go on serving a route that is gone: see docs/decisions.md.
+# A stage serves a deployment, which is a snapshot of the routes. API Gateway makes one after each change, deletions too.
+# Terraform would create its deployment before it deletes a route, so the stage would go on serving the deleted route: see
+# docs/decisions.md.
 resource "aws_apigatewayv2_stage" "this" {
   count = var.create ? 1 : 0
 
@@ -44,7 +45,7 @@ resource "aws_apigatewayv2_stage" "this" {
   stage_variables = var.stage_variables
   tags            = var.tags
 
-  # All of it is always said. Limits left out would become 0, which is 429 for everything.
+  # Every setting is always given. A limit that is left out would become 0: every request would be answered with 429.
   default_route_settings {
     throttling_rate_limit    = var.throttling.rate_limit
     throttling_burst_limit   = var.throttling.burst_limit
@@ -53,7 +54,7 @@ resource "aws_apigatewayv2_stage" "this" {
     detailed_metrics_enabled = var.logging.detailed_metrics
   }
 
-  # A route with settings of its own inherits none.
+  # A route with its own settings inherits none of the stage's.
   dynamic "route_settings" {
     for_each = { for key, r in local.routes : key => r if r.throttling_rate_limit != null || r.throttling_burst_limit != null }
 
@@ -77,14 +78,14 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 
   depends_on = [
-    # What is served first is all of it.
+    # The first deployment has all routes.
     aws_apigatewayv2_route.this,
     aws_apigatewayv2_route_response.this,
-    # Without the group API Gateway makes one, which never ends.
+    # Without this group, API Gateway creates one that keeps its logs forever.
     aws_cloudwatch_log_group.execution,
   ]
 
-  # A domain's mapping leaves a stage of the old name before that goes.
+  # If the stage gets a new name, the domain's mapping leaves the old stage before that is deleted.
   lifecycle {
     create_before_destroy = true
   }

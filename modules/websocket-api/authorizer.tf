@@ -1,5 +1,5 @@
 locals {
-  # API Gateway's word for how $connect is guarded.
+  # API Gateway's name for the authorization of $connect.
   authorization_type = var.authorizer == null ? "NONE" : var.authorizer.iam ? "AWS_IAM" : "CUSTOM"
 }
 
@@ -8,21 +8,21 @@ resource "aws_apigatewayv2_authorizer" "this" {
 
   api_id           = local.api.id
   name             = var.authorizer.function
-  authorizer_type  = "REQUEST" # WebSocket APIs have no other, and no cache of answers either.
+  authorizer_type  = "REQUEST" # WebSocket APIs have no other type, and no cache of answers.
   authorizer_uri   = local.invoke_arns[var.authorizer.function]
   identity_sources = var.authorizer.identity_sources
 
-  # Another function, or an alias of it, is allowed before it is asked.
+  # A new function, or a new alias, gets its permission before the authorizer invokes it.
   depends_on = [aws_lambda_permission.authorizer]
 
-  # A route that points at it would keep the old one from going.
+  # A route that refers to the old authorizer would block its deletion.
   lifecycle {
     create_before_destroy = true
   }
 }
 
-# By whichever authorizer of this API, and there is one at most: by its id, the permission would come after the authorizer,
-# and clients would be answered 500 until it is there.
+# The permission is for any authorizer of this API, which has one at most. A permission with the authorizer's id would be
+# created after the authorizer, and clients would be answered with 500 until then.
 resource "aws_lambda_permission" "authorizer" {
   count = var.create && local.authorization_type == "CUSTOM" ? 1 : 0
 

@@ -1,4 +1,4 @@
-# Two columns of graphs, each with the metrics of one question.
+# Two columns of graphs. Each graph has the metrics that answer one question.
 resource "aws_cloudwatch_dashboard" "this" {
   count = var.create && var.dashboard ? 1 : 0
 

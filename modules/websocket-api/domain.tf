@@ -13,7 +13,7 @@ resource "aws_acm_certificate" "this" {
   validation_method = "DNS"
   tags              = var.tags
 
-  # The domain leaves the old certificate before it goes.
+  # The domain takes the new certificate before the old one is deleted.
   lifecycle {
     create_before_destroy = true
   }

@@ -1,5 +1,6 @@
 locals {
-  # Told apart by what is known at plan: an arn may not be yet, and what is in an object may not be, but the object is.
+  # Only values that are known at plan distinguish the two kinds. An arn may be unknown then, and so may the fields of an
+  # object, but it is known whether there is an object.
   made_functions     = { for key, f in var.functions : key => f if var.create && (f.package != null || f.zip != null || f.s3 != null) }
   existing_functions = { for key, f in var.functions : key => f if var.create && f.package == null && f.zip == null && f.s3 == null }
   warm_functions     = { for key, f in local.made_functions : key => f if f.provisioned_concurrency > 0 }
@@ -33,7 +34,7 @@ locals {
   environments = { for key, f in local.made_functions : key => merge(
     length(f.connections) > 0 ? { CONNECTION_TABLE = local.table.name, CONNECTION_SHARDS = tostring(var.connection_table.shards) } : {},
     length(f.history) > 0 ? local.history_variables : {},
-    # The SDKs' own name for the endpoint: a client of @connections needs no code to find it.
+    # The SDKs read the endpoint from this variable: a client of @connections finds it without code.
     length(f.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},
     var.metrics ? { METRICS_NAMESPACE = local.metrics_namespace } : {},
     f.environment,
@@ -44,7 +45,7 @@ locals {
 locals {
   zips = { for key, f in local.made_functions : key => f.zip != null ? f.zip : {
     path = f.package
-    hash = f.package == null ? null : try(filebase64sha256(f.package), null) # To destroy, no package is needed.
+    hash = f.package == null ? null : try(filebase64sha256(f.package), null) # Destroying needs no package.
   } }
 }
 
@@ -69,7 +70,8 @@ resource "aws_lambda_function" "this" {
   publish                        = each.value.provisioned_concurrency > 0
   tags                           = var.tags
 
-  # None where it would be empty: an empty one is a change each time, and with a published version a new version.
+  # Without variables there is no block. An empty block would be a change at every plan, and a new version if versions are
+  # published.
   dynamic "environment" {
     for_each = [for variables in [local.environments[each.key]] : variables if length(variables) > 0]
 
@@ -82,7 +84,7 @@ resource "aws_lambda_function" "this" {
     log_group             = aws_cloudwatch_log_group.function[each.key].name
     log_format            = "JSON"
     application_log_level = coalesce(each.value.log_level, var.logging.function_level)
-    system_log_level      = "INFO" # With each invocation's duration and memory.
+    system_log_level      = "INFO" # This level includes each invocation's duration and memory.
   }
 
   tracing_config {
@@ -109,7 +111,7 @@ resource "aws_lambda_function" "this" {
   }
 }
 
-# Concurrency is provisioned for a version; routes invoke whichever the alias points at.
+# Concurrency is provisioned for a version. Routes invoke the version that the alias points at.
 resource "aws_lambda_alias" "warm" {
   for_each = local.warm_functions
 
@@ -117,7 +119,7 @@ resource "aws_lambda_alias" "warm" {
   function_name    = aws_lambda_function.this[each.key].function_name
   function_version = aws_lambda_function.this[each.key].version
 
-  # When the function is no longer kept warm, its routes leave the alias before it goes.
+  # If the function is no longer kept warm, its routes leave the alias before the alias is deleted.
   lifecycle {
     create_before_destroy = true
   }

@@ -1,4 +1,4 @@
-# The last messages of each channel, for clients that were away: only where it is asked for.
+# The last messages of each channel, for clients that were away. The table exists only if `history` is set.
 resource "aws_dynamodb_table" "history" {
   count = var.create && var.history != null ? 1 : 0
 
@@ -28,7 +28,7 @@ resource "aws_dynamodb_table" "history" {
     enabled = var.history.point_in_time_recovery
   }
 
-  # Always said: left out, a key that was there would stay, and the functions may no longer use it.
+  # Always given: without this block an earlier key would remain, and the functions may no longer use that key.
   server_side_encryption {
     enabled     = var.history.kms_key != null
     kms_key_arn = one(var.history.kms_key[*].arn)
@@ -36,7 +36,7 @@ resource "aws_dynamodb_table" "history" {
 }
 
 locals {
-  # What an intent means, as for the connection table.
+  # The grants of each intent, as for the connection table.
   history_grants = merge([for table in aws_dynamodb_table.history : {
     read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [table.arn] }]
     write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [table.arn] }]

@@ -1,12 +1,12 @@
-# What functions, and routes that call a service themselves, may do. Every grant is a statement as IAM writes it.
+# The permissions of functions, and of routes that call a service themselves. Every grant is a statement in IAM's form.
 
 locals {
-  # What an intent means, in actions and the resources that they are for. There is no Scan, on purpose.
+  # The actions and resources of each intent. There is no Scan, on purpose.
   grants = merge(local.table_grants, local.stage_grants)
   table_grants = merge([for table in local.table[*] : {
     read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [table.arn] }]
     write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [table.arn] }]
-    # No BatchWriteItem: who may delete by it may write by it too.
+    # No BatchWriteItem: a grant to delete with it is also a grant to write.
     delete = [
       { Effect = "Allow", Action = ["dynamodb:DeleteItem"], Resource = [table.arn] },
       { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["${table.arn}/index/${local.connection_index}"] },
@@ -19,7 +19,7 @@ locals {
   }]...)
   stage_arn = var.create ? "${local.api.execution_arn}/${var.stage}" : null
 
-  # Who may use the table may use its key, by way of DynamoDB alone.
+  # A grant for the table includes the use of its key, through DynamoDB only.
   table_key_grants = [for key in local.table_key[*] : {
     Effect    = "Allow"
     Action    = ["kms:Decrypt"]
@@ -27,7 +27,7 @@ locals {
     Condition = { StringLike = { "kms:ViaService" = "dynamodb.*" } }
   }]
 
-  # AWS knows no narrower resource for these two.
+  # AWS has no narrower resource for these two grants.
   tracing_grant = { Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }
   vpc_grant = {
     Effect = "Allow"
@@ -38,7 +38,7 @@ locals {
     Resource = ["*"]
   }
 
-  # What a failure destination needs, by the service in its ARN.
+  # The action for a failure destination, by the service in its ARN.
   failure_actions = { sqs = "sqs:SendMessage", sns = "sns:Publish", lambda = "lambda:InvokeFunction", events = "events:PutEvents" }
 
   function_grants = {
@@ -46,7 +46,7 @@ locals {
       [{ Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.function[key].arn}:*"] }],
       flatten([for intent in concat(sort(f.connections), sort(f.manage_connections)) : local.grants[intent]]),
       flatten([for intent in sort(f.history) : local.history_grants[intent]]),
-      # It may be the same key.
+      # Both tables may have the same key.
       distinct(concat(
         [for grant in local.table_key_grants : grant if length(f.connections) > 0],
         [for grant in local.history_key_grants : grant if length(f.history) > 0],
@@ -75,7 +75,7 @@ locals {
 }
 
 locals {
-  # Roles, and the dashboard, are of the account: another Region's are called otherwise.
+  # Roles and the dashboard belong to the account, so their names must differ between Regions.
   global_suffix = join("", [for suffix in var.global_name_suffix[*] : "-${suffix}"])
 }
 
@@ -100,8 +100,8 @@ resource "aws_iam_role_policy" "function" {
   role   = aws_iam_role.function[each.key].id
   policy = jsonencode({ Version = "2012-10-17", Statement = local.function_grants[each.key] })
 
-  # As the function, to which this spreads from what depends on it. Unless it is said, Terraform 1.9 finds a cycle where a
-  # function goes while the table changes.
+  # The function inherits this setting from the resources that depend on it. If it were missing here, Terraform 1.9 would
+  # find a cycle when a function is deleted while the table changes.
   lifecycle {
     create_before_destroy = true
   }

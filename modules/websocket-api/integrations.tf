@@ -7,17 +7,17 @@ resource "aws_apigatewayv2_integration" "function" {
   integration_method = "POST"
   integration_uri    = local.invoke_arns[each.key]
 
-  # Another function, or an alias of it, is allowed before it is invoked.
+  # A new function, or a new alias, gets its permission before it is invoked.
   depends_on = [aws_lambda_permission.route]
 
-  # A route that points at it would keep the old one from going.
+  # A route that refers to the old integration would block its deletion.
   lifecycle {
     create_before_destroy = true
   }
 }
 
-# One permission per route: the function can be invoked by that route of that stage, and by no other. Where its policy has no room
-# for all of them, or where it is asked for, there is one for the stage.
+# One permission per route: that route of that stage can invoke the function, and no other. If the function's policy has no
+# room for all of them, or if `stage_permission` is set, there is one permission for the stage.
 resource "aws_lambda_permission" "route" {
   for_each = local.permissions
 
@@ -27,7 +27,7 @@ resource "aws_lambda_permission" "route" {
   qualifier     = local.qualifiers[each.value.function]
   source_arn    = "${local.stage_arn}/${each.value.route}"
 
-  # Where it has to be another, requests that come meanwhile are allowed by the old one.
+  # While a permission is replaced, the old one still allows requests.
   lifecycle {
     create_before_destroy = true
   }
@@ -36,8 +36,8 @@ resource "aws_lambda_permission" "route" {
 }
 
 locals {
-  # The bytes of a route's statement in its function's policy, at most: what is known only at apply, or by the function's own
-  # stack alone, is as long as it can be.
+  # The greatest size in bytes of a route's statement in its function's policy. Values that are known only at apply, or only
+  # in the function's own stack, count with their greatest length.
   statement_bytes = { for key, r in local.function_routes : key => 1 + length(base64encode(jsonencode({
     Sid       = "terraform-YYYYMMDDhhmmssffffffffffff00000000"
     Effect    = "Allow"
@@ -48,8 +48,8 @@ locals {
   }))) / 4 * 3 }
   routes_by_function = { for key, r in local.function_routes : r.function => key... }
 
-  # A function's policy has 20,480 bytes. Room is left for the statement of the stage, which is there before the routes' go, for
-  # the authorizer's, and for some of other stacks.
+  # A function's policy has 20,480 bytes. Room is left for the authorizer's statement, for some statements of other stacks, and
+  # for the stage's statement, which is added before the routes' statements are deleted.
   policy_bytes = 20480 - 4 * 512
   stage_permissions = { for name, keys in local.routes_by_function : name =>
     var.functions[name].stage_permission || sum([for key in keys : local.statement_bytes[key]]) > local.policy_bytes
@@ -61,10 +61,10 @@ locals {
 }
 
 locals {
-  # The key of the one template that there is. In an expression, its dollar sign is escaped.
+  # The key of the only template. In an expression, its dollar sign is escaped.
   template_key = "$default"
 
-  # Where a route leads that has no function.
+  # The integrations of routes without a function.
   route_integrations = { for key, i in merge(
     { for key, r in local.routes : key => { type = "MOCK", template = jsonencode({ statusCode = 200 }) } if r.mock != null },
     { for key, r in local.routes : key => {
@@ -72,7 +72,7 @@ locals {
       uri     = r.http.url
       method  = r.http.method
       headers = merge({ connectionId = "context.connectionId" }, r.http.headers)
-      # By an attribute that is never secret: whether there is one decides what is made.
+      # The condition reads an attribute that is never sensitive, since it decides which resources exist.
     } if try(r.http.method, null) != null },
     { for key, r in local.routes : key => {
       type    = "AWS"
@@ -81,7 +81,7 @@ locals {
       headers = { Content-Type = "'application/x-www-form-urlencoded'" }
       template = join("&", concat(
         local.send_message,
-        # A connect or a disconnect has no message; the queue takes none that is empty.
+        # A connect or a disconnect has no message, and the queue accepts no empty one.
         [contains(["$connect", "$disconnect"], key) ? "MessageBody=$context.eventType" : "MessageBody=$util.urlEncode($input.body)"],
         endswith(r.queue.arn, ".fifo") ? local.send_message_in_order : [],
       ))
@@ -103,7 +103,7 @@ locals {
     role     = i.type == "AWS" ? "${var.name}-${local.labels[key]}${local.global_suffix}" : null
   } }
 
-  # SQS's own words. Every value is encoded: what a client says stays a value.
+  # The parameters of SQS's SendMessage. Every value is encoded, so that a client's text stays a value.
   send_message = concat(
     ["Action=SendMessage"],
     flatten([for number, name in ["connectionId", "requestId", "routeKey"] : [
@@ -135,7 +135,7 @@ resource "aws_apigatewayv2_integration" "route" {
   }
 }
 
-# What API Gateway says in place of a mock, or of a service once it has answered 200.
+# API Gateway's answer for a mock, or for a service that has answered 200.
 resource "aws_apigatewayv2_integration_response" "reply" {
   for_each = { for key, i in local.route_integrations : key => i if i.reply != null }
 

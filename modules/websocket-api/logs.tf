@@ -2,13 +2,13 @@ locals {
   retention_days = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
   log_key        = one(var.logging.kms_key[*].arn)
 
-  # API Gateway takes a group's ARN without the ":*" that some write behind it.
+  # API Gateway takes a group's ARN without the ":*" that is sometimes appended.
   access_log_destinations = concat(
     aws_cloudwatch_log_group.access[*].arn,
     [for destination in var.logging.access_log_destination[*] : trimsuffix(destination.arn, ":*") if var.create],
   )
 
-  # One line for each connect, message and disconnect: what it was, how it ended, and who was to blame.
+  # One line for each connect, message and disconnect: its kind, its result, and the source of an error.
   access_log_format = coalesce(var.logging.access_log_format, {
     requestId           = "$context.requestId"
     requestTimeEpoch    = "$context.requestTimeEpoch"
@@ -54,7 +54,7 @@ resource "aws_cloudwatch_log_group" "access" {
   tags              = var.tags
 }
 
-# API Gateway writes to a group of this name, and would make it itself: without an end to what it keeps.
+# API Gateway writes to a group of this name. It would create the group itself, and keep the logs forever.
 resource "aws_cloudwatch_log_group" "execution" {
   count = var.create && var.logging.execution_level != "OFF" ? 1 : 0
 

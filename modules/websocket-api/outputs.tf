@@ -1,11 +1,11 @@
 output "websocket_url" {
-  description = "Where clients connect: wss://…, under the domain where there is one."
+  description = "The URL that clients connect to: wss://…, under the domain if there is one."
   value       = local.websocket_url
   depends_on  = [aws_apigatewayv2_stage.this, aws_apigatewayv2_api_mapping.this, aws_route53_record.alias]
 }
 
 output "management_endpoint" {
-  description = "Where messages are posted to connections (`@connections`): https://… For a function outside of the module, set `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` to it."
+  description = "The URL for posts to connections (`@connections`): https://… For a function outside of the module, set `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` to it."
   value       = local.management_endpoint
 }
 
@@ -34,7 +34,7 @@ output "api_arn" {
 }
 
 output "execution_arn" {
-  description = "The first part of the ARNs for policies about this API: append /STAGE/METHOD/@connections/* or /STAGE/ROUTE_KEY."
+  description = "The prefix of the ARNs in policies for this API: append /STAGE/METHOD/@connections/* or /STAGE/ROUTE_KEY."
   value       = one(aws_apigatewayv2_api.this[*].execution_arn)
 }
 
@@ -49,32 +49,32 @@ output "stage_arn" {
 }
 
 output "authorizer_id" {
-  description = "The id of the authorizer that is a function; null where there is none."
+  description = "The id of the authorizer, if it is a function; otherwise null."
   value       = one(aws_apigatewayv2_authorizer.this[*].id)
 }
 
 output "table_name" {
-  description = "The name of the connection table; null where there is none."
+  description = "The name of the connection table; null if there is none."
   value       = try(local.table.name, null)
 }
 
 output "table_arn" {
-  description = "The ARN of the connection table; null where there is none."
+  description = "The ARN of the connection table; null if there is none."
   value       = try(local.table.arn, null)
 }
 
 output "shards" {
-  description = "Over how many partitions a channel is spread: for functions outside of the module, as `CONNECTION_SHARDS`."
+  description = "The number of partitions that a channel is spread over. For functions outside of the module, as `CONNECTION_SHARDS`."
   value       = one(var.connection_table[*].shards)
 }
 
 output "metrics_namespace" {
-  description = "The CloudWatch namespace that the functions count in; null without `metrics`. For functions outside of the module, as `METRICS_NAMESPACE`."
+  description = "The CloudWatch namespace of the functions' metrics; null without `metrics`. For functions outside of the module, as `METRICS_NAMESPACE`."
   value       = var.metrics ? local.metrics_namespace : null
 }
 
 output "history" {
-  description = "The history, for functions outside of the module: its `table_name`, and its bounds `seconds` and `messages`, as `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES`; `policies`, IAM policy documents to `read` and to `write` it. Null where there is none."
+  description = "The history, for functions outside of the module. Its `table_name` and its limits `seconds` and `messages` are for `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES`. Its `policies` are IAM policy documents to `read` and to `write` the history. Null if there is none."
   value = one([for table in aws_dynamodb_table.history : {
     table_name = table.name
     seconds    = var.history.seconds
@@ -87,7 +87,7 @@ output "history" {
 }
 
 output "functions" {
-  description = "By name in `functions`: the `arn` to invoke (an alias's where one is kept warm), and for those made here its `name`, `role_name`, `role_arn` and `log_group`."
+  description = "The functions, by their name in `functions`. Each has the `arn` to invoke, which is an alias's if the function is kept warm. Those created here also have `name`, `role_name`, `role_arn` and `log_group`."
   value = { for key, arn in local.function_arns : key => {
     arn       = arn
     name      = try(aws_lambda_function.this[key].function_name, null)
@@ -98,7 +98,7 @@ output "functions" {
 }
 
 output "log_groups" {
-  description = "The names of API Gateway's log groups that are made here: `access` and `execution`, null where that is off or goes elsewhere."
+  description = "The names of the log groups that are created here for API Gateway: `access` and `execution`. Each is null if that log is off or goes elsewhere."
   value = {
     access    = one(aws_cloudwatch_log_group.access[*].name)
     execution = one(aws_cloudwatch_log_group.execution[*].name)
@@ -106,12 +106,12 @@ output "log_groups" {
 }
 
 output "domain_name" {
-  description = "The domain's name, once it is there: for other APIs that share it (`domain.existing`); null without a domain."
+  description = "The domain's name, for other APIs that share it (`domain.existing`). It is known once the domain exists; null without a domain."
   value       = one(aws_apigatewayv2_api_mapping.this[*].domain_name)
 }
 
 output "domain_target" {
-  description = "What the domain's records point at, where you make them: `name` and `hosted_zone_id`; null without a domain that is made here."
+  description = "The target of the domain's records, if you create them: `name` and `hosted_zone_id`. Null without a domain that is created here."
   value       = local.domain_target
 }
 
@@ -121,6 +121,6 @@ output "alarm_arns" {
 }
 
 output "dashboard_name" {
-  description = "The dashboard's name; null where there is none."
+  description = "The dashboard's name; null if there is none."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }

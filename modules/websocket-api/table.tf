@@ -33,7 +33,7 @@ resource "aws_dynamodb_table" "connections" {
     projection_type = "KEYS_ONLY"
   }
 
-  # $disconnect is best effort: what it missed expires.
+  # $disconnect is best effort: rows that it missed expire.
   ttl {
     attribute_name = "expiresAt"
     enabled        = true
@@ -43,7 +43,7 @@ resource "aws_dynamodb_table" "connections" {
     enabled = var.connection_table.point_in_time_recovery
   }
 
-  # Always said: left out, a key that was there would stay, and the functions may no longer use it.
+  # Always given: without this block an earlier key would remain, and the functions may no longer use that key.
   server_side_encryption {
     enabled     = local.table_key != null
     kms_key_arn = one(local.table_key[*].arn)

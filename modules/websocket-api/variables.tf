@@ -1,12 +1,12 @@
 variable "create" {
-  description = "Whether anything is created: with `false`, nothing is, and the outputs are null or empty."
+  description = "Whether to create anything. With `false`, nothing is created, and the outputs are null or empty."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "name" {
-  description = "The name of the API, and the first part of the names of all that belongs to it. It is unique in the account and Region; over Regions too, unless each has a `global_name_suffix`."
+  description = "The API's name, and the prefix of the names of all its resources. It must be unique in the account and Region, and across Regions too unless each has a `global_name_suffix`."
   type        = string
 
   validation {
@@ -16,7 +16,7 @@ variable "name" {
 }
 
 variable "global_name_suffix" {
-  description = "The end of the names that an account has only once, over all Regions: those of roles and of the dashboard. A hyphen comes before it. Set it, to the Region for example, where the same stack is in several Regions of an account; with null there is none."
+  description = "The suffix of the names that must be unique in the account across all Regions: those of roles and of the dashboard. A hyphen is put before it. Set it, for example to the Region, if the same stack is in several Regions of an account. With null there is no suffix."
   type        = string
   default     = null
 
@@ -32,7 +32,7 @@ variable "global_name_suffix" {
 }
 
 variable "description" {
-  description = "What the API is for, as the console shows it."
+  description = "The API's description, as the console shows it."
   type        = string
   default     = null
 
@@ -55,7 +55,7 @@ variable "stage" {
 }
 
 variable "stage_variables" {
-  description = "Variables of the stage, which events and templates carry as `stageVariables`."
+  description = "Variables of the stage. Events and templates have them as `stageVariables`."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -67,7 +67,7 @@ variable "stage_variables" {
 }
 
 variable "ip_address_type" {
-  description = "Who can connect: `ipv4`, or `dualstack`, IPv6 too. It is that of the API and of its domain."
+  description = "The IP versions that clients can connect with: `ipv4`, or `dualstack` for IPv6 too. It applies to the API and to its domain."
   type        = string
   default     = "ipv4"
   nullable    = false
@@ -79,7 +79,7 @@ variable "ip_address_type" {
 }
 
 variable "route_selection_expression" {
-  description = "Where in a message the route key is found."
+  description = "The place of the route key in a message."
   type        = string
   default     = "$request.body.action"
   nullable    = false
@@ -91,7 +91,7 @@ variable "route_selection_expression" {
 }
 
 variable "api_key_selection_expression" {
-  description = "Where the API key of a request is found, for routes with `api_key_required`: `$request.header.x-api-key`, or `$context.authorizer.usageIdentifierKey`."
+  description = "The place of the API key in a request, for routes with `api_key_required`: `$request.header.x-api-key`, or `$context.authorizer.usageIdentifierKey`."
   type        = string
   default     = "$request.header.x-api-key"
   nullable    = false
@@ -104,33 +104,33 @@ variable "api_key_selection_expression" {
 
 variable "functions" {
   description = <<-EOT
-    The functions behind the routes, by a name of your choice. Each is either made here, from a zip on this machine (`package`,
-    `zip`) or in a bucket (`s3`), or an existing one (`arn`), which keeps its own role and configuration.
+    The functions behind the routes, by a name of your choice. The module creates a function from a zip on this machine
+    (`package`, `zip`) or in a bucket (`s3`). An existing function (`arn`) keeps its own role and configuration.
 
-    - `package`: the path of a zip that is there before Terraform runs. Its content is what is deployed: a new zip at the same path is a new version.
-    - `zip`: a zip that another resource makes: its `path`, and its `hash`, SHA-256 in Base64, by which a new version is seen.
-    - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` where the bucket has versions. Another key or version is what is deployed anew; another content under the same key is not seen.
-    - `arn`: the function's ARN, with `:ALIAS` behind it if you like.
-    - `stage_permission`: whether one permission lets all routes of the stage invoke the function, in place of one for each route. It is so by itself where the routes of this API alone would fill the function's policy, which has 20,480 bytes. Ask for it where several APIs share the function.
-    - `connections`: what the function does with the connection table: `read` who is in a channel, `write` who joins one, `delete` who is gone from all.
-    - `history`: what it does with the `history` of channels: `read` what was sent, `write` what is sent.
-    - `manage_connections`: what it does with connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
-    - `policy_statements`: what else it may do: `actions` on `resources`.
+    - `package`: the path of a zip that exists before Terraform runs. Its content is deployed: a new zip at the same path is a new version.
+    - `zip`: a zip that another resource creates: its `path`, and its `hash` (SHA-256 in Base64). A new hash is a new version.
+    - `s3`: a zip in a bucket of the same Region: `bucket`, `key`, and `version` if the bucket has versions. Another key or version is deployed. Other content under the same key is not noticed.
+    - `arn`: the function's ARN, optionally with `:ALIAS` at its end.
+    - `stage_permission`: whether one permission lets all routes of the stage invoke the function, instead of one for each route. The module does this by itself if the routes of this API alone would fill the function's policy, which has 20,480 bytes. Set it if several APIs share the function.
+    - `connections`: the function's access to the connection table: `read` the members of a channel, `write` a connection that joins one, `delete` a gone connection from all channels.
+    - `history`: the function's access to the `history` of channels: `read` stored messages, `write` new ones.
+    - `manage_connections`: the function's access to connections of this API: `POST` a message, `GET` their state, `DELETE` (close) them.
+    - `policy_statements`: further permissions: `actions` on `resources`.
     - `architecture`: `arm64` or `x86_64`.
-    - `runtime`: Lambda's name of the runtime.
-    - `handler`: what the runtime calls; programs in Rust are called `bootstrap`.
-    - `memory_size`: in MB; CPU comes with it.
-    - `timeout`: in seconds; 29 at most behind a route or as authorizer: API Gateway waits no longer.
-    - `environment`: variables beside those that the module sets: `CONNECTION_TABLE` and `CONNECTION_SHARDS` where `connections` grants anything, `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES` where `history` does, `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` where `manage_connections` does, and `METRICS_NAMESPACE` with `metrics`.
-    - `environment_key`: `arn` of a key of yours that encrypts the environment; the function may decrypt with it. Without it the key is Lambda's own.
+    - `runtime`: Lambda's name for the runtime.
+    - `handler`: the entry point that the runtime calls; for programs in Rust it is `bootstrap`.
+    - `memory_size`: in MB; more memory brings more CPU.
+    - `timeout`: in seconds; at most 29 behind a route or as authorizer, since API Gateway waits no longer.
+    - `environment`: variables in addition to those that the module sets. If `connections` grants anything, it sets `CONNECTION_TABLE` and `CONNECTION_SHARDS`. If `history` does, it sets `HISTORY_TABLE`, `HISTORY_SECONDS` and `HISTORY_MESSAGES`. If `manage_connections` does, it sets `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`. With `metrics`, it sets `METRICS_NAMESPACE`.
+    - `environment_key`: `arn` of your own key that encrypts the environment; the function may decrypt with it. Without it, Lambda's own key is used.
     - `layers`: ARNs of layer versions, 5 at most.
-    - `reserved_concurrency`: how many may run at once, taken from the account's number; -1 sets none aside.
-    - `provisioned_concurrency`: how many are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
-    - `vpc`: `subnet_ids` and `security_group_ids`, for a function that reaches into a VPC. To reach DynamoDB and `@connections` from there it needs endpoints or a NAT.
-    - `tracing`: whether X-Ray traces it.
-    - `log_level`: instead of `logging.function_level`.
-    - `log_retention_days`: instead of `logging.retention_days`.
-    - `failure_destination`: `arn` of a queue, topic, function or event bus that gets what failed of asynchronous invocations. Routes invoke synchronously: it is for what else invokes the function.
+    - `reserved_concurrency`: how many instances may run at once, reserved from the account's concurrency; -1 reserves none.
+    - `provisioned_concurrency`: how many instances are kept warm, behind an alias `live` that the routes then invoke; 0 keeps none.
+    - `vpc`: `subnet_ids` and `security_group_ids`, for a function that connects to a VPC. From there it needs endpoints or a NAT to reach DynamoDB and `@connections`.
+    - `tracing`: whether X-Ray traces the function.
+    - `log_level`: the function's own level, instead of `logging.function_level`.
+    - `log_retention_days`: the function's own retention, instead of `logging.retention_days`.
+    - `failure_destination`: `arn` of a queue, topic, function or event bus that receives failed asynchronous invocations. Routes invoke synchronously: it is for other callers of the function.
   EOT
   type = map(object({
     package                 = optional(string)
@@ -195,7 +195,7 @@ variable "functions" {
     error_message = "A function's history takes \"read\" and \"write\"."
   }
 
-  # Held here, not by the table: a function that is brought along may need the table's outputs.
+  # This rule is not in connection_table: the arn of an existing function may depend on the table's outputs.
   validation {
     condition     = var.connection_table != null || alltrue([for f in values(var.functions) : length(f.connections) == 0])
     error_message = "Without a connection_table no function can have connections: leave these out, or leave connection_table out, and there is one."
@@ -281,19 +281,19 @@ variable "functions" {
 variable "routes" {
   description = <<-EOT
     The routes, by route key: `$connect`, `$disconnect`, `$default`, or the value that `route_selection_expression` finds in
-    a message. Each leads to one of: a function of the map above (many routes may share one), a fixed answer, an HTTP
-    endpoint, a queue, another AWS service.
+    a message. Each route leads to one target: a function of the map above (many routes may share one), a fixed answer, an
+    HTTP endpoint, a queue or another AWS service.
 
-    - `function`: the name of one in `functions`.
-    - `mock`: the text to answer, without `$` and `#`; no function runs. Such a route is always two-way, but `$connect` and `$disconnect`: there it is empty, and lets in whom the authorizer lets in.
-    - `http`: passes the message on to a `url`, by `method`. `headers` adds headers: a value in single quotes, or `context.` and a name; `connectionId` is there without being asked for.
-    - `queue`: puts the message (of `$connect` and `$disconnect`, the event's type) into the SQS queue with this `arn`, with the attributes `connectionId`, `routeKey` and `requestId`; no function runs. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`; `kms_key` is the key's `arn` where the queue has one of yours.
-    - `service`: calls another AWS service: `uri` (`arn:aws:apigateway:REGION:SERVICE:action/NAME` or `…:path/PATH`), `method`, `headers`, `template` (the request's body, in API Gateway's template language), `policy_statements` for the route's own role, and `reply`.
-    - `two_way`: whether what the function or the HTTP endpoint returns goes back to the client.
+    - `function`: the name of a function in `functions`.
+    - `mock`: the fixed answer, a text without `$` and `#`; no function runs. Such a route is always two-way, except `$connect` and `$disconnect`. For these the text is empty, and `$connect` accepts every connection that the authorizer allows.
+    - `http`: forwards the message to a `url`, by `method`. `headers` adds headers: each value is a text in single quotes, or `context.` and a name. The header `connectionId` is sent by default.
+    - `queue`: puts the message into the SQS queue with this `arn`; no function runs. For `$connect` and `$disconnect`, it puts the event's type there. The attributes are `connectionId`, `routeKey` and `requestId`. A FIFO queue keeps each connection's messages in order. `reply` is the text to answer, without `$` and `#`. `kms_key` is the key's `arn` if your own key encrypts the queue.
+    - `service`: calls another AWS service, by its `uri` (`arn:aws:apigateway:REGION:SERVICE:action/NAME` or `…:path/PATH`), `method` and `headers`. `template` is the request's body, in API Gateway's template language. `policy_statements` are for the route's own role. `reply` is the text to answer.
+    - `two_way`: whether the client receives the response of the function or the HTTP endpoint.
     - `throttling_rate_limit`: messages a second, instead of the stage's limit.
     - `throttling_burst_limit`: messages at once, instead of the stage's limit.
     - `api_key_required`: whether the request needs an API key of a usage plan for this stage.
-    - `request_model`: a JSON schema (draft 4) that messages must match; what does not is answered `Bad request body` and goes nowhere.
+    - `request_model`: a JSON schema (draft 4) that messages must match. Other messages are answered with `Bad request body` and go nowhere.
     - `operation_name`: the operation's name in an exported definition.
   EOT
   type = map(object({
@@ -431,11 +431,12 @@ variable "routes" {
 
 variable "authorizer" {
   description = <<-EOT
-    Who may connect: null lets in whoever knows the URL. API Gateway asks on `$connect` alone, once for each connection.
+    The check of new connections. With null, everyone who knows the URL can connect. API Gateway makes the check on `$connect`
+    only, once for each connection.
 
-    - `function`: the name of one in `functions`, which answers with a policy; what it puts into its `context` comes with every later event of the connection.
-    - `identity_sources`: what a client has to bring along to be asked at all, such as `route.request.querystring.token` or `route.request.header.Authorization`; without it the answer is 401.
-    - `iam`: in place of a function: whether the handshake is signed, by someone who may `execute-api:Invoke` the `$connect` route.
+    - `function`: the name of a function in `functions`, which answers with a policy. Every later event of the connection has the `context` that it returns.
+    - `identity_sources`: values that every request to connect must have, such as `route.request.querystring.token` or `route.request.header.Authorization`. Without them the function does not run, and the answer is 401.
+    - `iam`: instead of a function: whether the handshake must be signed, by an IAM identity that may `execute-api:Invoke` the `$connect` route.
   EOT
   type = object({
     function         = optional(string)
@@ -478,10 +479,10 @@ variable "authorizer" {
 
 variable "roles" {
   description = <<-EOT
-    What all roles have that the module makes, where the account asks for it.
+    Settings of all roles that the module creates, if the account requires them.
 
     - `path`: the roles' path.
-    - `permissions_boundary`: the ARN of a policy that bounds them.
+    - `permissions_boundary`: the ARN of the policy that is their permissions boundary.
   EOT
   type = object({
     path                 = optional(string, "/")
@@ -493,7 +494,7 @@ variable "roles" {
 
 variable "throttling" {
   description = <<-EOT
-    The stage's limits for messages: beyond them, messages are refused.
+    The stage's limits for messages. Messages beyond them are refused.
 
     - `rate_limit`: messages a second.
     - `burst_limit`: messages at once.
@@ -518,14 +519,14 @@ variable "throttling" {
 
 variable "connection_table" {
   description = <<-EOT
-    The DynamoDB table of who is connected: made here, on demand and with a TTL, or brought along. With null there is none, for
-    an API that need not know who is connected.
+    The connection table in DynamoDB: created here, on demand and with a TTL, or an existing one. With null there is none, for
+    an API that does not need to know its connections.
 
-    - `existing`: a table that exists: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own: see The table.
-    - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
-    - `point_in_time_recovery`: whether it can be restored. Connections live for two hours: mostly of use where rules ask for it.
-    - `deletion_protection`: whether it refuses to be destroyed.
-    - `shards`: over how many partitions a channel is spread, 1 to 64. One takes 1,000 joins a second; each costs a query in every broadcast. When it is made smaller, connections in the shards left out hear nothing until they reconnect.
+    - `existing`: an existing table: `name` and `arn`, or the whole resource. Its keys, index and TTL are those of the module's own table: see The table.
+    - `kms_key`: `arn` of your own key that encrypts the table. Without it, DynamoDB's own key is used.
+    - `point_in_time_recovery`: whether the table can be restored. Connections live for two hours, so this is mostly useful if rules require it.
+    - `deletion_protection`: whether the table is protected from deletion.
+    - `shards`: the number of partitions that a channel is spread over, 1 to 64. One shard takes 1,000 joins a second; each costs a query in every broadcast. After a decrease, connections in the removed shards receive nothing until they reconnect.
   EOT
   type = object({
     existing               = optional(object({ name = string, arn = string }))
@@ -549,14 +550,14 @@ variable "connection_table" {
 
 variable "history" {
   description = <<-EOT
-    The last messages of each channel, for clients that were away, in a DynamoDB table; null keeps none, `{}` a day of them. See
-    History.
+    A DynamoDB table with the last messages of each channel, for clients that were away. Null keeps no messages, `{}` keeps a
+    day of them. See The history.
 
     - `seconds`: how long a message is kept, 300 (5 minutes) to 2592000 (30 days).
-    - `messages`: how many a client gets at most that comes back, 1 to 1000: the newest.
-    - `kms_key`: `arn` of a key of yours that encrypts the table; without it the key is DynamoDB's own.
-    - `point_in_time_recovery`: whether it can be restored.
-    - `deletion_protection`: whether it refuses to be destroyed.
+    - `messages`: how many messages a returning client receives at most, 1 to 1000: the newest.
+    - `kms_key`: `arn` of your own key that encrypts the table. Without it, DynamoDB's own key is used.
+    - `point_in_time_recovery`: whether the table can be restored.
+    - `deletion_protection`: whether the table is protected from deletion.
   EOT
   type = object({
     seconds                = optional(number, 86400)
@@ -580,14 +581,14 @@ variable "history" {
 
 variable "domain" {
   description = <<-EOT
-    A domain name of your own for the API; null leaves it at the one that AWS gives.
+    Your own domain name for the API. With null, the API has the name that AWS gives.
 
-    - `name`: the domain name, such as `ws.example.com`. It serves WebSocket APIs alone.
-    - `existing`: whether another module or stack makes the domain. Then only the mapping is made here, so that several APIs share a domain, each under a `mapping_key` of its own. Take the `name` from the output `domain_name` of the module that makes it.
-    - `certificate`: `arn` of a certificate for it, in the API's Region. Without it one is made, and validated in `hosted_zone`.
-    - `hosted_zone`: `id` of the Route 53 zone where the domain's records are made. Without it you make them: see the output `domain_target`.
-    - `mapping_key`: the path below the domain; without it the API is at the root.
-    - `disable_execute_api_endpoint`: whether the API answers under its domain alone.
+    - `name`: the domain name, such as `ws.example.com`. It serves WebSocket APIs only.
+    - `existing`: whether another module or stack creates the domain. Then only the mapping is created here. So several APIs can share a domain, each under its own `mapping_key`. Take the `name` from the output `domain_name` of the module that creates the domain.
+    - `certificate`: `arn` of a certificate for the domain, in the API's Region. Without it, one is created, and validated in `hosted_zone`.
+    - `hosted_zone`: `id` of the Route 53 zone for the domain's records. Without it, you create the records: see the output `domain_target`.
+    - `mapping_key`: the path below the domain. Without it, the API is at the root.
+    - `disable_execute_api_endpoint`: whether the API answers under its domain only.
   EOT
   type = object({
     name                         = string
@@ -627,19 +628,19 @@ variable "domain" {
 
 variable "logging" {
   description = <<-EOT
-    What is logged, and how long it is kept. The functions' logs are always on. Those of API Gateway need the account's role for
-    logs: where your account has none yet, see the module `account-logging`.
+    Logs, and how long they are kept. The functions' logs are always on. API Gateway's logs need the account's role for logs.
+    If your account has none yet, see the module `account-logging`.
 
-    - `retention_days`: how long every log group keeps what it holds.
-    - `kms_key`: `arn` of a key of yours that encrypts every log group; its policy has to let CloudWatch Logs use it.
-    - `function_level`: the least level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
+    - `retention_days`: for how many days every log group keeps its entries.
+    - `kms_key`: `arn` of your own key that encrypts every log group. Its policy must let CloudWatch Logs use it.
+    - `function_level`: the lowest level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR.
     - `access_logs`: whether API Gateway logs a line for each connect, message and disconnect.
-    - `access_log_destination`: `arn` of a log group of yours that takes those lines, or of a Firehose stream whose name begins with `amazon-apigateway-`. Without it a log group is made.
-    - `access_log_format`: the fields of that line, by name, from `$context`.
-    - `execution_level`: what API Gateway logs of its own doing: OFF, ERROR or INFO.
-    - `data_trace`: whether execution logs hold the messages themselves. They may be private: for debugging alone.
+    - `access_log_destination`: `arn` of your own log group for the access logs, or of a Firehose stream whose name begins with `amazon-apigateway-`. Without it, a log group is created.
+    - `access_log_format`: the fields of a line in the access logs, by name, from `$context`.
+    - `execution_level`: the level of API Gateway's logs of its own work (execution logs): OFF, ERROR or INFO.
+    - `data_trace`: whether execution logs contain the messages. Messages may be private: use this for debugging only.
     - `detailed_metrics`: whether there are metrics for each route, at CloudWatch's price.
-    - `account_role`: the output `role` of `account-logging`, where that is in the same stack: API Gateway's logs wait for it.
+    - `account_role`: the output `role` of `account-logging`, if that is in the same stack. API Gateway's logs wait for the role.
   EOT
   type = object({
     retention_days         = optional(number, 30)
@@ -704,18 +705,19 @@ variable "logging" {
 
 variable "alarms" {
   description = <<-EOT
-    CloudWatch alarms; null makes none, `{}` makes a sound set. Each counts over five minutes, and with null it is not made.
+    CloudWatch alarms: null creates none, `{}` creates all of them with default thresholds. Each counts over five minutes. An
+    alarm with the threshold null is not created.
 
-    - `actions` ([]): ARNs, of SNS topics for example, that hear when an alarm begins and when it ends.
-    - `integration_errors` (5): answers 4xx or 5xx of functions and other integrations.
-    - `client_errors` (100): requests that API Gateway refused itself.
+    - `actions` ([]): ARNs, of SNS topics for example, that are notified when an alarm begins and when it ends.
+    - `integration_errors` (5): responses 4xx or 5xx of functions and other integrations.
+    - `client_errors` (100): requests that API Gateway itself refused.
     - `execution_errors` (5): integrations that could not be called.
-    - `integration_latency_ms` (5000): the 99th percentile of an integration's time, in milliseconds, over three times five minutes.
-    - `function_errors` (1): failures of any one function that is made here.
-    - `function_throttles` (1): refusals of any one function that is made here, for want of concurrency.
-    - `table_throttles` (10): reads or writes that the connection table, its index or the history refused.
+    - `integration_latency_ms` (5000): the 99th percentile of an integration's time, in milliseconds, over three periods of five minutes.
+    - `function_errors` (1): failures of any one function that is created here.
+    - `function_throttles` (1): invocations of any one function created here that were refused for lack of concurrency.
+    - `table_throttles` (10): throttled reads or writes of the connection table, its index or the history.
   EOT
-  type        = any # In an object's type, null would be the default.
+  type        = any # In an object type, null would mean the default.
   default     = null
 
   validation {
@@ -735,14 +737,14 @@ variable "alarms" {
 }
 
 variable "dashboard" {
-  description = "Whether a CloudWatch dashboard is made, of the API, its functions and its table."
+  description = "Whether to create a CloudWatch dashboard of the API, its functions and its table."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "metrics" {
-  description = "Whether the functions of this repository count connections, messages and what became of each post, in the CloudWatch namespace `WebSocket/NAME`: nine metrics, written with their logs, at CloudWatch's price."
+  description = "Whether the functions of this repository count connections, messages and the results of posts, in the CloudWatch namespace `WebSocket/NAME`. These are nine metrics, written with the functions' logs, at CloudWatch's price."
   type        = bool
   default     = false
   nullable    = false
