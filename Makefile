@@ -161,7 +161,7 @@ test-rust: prerequisites | $(LOGS) ## Run the Rust tests that need no emulator.
 test-end-to-end: prerequisites venv $(VENV)/.smoke $(VENV)/.logs .local/awscli/.done client-tools | $(LOGS) ## Run the end-to-end tests, those in a browser where there is one.
 	$(TIMED) "end-to-end tests" env -u MAKEFLAGS cargo test --workspace --test end_to_end 2>&1 | tee $(LOGS)/end-to-end.log
 
-# `make test` runs it too, with a tenth of the clients, for 40 seconds.
+# `make test` runs it too, with 24 clients, for 40 seconds.
 soak: export CLIENTS ?= 200
 soak: export RATE ?= 0.8
 soak: export DURATION ?= 270

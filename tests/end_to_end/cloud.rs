@@ -116,19 +116,17 @@ impl Cloud {
 
     /// An output of the stack, as it was when the first one was asked for.
     pub(crate) async fn output(&self, name: &str) -> Result<String> {
-        let outputs = self.outputs.get_or_try_init(|| self.stack.outputs()).await?;
-        outputs
-            .get(name)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .with_context(|| format!("no output {name}"))
+        self.value(name).await?.as_str().map(str::to_owned).with_context(|| format!("{name} is no text"))
     }
 
     /// An output of the stack that is a list of texts.
     pub(crate) async fn list(&self, name: &str) -> Result<Vec<String>> {
+        Ok(serde_json::from_value(self.value(name).await?.clone())?)
+    }
+
+    async fn value(&self, name: &str) -> Result<&Value> {
         let outputs = self.outputs.get_or_try_init(|| self.stack.outputs()).await?;
-        let list = outputs.get(name).with_context(|| format!("no output {name}"))?;
-        Ok(serde_json::from_value(list.clone())?)
+        outputs.get(name).with_context(|| format!("no output {name}"))
     }
 
     /// Kills every process of a function, as Lambda may at any time. The next invocation starts another.

@@ -21,7 +21,7 @@ use super::journal::{Ack, Client, Journal, Sent};
 const CHANNEL: &str = "soak";
 
 /// The longest wait for an answer. After it, the client is replaced by another.
-pub(super) const PATIENCE: Duration = Duration::from_secs(35);
+const PATIENCE: Duration = Duration::from_secs(35);
 
 #[derive(Clone)]
 pub(super) struct Soak {

@@ -149,8 +149,7 @@ pub(crate) async fn leave(
         return Ok(None);
     }
     let frame = Frame::Left { channel: &channel, connection_id: &connection_id, principal, at }.to_json();
-    let announcement =
-        Broadcast::new(connection_id.as_str(), channel.clone(), frame).map_err(DeliveryError::from)?;
+    let announcement = Broadcast::new(connection_id.as_str(), channel.clone(), frame)?;
     Ok(Some(announcement.except([connection_id])))
 }
 

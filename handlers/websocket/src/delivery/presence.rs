@@ -165,9 +165,8 @@ impl PresenceNotifier {
         about: &ConnectionId,
         frame: &Frame<'_>,
     ) -> Result<(), DeliveryError> {
-        let announcement = Broadcast::new(about.as_str(), channel.clone(), frame.to_json())
-            .map_err(DeliveryError::from)?
-            .except([about.clone()]);
+        let announcement =
+            Broadcast::new(about.as_str(), channel.clone(), frame.to_json())?.except([about.clone()]);
         let announcement = (Task::Broadcast(announcement), Duration::ZERO);
         Ok(self.queue.send([announcement], Instant::now() + QUEUE_TIME).await?)
     }
