@@ -161,7 +161,7 @@ async fn run(
         if is_new {
             fs::write(&files.applying, "")?;
             stack.init().await?;
-            stack.apply_only(&SLOW).await?;
+            stack.apply_only(&slow_resources(&mirror.folder.join("modules/publisher"))?).await?;
         }
         Ok((emulator, stack))
     };
@@ -247,13 +247,24 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
 /// The bucket for the functions' packages.
 const BUCKET: &str = "packages";
 
-/// The resources that Terraform waits for longest: it watches a queue for half a minute before it trusts the result.
-const SLOW: [&str; 4] = [
-    "module.publisher.aws_sqs_queue_policy.this",
-    "module.publisher.aws_sqs_queue_policy.dead_letters",
-    "module.publisher.aws_sqs_queue_redrive_policy.this",
-    "module.publisher.aws_sqs_queue_redrive_allow_policy.dead_letters",
-];
+/// The addresses of the resources that Terraform waits for longest: it watches each attribute of a queue for half a
+/// minute before it trusts the result.
+fn slow_resources(publisher: &Path) -> Result<Vec<String>> {
+    let mut addresses = Vec::new();
+    for file in fs::read_dir(publisher).with_context(|| format!("cannot read {}", publisher.display()))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "tf") {
+            for line in fs::read_to_string(&path)?.lines() {
+                if let ["resource ", kind, " ", name, " {"] = line.split('"').collect::<Vec<_>>()[..]
+                    && kind.starts_with("aws_sqs_queue_")
+                {
+                    addresses.push(format!("module.publisher.{kind}.{name}"));
+                }
+            }
+        }
+    }
+    Ok(addresses)
+}
 
 fn stack(folder: PathBuf, endpoint: &str) -> Stack {
     Stack::new(folder, endpoint).with("packages_bucket", BUCKET)

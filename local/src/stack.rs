@@ -94,7 +94,7 @@ impl Stack {
     ///
     /// # Errors
     /// When Terraform fails.
-    pub async fn apply_only(&self, addresses: &[&str]) -> Result<()> {
+    pub async fn apply_only(&self, addresses: &[String]) -> Result<()> {
         let targets = addresses.iter().map(|address| format!("-target={address}"));
         let stack =
             Self { variables: self.variables.iter().cloned().chain(targets).collect(), ..self.clone() };
