@@ -2,7 +2,10 @@
 
 use lambda_websocket::{
     History, PresenceNotifier, Registry, aws, config,
-    delivery::poster::{Policy, Poster},
+    delivery::{
+        connections::ConnectionsClient,
+        poster::{Policy, Poster},
+    },
     runtime,
 };
 use subscribe::{MAX_SUBSCRIPTIONS, Replayer, Subscriptions, subscribe};
@@ -17,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         notifier: PresenceNotifier::from_env(&sdk, &registry)?,
         replayer: History::from_env(&sdk)?.map(|history| Replayer {
             history,
-            poster: Poster::new(aws::connections(&sdk), Policy::default()),
+            poster: Poster::new(ConnectionsClient::new(&sdk), Policy::default()),
         }),
         registry,
     };

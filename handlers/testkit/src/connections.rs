@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_apigatewaymanagement::Client;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -15,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use lambda_websocket::delivery::connections::ConnectionsClient;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -66,8 +66,8 @@ impl Connections {
     }
 
     /// A client of it, built as the functions build theirs.
-    pub fn client(&self) -> Client {
-        lambda_websocket::aws::connections(&crate::sdk_config(&self.endpoint))
+    pub fn client(&self) -> ConnectionsClient {
+        ConnectionsClient::new(&crate::sdk_config(&self.endpoint))
     }
 
     /// Sets the answer of this connection from now on.

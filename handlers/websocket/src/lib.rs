@@ -41,6 +41,7 @@ pub mod lambda;
 pub mod log;
 pub mod metrics;
 pub mod protocol;
+mod sigv4;
 pub mod store;
 pub mod time;
 

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use tokio::time::Instant;
 
 thread_local! {
@@ -20,6 +21,13 @@ pub fn unix_millis() -> u64 {
 /// Seconds since the Unix epoch, as in DynamoDB's TTL.
 pub(crate) fn unix_seconds() -> u64 {
     since_epoch().as_secs()
+}
+
+/// A time in seconds since the Unix epoch as in the header `x-amz-date`, such as `20261126T142500Z`.
+pub(crate) fn amz_date(seconds: u64) -> String {
+    let time = DateTime::from_secs(i64::try_from(seconds).unwrap_or_default());
+    let text = time.fmt(DateTimeFormat::DateTime).unwrap_or_default();
+    text.chars().filter(|c| !matches!(c, '-' | ':')).collect()
 }
 
 /// For tests with a paused clock: from now on this thread's time follows tokio's clock. It starts at `now`, in

@@ -41,6 +41,7 @@ use aws_smithy_types::body::SdkBody;
 use lambda_websocket::{
     History, Registry, aws,
     delivery::{
+        connections::ConnectionsClient,
         poster::{Policy, Poster},
         queue::Queue,
     },
@@ -69,7 +70,7 @@ pub const BEGIN: u64 = 1_800_000_000_000;
 #[derive(Debug)]
 pub struct Simulation {
     aws: Aws,
-    connections: aws_sdk_apigatewaymanagement::Client,
+    connections: ConnectionsClient,
     tables: aws_sdk_dynamodb::Client,
     queues: aws_sdk_sqs::Client,
 }
@@ -155,7 +156,13 @@ impl Simulation {
 
     fn over(aws: Aws) -> Self {
         let sdk = aws.sdk_config();
-        Self { connections: aws::connections(&sdk), tables: aws::dynamodb(&sdk), queues: aws::sqs(&sdk), aws }
+        let connector = SharedHttpConnector::new(aws.clone());
+        Self {
+            connections: ConnectionsClient::with_connector(&sdk, connector),
+            tables: aws::dynamodb(&sdk),
+            queues: aws::sqs(&sdk),
+            aws,
+        }
     }
 
     /// Sets the function that decides the outcome of each call from now on.
@@ -258,7 +265,7 @@ impl Simulation {
     }
 
     /// A client of its `@connections`.
-    pub fn connections(&self) -> aws_sdk_apigatewaymanagement::Client {
+    pub fn connections(&self) -> ConnectionsClient {
         self.connections.clone()
     }
 

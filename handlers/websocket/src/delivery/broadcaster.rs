@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::{
     aws, config,
     delivery::{
+        connections::ConnectionsClient,
         continuations::Continuations,
         departure,
         error::DeliveryError,
@@ -82,7 +83,7 @@ impl Broadcaster {
             notifier: PresenceNotifier::from_env(&sdk, &registry)?,
             history: History::from_env(&sdk)?,
             registry,
-            poster: Poster::new(aws::connections(&sdk), Policy::default()),
+            poster: Poster::new(ConnectionsClient::new(&sdk), Policy::default()),
             continuations: queue
                 .map(|url| Continuations { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
         })

@@ -5,6 +5,7 @@
 //! | [`broadcaster`] | a broadcast: records it, reads its recipients, posts, leaves the rest to another invocation |
 //! | `reader` | the recipients, page by page, and the cursors where reading stopped |
 //! | [`poster`] | posts through `@connections`, and the outcome of each: delivered, gone (410), slow, refused |
+//! | [`connections`] | a client of `@connections`, whose posts skip the SDK's orchestration |
 //! | `limiter` | the limit on the posts under way at once |
 //! | [`report`] | the outcome of a message, in numbers |
 //! | [`continuations`] | hands over to the next invocation the work that one has no time for |
@@ -14,6 +15,7 @@
 //! | [`error`] | the errors of a delivery |
 
 pub mod broadcaster;
+pub mod connections;
 pub mod continuations;
 pub mod departure;
 pub mod error;

@@ -2,15 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_apigatewaymanagement::{
-    Client, config::http::HttpResponse, error::SdkError,
-    operation::post_to_connection::PostToConnectionError, primitives::Blob,
-};
 use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    delivery::limiter::{ConcurrencyLimiter, Throttle},
+    delivery::{
+        connections::{ConnectionsClient, Payload},
+        limiter::{ConcurrencyLimiter, Throttle},
+    },
     log::chain,
     metrics,
     protocol::connection::ConnectionId,
@@ -19,7 +18,7 @@ use crate::{
 /// Posts messages to connections. Clones share one limiter.
 #[derive(Clone, Debug)]
 pub struct Poster {
-    client: Client,
+    client: ConnectionsClient,
     policy: Policy,
     /// One limiter for all messages under way: they share what the account may post.
     limiter: Arc<ConcurrencyLimiter>,
@@ -79,8 +78,8 @@ pub enum Outcome {
 }
 
 impl Poster {
-    /// A poster through this SDK client, which must not retry by itself.
-    pub fn new(client: Client, policy: Policy) -> Self {
+    /// A poster through this client.
+    pub fn new(client: ConnectionsClient, policy: Policy) -> Self {
         Self { client, policy, limiter: Arc::new(ConcurrencyLimiter::new(policy.concurrency)) }
     }
 
@@ -92,16 +91,24 @@ impl Poster {
         recipients: impl Stream<Item = R>,
         deadline: Instant,
     ) -> impl Stream<Item = (R, Outcome)> {
-        let posts = recipients.map(move |recipient| async move {
-            let outcome = self.post_to(recipient.as_ref(), message, deadline).await;
-            (recipient, outcome)
+        let payload = Arc::new(Payload::new(message));
+        let posts = recipients.map(move |recipient| {
+            let payload = Arc::clone(&payload);
+            async move {
+                let outcome = self.post_payload(recipient.as_ref(), &payload, deadline).await;
+                (recipient, outcome)
+            }
         });
         posts.buffer_unordered(self.policy.concurrency)
     }
 
     /// Posts a message to one connection, and returns the outcome. At the deadline, the post has failed.
     pub async fn post_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
-        timeout_at(deadline, self.try_to(id, message, deadline)).await.unwrap_or(Outcome::Failed)
+        self.post_payload(id, &Payload::new(message), deadline).await
+    }
+
+    async fn post_payload(&self, id: &ConnectionId, payload: &Payload, deadline: Instant) -> Outcome {
+        timeout_at(deadline, self.try_to(id, payload, deadline)).await.unwrap_or(Outcome::Failed)
     }
 
     /// Whether a client has been slow for so long, or so clearly, that each message to it is tried only once.
@@ -115,7 +122,7 @@ impl Poster {
     /// again.
     pub(crate) async fn close(&self, ids: impl IntoIterator<Item = ConnectionId>, deadline: Instant) {
         let closes = stream::iter(ids).for_each_concurrent(CLOSES_AT_ONCE, async |id| {
-            match self.client.delete_connection().connection_id(id.as_str()).send().await {
+            match self.client.sdk().delete_connection().connection_id(id.as_str()).send().await {
                 Ok(_) => tracing::info!(connection_id = %id, "slow connection closed"),
                 Err(error)
                     if error.raw_response().is_some_and(|response| response.status().as_u16() == 410) => {}
@@ -127,7 +134,7 @@ impl Poster {
         let _ = timeout_at(deadline, closes).await;
     }
 
-    async fn try_to(&self, id: &ConnectionId, message: &str, deadline: Instant) -> Outcome {
+    async fn try_to(&self, id: &ConnectionId, payload: &Payload, deadline: Instant) -> Outcome {
         if Instant::now() >= deadline {
             return Outcome::Failed; // Its turn comes too late, and a timeout would still let it start.
         }
@@ -139,12 +146,11 @@ impl Poster {
         let known = self.limiter.known(id);
         loop {
             let permit = self.limiter.acquire(id).await;
-            let post = self.client.post_to_connection().connection_id(id.as_str()).data(Blob::new(message));
-            let Err(error) = post.send().await else {
+            let Err(error) = self.client.post(id, payload).await else {
                 permit.passed();
                 return Outcome::Delivered;
             };
-            let (outcome, again) = if status(&error) == Some(429) {
+            let (outcome, again) = if error.status() == Some(429) {
                 let why = permit.refused(&mut first_refusal);
                 let (outcome, again) = match (why, known) {
                     (Throttle::Rate, _) => {
@@ -167,11 +173,11 @@ impl Poster {
                 (outcome, again)
             } else {
                 permit.passed();
-                if status(&error) == Some(410) {
+                if error.status() == Some(410) {
                     return Outcome::Gone;
                 }
                 faults += 1;
-                if is_transient(&error) {
+                if error.is_transient() {
                     (Outcome::Failed, faults < self.policy.attempts)
                 } else {
                     (Outcome::Refused, false)
@@ -191,19 +197,5 @@ impl Poster {
 impl Policy {
     fn wait(&self, waits: u32) -> Duration {
         self.backoff.saturating_mul(2u32.saturating_pow(waits)).min(LONGEST_WAIT).mul_f64(fastrand::f64())
-    }
-}
-
-type PostError = SdkError<PostToConnectionError, HttpResponse>;
-
-fn status(error: &PostError) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-/// Whether the same post may succeed later: a server's fault, or no answer at all.
-fn is_transient(error: &PostError) -> bool {
-    match status(error) {
-        Some(status) => status >= 500,
-        None => !matches!(error, SdkError::ConstructionFailure(_)),
     }
 }

@@ -303,7 +303,7 @@ async fn beyond_the_accounts_rate_posts_are_refused() {
     let client = simulation.connections();
     let post = async || {
         let data = aws_sdk_apigatewaymanagement::primitives::Blob::new("x");
-        client.post_to_connection().connection_id("a=").data(data).send().await.is_ok()
+        client.sdk().post_to_connection().connection_id("a=").data(data).send().await.is_ok()
     };
     let posts = async |count: usize| {
         let mut passed = 0;
@@ -324,6 +324,7 @@ async fn a_connection_can_be_asked_for_and_closed() {
     let simulation = Simulation::start();
     simulation.open("a=");
     let client = simulation.connections();
+    let client = client.sdk();
     assert!(client.get_connection().connection_id("a=").send().await.is_ok());
     client.delete_connection().connection_id("a=").send().await.unwrap();
     assert!(!simulation.is_open("a="));

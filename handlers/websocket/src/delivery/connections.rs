@@ -1,0 +1,314 @@
+//! A client of `@connections`. Posts, of which a broadcast makes one per recipient, go straight to the SDK's HTTP
+//! connector; everything else goes through the SDK's client.
+
+use std::{
+    env,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError,
+};
+use aws_sdk_apigatewaymanagement::{
+    Client,
+    config::http::{HttpRequest, HttpResponse},
+    primitives::{DateTime, DateTimeFormat},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, SharedHttpConnector},
+    result::ConnectorError,
+};
+use aws_smithy_types::{
+    body::SdkBody,
+    byte_stream::{AggregatedBytes, ByteStream},
+};
+use http::{Request, Uri};
+use tokio::time::timeout;
+
+use crate::{
+    aws,
+    protocol::connection::ConnectionId,
+    sigv4::{self, SigningKey, escape, sha256},
+    time::{amz_date, unix_seconds},
+};
+
+const CONTENT_TYPE: &str = "application/octet-stream";
+const USER_AGENT: &str = concat!("lambda-websocket/", env!("CARGO_PKG_VERSION"));
+
+/// AWS refuses signatures of five minutes ago. Clocks that differ by less than this are not why it refused.
+const TOLERATED_SKEW: u64 = 4 * 60;
+
+/// Credentials are replaced this long before they expire.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+
+/// A client of `@connections`. Clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct ConnectionsClient {
+    sdk: Client,
+    posts: Arc<Posts>,
+}
+
+/// A message, prepared once for all posts of it.
+#[derive(Debug)]
+pub struct Payload {
+    body: SdkBody,
+    sha256: String,
+    trace_id: Option<String>,
+}
+
+/// Why a post failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// There was an answer, and it is an error: the status, the error's name and its sentence.
+    #[error("{status} {code}: {message}")]
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The error's name, such as `GoneException`.
+        code: String,
+        /// What AWS says about it.
+        message: String,
+    },
+    /// The request was not sent, or not answered.
+    #[error("no answer from @connections")]
+    Connector(#[from] ConnectorError),
+    /// The answer did not come in time.
+    #[error("no answer from @connections within {} s", aws::POST_TIMEOUT.as_secs())]
+    Timeout,
+    /// There were no credentials to sign the request with.
+    #[error("no credentials")]
+    Credentials(#[from] CredentialsError),
+    /// The request could not be built.
+    #[error("a post to @connections cannot be built: {0}")]
+    Construction(String),
+}
+
+#[derive(Debug)]
+struct Posts {
+    connector: SharedHttpConnector,
+    endpoint: Option<Endpoint>,
+    region: String,
+    credentials: Option<SharedCredentialsProvider>,
+    session: Mutex<Option<Arc<Session>>>,
+    /// The seconds by which AWS's clock is ahead of this one, as far as they matter.
+    skew: AtomicI64,
+}
+
+/// What each request begins with.
+#[derive(Debug)]
+struct Endpoint {
+    /// Scheme and authority.
+    origin: String,
+    /// The authority as signed: without the scheme's own port.
+    host: String,
+    /// The path before `/@connections`, without a slash at its end.
+    base_path: String,
+}
+
+/// Credentials, and the key made from them.
+struct Session {
+    key: SigningKey,
+    day: String,
+    expires_at: Option<SystemTime>,
+}
+
+impl ConnectionsClient {
+    /// A client for this configuration, with its credentials, its Region and its endpoint.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self::with_connector(config, aws::post_connector())
+    }
+
+    /// The same, with posts through this connector.
+    pub fn with_connector(config: &SdkConfig, connector: SharedHttpConnector) -> Self {
+        let posts = Posts {
+            connector,
+            endpoint: aws::connections_endpoint(config).as_deref().and_then(Endpoint::parse),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            credentials: config.credentials_provider(),
+            session: Mutex::default(),
+            skew: AtomicI64::new(0),
+        };
+        Self { sdk: aws::connections(config), posts: Arc::new(posts) }
+    }
+
+    /// The SDK's client, for everything but posts.
+    pub fn sdk(&self) -> &Client {
+        &self.sdk
+    }
+
+    /// Posts a message to a connection, without any retry but one: if AWS refuses the signature because this machine's
+    /// clock is wrong, the post is signed again with AWS's time.
+    ///
+    /// # Errors
+    /// When the answer is an error, or there is none within five seconds.
+    pub async fn post(&self, id: &ConnectionId, payload: &Payload) -> Result<(), PostError> {
+        let again = match self.posts.post(id, payload).await {
+            Err((PostError::Answered { status: 403, .. }, Some(date)))
+                if self.posts.corrects_clock(&date) =>
+            {
+                true
+            }
+            Err((error, _)) => return Err(error),
+            Ok(()) => false,
+        };
+        if again { self.posts.post(id, payload).await.map_err(|(error, _)| error) } else { Ok(()) }
+    }
+}
+
+impl Payload {
+    /// Prepares a message for its posts.
+    pub fn new(message: &str) -> Self {
+        // As the SDK does: X-Ray's trace goes on, and AWS sees functions that call themselves.
+        let trace_id = env::var("AWS_LAMBDA_FUNCTION_NAME").and_then(|_| env::var("_X_AMZN_TRACE_ID")).ok();
+        Self {
+            body: SdkBody::from(message),
+            sha256: sha256(message.as_bytes()),
+            trace_id: trace_id.filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic())),
+        }
+    }
+}
+
+impl PostError {
+    /// The status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the same post may succeed later: a server's fault, or no answer at all.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => *status >= 500,
+            Self::Connector(_) | Self::Timeout | Self::Credentials(_) => true,
+            Self::Construction(_) => false,
+        }
+    }
+}
+
+impl Posts {
+    /// Posts once. An error of an answer comes with the answer's time.
+    async fn post(&self, id: &ConnectionId, payload: &Payload) -> Result<(), (PostError, Option<String>)> {
+        let request = self.request(id, payload).await.map_err(|error| (error, None))?;
+        timeout(aws::POST_TIMEOUT, async {
+            let mut response = self.connector.call(request).await.map_err(|error| (error.into(), None))?;
+            // Read to its end: then the next post uses the connection.
+            let body = ByteStream::new(response.take_body()).collect().await;
+            if response.status().is_success() {
+                return Ok(());
+            }
+            let body = body.map(AggregatedBytes::into_bytes).unwrap_or_default();
+            let date = response.headers().get("date").map(str::to_owned);
+            Err((answered(&response, &body), date))
+        })
+        .await
+        .unwrap_or(Err((PostError::Timeout, None)))
+    }
+
+    async fn request(&self, id: &ConnectionId, payload: &Payload) -> Result<HttpRequest, PostError> {
+        let construction = |error: &dyn std::fmt::Display| PostError::Construction(error.to_string());
+        let endpoint =
+            self.endpoint.as_ref().ok_or_else(|| construction(&format!("{} is no URL", aws::ENDPOINT)))?;
+        let now = unix_seconds().saturating_add_signed(self.skew.load(Ordering::Relaxed));
+        let date = amz_date(now);
+        let session = self.session(&date[..8]).await?;
+        let path = format!("{}/@connections/{}", endpoint.base_path, escape(id.as_str()));
+        let authorization = session.key.authorization(&sigv4::Post {
+            path: &path,
+            host: &endpoint.host,
+            content_type: CONTENT_TYPE,
+            date: &date,
+            body_sha256: &payload.sha256,
+        });
+        let mut request = Request::post(endpoint.origin.clone() + &path)
+            .header("content-type", CONTENT_TYPE)
+            .header("x-amz-date", date)
+            .header("authorization", authorization)
+            .header("user-agent", USER_AGENT);
+        if let Some(token) = &session.key.session_token {
+            request = request.header("x-amz-security-token", token);
+        }
+        if let Some(trace_id) = &payload.trace_id {
+            request = request.header("x-amzn-trace-id", trace_id);
+        }
+        let body = payload.body.try_clone().unwrap_or_else(SdkBody::taken);
+        let request = request.body(body).map_err(|error| construction(&error))?;
+        HttpRequest::try_from(request).map_err(|error| construction(&error))
+    }
+
+    /// The key of this day, from credentials that are valid for another while.
+    async fn session(&self, day: &str) -> Result<Arc<Session>, PostError> {
+        let lock = || self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid = lock().clone().filter(|session| session.day == day && !session.expires_soon());
+        if let Some(session) = valid {
+            return Ok(session);
+        }
+        let Some(provider) = &self.credentials else {
+            return Err(CredentialsError::not_loaded("none are configured").into());
+        };
+        let credentials = provider.provide_credentials().await?;
+        let session = Arc::new(Session {
+            key: SigningKey::derive(&credentials, &self.region, day),
+            day: day.to_owned(),
+            expires_at: credentials.expiry(),
+        });
+        *lock() = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Takes over the time of an answer, if it differs enough to be why a signature was refused.
+    fn corrects_clock(&self, date: &str) -> bool {
+        let Ok(date) = DateTime::from_str(date, DateTimeFormat::HttpDate) else { return false };
+        let skew = date.secs() - i64::try_from(unix_seconds()).unwrap_or(i64::MAX);
+        let before = self.skew.swap(skew, Ordering::Relaxed);
+        skew.abs_diff(before) > TOLERATED_SKEW
+    }
+}
+
+impl Endpoint {
+    fn parse(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let host = match uri.port_u16() {
+            Some(port) if port != default_port => authority.as_str(),
+            _ => authority.host(),
+        };
+        Some(Self {
+            origin: format!("{scheme}://{authority}"),
+            host: host.to_owned(),
+            base_path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl Session {
+    fn expires_soon(&self) -> bool {
+        self.expires_at.is_some_and(|at| at < SystemTime::now() + BEFORE_EXPIRY)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("day", &self.day).finish_non_exhaustive()
+    }
+}
+
+/// Reads the error of an answer: its name is in a header, its sentence in the body.
+fn answered(response: &HttpResponse, body: &[u8]) -> PostError {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = response.headers().get("x-amzn-errortype").or_else(|| body["__type"].as_str());
+    let code = code.and_then(|code| code.split(':').next()).unwrap_or("unknown error");
+    let message = body["message"].as_str().or_else(|| body["Message"].as_str()).unwrap_or("no message");
+    PostError::Answered {
+        status: response.status().as_u16(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+    }
+}
