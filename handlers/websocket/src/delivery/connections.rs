@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_config::SdkConfig;
@@ -290,7 +290,8 @@ impl Endpoint {
 
 impl Session {
     fn expires_soon(&self) -> bool {
-        self.expires_at.is_some_and(|at| at < SystemTime::now() + BEFORE_EXPIRY)
+        let now = UNIX_EPOCH + Duration::from_secs(unix_seconds());
+        self.expires_at.is_some_and(|at| at < now + BEFORE_EXPIRY)
     }
 }
 
@@ -310,5 +311,160 @@ fn answered(response: &HttpResponse, body: &[u8]) -> PostError {
         status: response.status().as_u16(),
         code: code.to_owned(),
         message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::{Credentials, provider::future::ProvideCredentials as Provided};
+    use aws_smithy_runtime_api::{
+        client::http::{HttpConnectorFuture, SharedHttpClient},
+        http::StatusCode,
+    };
+
+    use super::*;
+    use crate::time::{simulate, unix_millis};
+
+    /// Answers each request as this function says.
+    #[derive(Clone)]
+    struct Server(Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>);
+
+    impl std::fmt::Debug for Server {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Server")
+        }
+    }
+
+    impl HttpConnector for Server {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Ok((self.0)(&request)))
+        }
+    }
+
+    /// Credentials that are valid for ten minutes; counts how often they are asked for.
+    #[derive(Clone, Debug, Default)]
+    struct ShortLived(Arc<AtomicU32>);
+
+    impl ProvideCredentials for ShortLived {
+        fn provide_credentials<'a>(&'a self) -> Provided<'a>
+        where
+            Self: 'a,
+        {
+            let number = self.0.fetch_add(1, Ordering::Relaxed);
+            let expiry = UNIX_EPOCH + Duration::from_millis(unix_millis()) + Duration::from_secs(600);
+            let token = Some(format!("token-{number}"));
+            Provided::ready(Ok(Credentials::new("AKIDEXAMPLE", "secret", token, Some(expiry), "test")))
+        }
+    }
+
+    fn client(
+        credentials: ShortLived,
+        answer: impl Fn(&HttpRequest) -> HttpResponse + Send + Sync + 'static,
+    ) -> ConnectionsClient {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(SharedHttpClient::new(aws::http_client()))
+            .endpoint_url("https://api.example.com:443/stage/")
+            .build();
+        ConnectionsClient::with_connector(&config, SharedHttpConnector::new(Server(Arc::new(answer))))
+    }
+
+    fn answer(status: u16, date: Option<&'static str>, body: &'static str) -> HttpResponse {
+        let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
+        if let Some(date) = date {
+            response.headers_mut().insert("date", date);
+        }
+        response
+    }
+
+    fn id() -> ConnectionId {
+        ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap()
+    }
+
+    /// 15 January 2027, 08:00:00.
+    const NOW: u64 = 1_800_000_000_000;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_post_has_the_path_and_the_headers_that_aws_asks_for() {
+        simulate(NOW);
+        let client = client(ShortLived::default(), |request| {
+            assert_eq!(request.method(), "POST");
+            let uri = "https://api.example.com:443/stage/@connections/L0SM9cOFvHcCIhw%3D";
+            assert_eq!(request.uri(), uri);
+            let header = |name| request.headers().get(name).unwrap();
+            assert_eq!(header("x-amz-date"), "20270115T080000Z");
+            assert_eq!(header("x-amz-security-token"), "token-0");
+            assert_eq!(header("content-type"), "application/octet-stream");
+            let begin = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20270115/eu-central-1/execute-api/aws4_request, \
+                SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=";
+            assert!(header("authorization").starts_with(begin));
+            assert_eq!(request.body().bytes(), Some(&b"hello"[..]));
+            answer(200, None, "")
+        });
+        client.post(&id(), &Payload::new("hello")).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_clock_is_corrected_once() {
+        simulate(NOW);
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let client = client(ShortLived::default(), move |request| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if request.headers().get("x-amz-date") == Some("20270115T090000Z") {
+                return answer(200, None, "");
+            }
+            answer(403, Some("Fri, 15 Jan 2027 09:00:00 GMT"), r#"{"message":"Signature expired"}"#)
+        });
+        for posts in [2, 3] {
+            client.post(&id(), &Payload::new("hello")).await.unwrap();
+            assert_eq!(asked.load(Ordering::Relaxed), posts);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_at_the_right_time_is_told_and_not_repeated() {
+        simulate(NOW);
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let client = client(ShortLived::default(), move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut response =
+                answer(403, Some("Fri, 15 Jan 2027 08:00:03 GMT"), r#"{"Message":"no right to post"}"#);
+            response.headers_mut().insert("x-amzn-errortype", "ForbiddenException:http://example.com/");
+            response
+        });
+        let error = client.post(&id(), &Payload::new("hello")).await.unwrap_err();
+        assert_eq!(error.to_string(), "403 ForbiddenException: no right to post");
+        assert!(!error.is_transient());
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_are_asked_for_once_and_again_before_they_expire() {
+        simulate(NOW);
+        let credentials = ShortLived::default();
+        let client = client(credentials.clone(), |_| answer(200, None, ""));
+        for (later, asked) in [(0, 1), (60, 1), (500, 2), (60, 2), (24 * 60 * 60, 3)] {
+            tokio::time::advance(Duration::from_secs(later)).await;
+            client.post(&id(), &Payload::new("hello")).await.unwrap();
+            assert_eq!(credentials.0.load(Ordering::Relaxed), asked, "{later} s later");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_is_no_url_is_named() {
+        simulate(NOW);
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
+        let server = Server(Arc::new(|_| answer(200, None, "")));
+        let client = ConnectionsClient::with_connector(&config, SharedHttpConnector::new(server));
+        let error = client.post(&id(), &Payload::new("hello")).await.unwrap_err();
+        assert!(error.to_string().contains("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"), "{error}");
+        assert!(!error.is_transient());
     }
 }
