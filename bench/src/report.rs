@@ -138,7 +138,7 @@ impl Report<'_> {
             (Subject::Node, "Node.js's", "at least 5"),
             (Subject::Python, "Python's", "at least 10"),
             (Subject::Floor, "the floor's", "at least 0.5"),
-            (Subject::SignedFloor, "the signed floor's", "none: it tells what the SDK costs"),
+            (Subject::SignedFloor, "the signed floor's", "none: it tells what is done besides posts"),
         ] {
             for (recipients, latency) in self.columns() {
                 let of =
