@@ -18,8 +18,8 @@ use aws_types::service_config::ServiceConfigKey;
 /// of root certificates. Reading that list is a good part of a cold start.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a post to `@connections` may take.
-pub(crate) const POST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call of `@connections` may take.
+pub(crate) const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The environment variable with the endpoint of `@connections`.
 pub(crate) const ENDPOINT: &str = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI";
@@ -51,7 +51,7 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 pub fn connections(config: &SdkConfig) -> aws_sdk_apigatewaymanagement::Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(POST_TIMEOUT)
+        .operation_attempt_timeout(CONNECTIONS_TIMEOUT)
         .build();
     let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())

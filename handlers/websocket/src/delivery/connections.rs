@@ -73,12 +73,14 @@ pub enum PostError {
         code: String,
         /// What AWS says about it.
         message: String,
+        /// The server's time, in seconds since the Unix epoch.
+        date: Option<u64>,
     },
     /// The request was not sent, or not answered.
     #[error("no answer from @connections")]
     Connector(#[from] ConnectorError),
     /// The answer did not come in time.
-    #[error("no answer from @connections within {} s", aws::POST_TIMEOUT.as_secs())]
+    #[error("no answer from @connections within {} s", aws::CONNECTIONS_TIMEOUT.as_secs())]
     Timeout,
     /// There were no credentials to sign the request with.
     #[error("no credentials")]
@@ -95,7 +97,7 @@ struct Posts {
     region: String,
     credentials: Option<SharedCredentialsProvider>,
     session: Mutex<Option<Arc<Session>>>,
-    /// The seconds by which AWS's clock is ahead of this one, as far as they matter.
+    /// The seconds by which AWS's clock is ahead of this one, if that made it refuse a signature.
     skew: AtomicI64,
 }
 
@@ -147,16 +149,16 @@ impl ConnectionsClient {
     /// # Errors
     /// When the answer is an error, or there is none within five seconds.
     pub async fn post(&self, id: &ConnectionId, payload: &Payload) -> Result<(), PostError> {
-        let again = match self.posts.post(id, payload).await {
-            Err((PostError::Answered { status: 403, .. }, Some(date)))
-                if self.posts.corrects_clock(&date) =>
+        let signed_at = self.posts.now();
+        match self.posts.post(id, payload, signed_at).await {
+            Err(PostError::Answered { status: 403, date: Some(date), .. })
+                if date.abs_diff(signed_at) > TOLERATED_SKEW =>
             {
-                true
+                self.posts.set_clock(date);
+                self.posts.post(id, payload, date).await
             }
-            Err((error, _)) => return Err(error),
-            Ok(()) => false,
-        };
-        if again { self.posts.post(id, payload).await.map_err(|(error, _)| error) } else { Ok(()) }
+            outcome => outcome,
+        }
     }
 }
 
@@ -193,29 +195,30 @@ impl PostError {
 }
 
 impl Posts {
-    /// Posts once. An error of an answer comes with the answer's time.
-    async fn post(&self, id: &ConnectionId, payload: &Payload) -> Result<(), (PostError, Option<String>)> {
-        let request = self.request(id, payload).await.map_err(|error| (error, None))?;
-        timeout(aws::POST_TIMEOUT, async {
-            let mut response = self.connector.call(request).await.map_err(|error| (error.into(), None))?;
+    /// Posts once, signed at this time.
+    async fn post(&self, id: &ConnectionId, payload: &Payload, now: u64) -> Result<(), PostError> {
+        let answer = timeout(aws::CONNECTIONS_TIMEOUT, async {
+            let mut response = self.connector.call(self.request(id, payload, now).await?).await?;
             // Read to its end: then the next post uses the connection.
             let body = ByteStream::new(response.take_body()).collect().await;
             if response.status().is_success() {
                 return Ok(());
             }
             let body = body.map(AggregatedBytes::into_bytes).unwrap_or_default();
-            let date = response.headers().get("date").map(str::to_owned);
-            Err((answered(&response, &body), date))
-        })
-        .await
-        .unwrap_or(Err((PostError::Timeout, None)))
+            Err(answered(&response, &body))
+        });
+        answer.await.unwrap_or(Err(PostError::Timeout))
     }
 
-    async fn request(&self, id: &ConnectionId, payload: &Payload) -> Result<HttpRequest, PostError> {
+    async fn request(
+        &self,
+        id: &ConnectionId,
+        payload: &Payload,
+        now: u64,
+    ) -> Result<HttpRequest, PostError> {
         let construction = |error: &dyn std::fmt::Display| PostError::Construction(error.to_string());
         let endpoint =
             self.endpoint.as_ref().ok_or_else(|| construction(&format!("{} is no URL", aws::ENDPOINT)))?;
-        let now = unix_seconds().saturating_add_signed(self.skew.load(Ordering::Relaxed));
         let date = amz_date(now);
         let session = self.session(&date[..8]).await?;
         let path = format!("{}/@connections/{}", endpoint.base_path, escape(id.as_str()));
@@ -262,12 +265,15 @@ impl Posts {
         Ok(session)
     }
 
-    /// Takes over the time of an answer, if it differs enough to be why a signature was refused.
-    fn corrects_clock(&self, date: &str) -> bool {
-        let Ok(date) = DateTime::from_str(date, DateTimeFormat::HttpDate) else { return false };
-        let skew = date.secs() - i64::try_from(unix_seconds()).unwrap_or(i64::MAX);
-        let before = self.skew.swap(skew, Ordering::Relaxed);
-        skew.abs_diff(before) > TOLERATED_SKEW
+    /// The time, in seconds since the Unix epoch, as far as it is known what AWS's clock says.
+    fn now(&self) -> u64 {
+        unix_seconds().saturating_add_signed(self.skew.load(Ordering::Relaxed))
+    }
+
+    /// From now on, the time goes on from this one.
+    fn set_clock(&self, now: u64) {
+        let skew = now.checked_signed_diff(unix_seconds()).unwrap_or_default();
+        self.skew.store(skew, Ordering::Relaxed);
     }
 }
 
@@ -307,10 +313,13 @@ fn answered(response: &HttpResponse, body: &[u8]) -> PostError {
     let code = response.headers().get("x-amzn-errortype").or_else(|| body["__type"].as_str());
     let code = code.and_then(|code| code.split(':').next()).unwrap_or("unknown error");
     let message = body["message"].as_str().or_else(|| body["Message"].as_str()).unwrap_or("no message");
+    let date = response.headers().get("date");
+    let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
     PostError::Answered {
         status: response.status().as_u16(),
         code: code.to_owned(),
         message: message.to_owned(),
+        date: date.and_then(|date| u64::try_from(date.secs()).ok()),
     }
 }
 
@@ -340,7 +349,11 @@ mod tests {
 
     impl HttpConnector for Server {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            HttpConnectorFuture::ready(Ok((self.0)(&request)))
+            let answer = (self.0)(&request);
+            HttpConnectorFuture::new(async {
+                tokio::time::sleep(Duration::from_millis(1)).await; // Meanwhile others post.
+                Ok(answer)
+            })
         }
     }
 
@@ -425,6 +438,20 @@ mod tests {
             client.post(&id(), &Payload::new("hello")).await.unwrap();
             assert_eq!(asked.load(Ordering::Relaxed), posts);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_clock_fails_none_of_the_posts_under_way() {
+        simulate(NOW);
+        let client = client(ShortLived::default(), |request| {
+            if request.headers().get("x-amz-date") == Some("20270115T090000Z") {
+                return answer(200, None, "");
+            }
+            answer(403, Some("Fri, 15 Jan 2027 09:00:00 GMT"), r#"{"message":"Signature expired"}"#)
+        });
+        let (id, payload) = (id(), Payload::new("hello"));
+        let outcomes = futures::future::join_all((0..3).map(|_| client.post(&id, &payload))).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
 
     #[tokio::test(start_paused = true)]
