@@ -8,10 +8,20 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_http_client::{
-    Builder, Connector,
+    Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime::client::{
+    auth::no_auth::{NO_AUTH_SCHEME_ID, NoAuthScheme},
+    identity::{IdentityCache, no_auth::NoAuthIdentityResolver},
+    orchestrator::endpoints::StaticUriEndpointResolver,
+    retries::strategy::NeverRetryStrategy,
+};
+use aws_smithy_runtime_api::client::{
+    auth::static_resolver::StaticAuthSchemeOptionResolver,
+    http::{HttpClient, HttpConnectorSettings, SharedHttpConnector},
+    runtime_components::RuntimeComponents,
+};
 use aws_types::service_config::ServiceConfigKey;
 
 /// The timeout for making a connection. All clients have the same, so that they share their connections and one list
@@ -77,14 +87,24 @@ pub(crate) fn connections_endpoint(config: &SdkConfig) -> Option<String> {
     config.service_config().and_then(|service| service.load_config(key)).or_else(of_all)
 }
 
-/// The HTTP stack under posts to `@connections`: the SDK's, with the timeouts of its client.
-pub(crate) fn post_connector() -> SharedHttpConnector {
+/// The connector that the clients above send through, for requests without the SDK's orchestration.
+///
+/// An HTTP client makes one for settings and components, and keeps it. All clients have the same settings, and of the
+/// components it looks at the time alone: the rest only makes the set complete.
+pub(crate) fn connector(config: &SdkConfig) -> Option<SharedHttpConnector> {
+    let components = RuntimeComponents::builder("posts")
+        .with_sleep_impl(config.sleep_impl())
+        .with_time_source(config.time_source())
+        .with_auth_scheme(NoAuthScheme::default())
+        .with_auth_scheme_option_resolver(Some(StaticAuthSchemeOptionResolver::new(vec![NO_AUTH_SCHEME_ID])))
+        .with_endpoint_resolver(Some(StaticUriEndpointResolver::http_localhost(80)))
+        .with_identity_cache(Some(IdentityCache::no_cache()))
+        .with_identity_resolver(NO_AUTH_SCHEME_ID, NoAuthIdentityResolver::new())
+        .with_retry_strategy(Some(NeverRetryStrategy::new()))
+        .build()
+        .ok()?;
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-    let connector = Connector::builder()
-        .connector_settings(settings)
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build();
-    SharedHttpConnector::new(connector)
+    Some(config.http_client()?.http_connector(&settings, &components))
 }
 
 /// A client of SQS, with the SDK's standard retries.

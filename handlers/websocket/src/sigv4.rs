@@ -1,7 +1,7 @@
 //! Signatures of posts to `@connections`: AWS Signature Version 4, with the key derived once a day.
 //!
-//! A broadcast signs each of its posts. The crate `aws-sigv4` derives the key anew for each, and costs more than all the
-//! rest of a post. The [algorithm] is small; the tests compare each signature with that crate's.
+//! A broadcast signs each of its posts. The crate `aws-sigv4` derives the key anew for each. The [algorithm] is small;
+//! the tests compare signatures with that crate's.
 //!
 //! [algorithm]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
@@ -10,7 +10,7 @@ use std::fmt::Write;
 use aws_credential_types::Credentials;
 use ring::{
     digest::{SHA256, digest},
-    hmac::{HMAC_SHA256, Key, Tag, sign},
+    hmac::{HMAC_SHA256, Key, sign},
 };
 
 const SERVICE: &str = "execute-api";
@@ -69,7 +69,7 @@ impl SigningKey {
         };
         let _ = write!(request, "\n{headers}\n{body_sha256}");
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", self.scope, sha256(request.as_bytes()));
-        let signature: Tag = sign(&self.key, text.as_bytes());
+        let signature = sign(&self.key, text.as_bytes());
         format!(
             "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={headers}, Signature={}",
             self.access_key_id,

@@ -156,9 +156,8 @@ impl Simulation {
 
     fn over(aws: Aws) -> Self {
         let sdk = aws.sdk_config();
-        let connector = SharedHttpConnector::new(aws.clone());
         Self {
-            connections: ConnectionsClient::with_connector(&sdk, connector),
+            connections: ConnectionsClient::new(&sdk),
             tables: aws::dynamodb(&sdk),
             queues: aws::sqs(&sdk),
             aws,

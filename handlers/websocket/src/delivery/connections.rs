@@ -2,7 +2,7 @@
 //! connector; everything else goes through the SDK's client.
 
 use std::{
-    env,
+    env, fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -92,7 +92,7 @@ pub enum PostError {
 
 #[derive(Debug)]
 struct Posts {
-    connector: SharedHttpConnector,
+    connector: Option<SharedHttpConnector>,
     endpoint: Option<Endpoint>,
     region: String,
     credentials: Option<SharedCredentialsProvider>,
@@ -120,15 +120,10 @@ struct Session {
 }
 
 impl ConnectionsClient {
-    /// A client for this configuration, with its credentials, its Region and its endpoint.
+    /// A client for this configuration, with its credentials, its Region, its endpoint and its HTTP client.
     pub fn new(config: &SdkConfig) -> Self {
-        Self::with_connector(config, aws::post_connector())
-    }
-
-    /// The same, with posts through this connector.
-    pub fn with_connector(config: &SdkConfig, connector: SharedHttpConnector) -> Self {
         let posts = Posts {
-            connector,
+            connector: aws::connector(config),
             endpoint: aws::connections_endpoint(config).as_deref().and_then(Endpoint::parse),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             credentials: config.credentials_provider(),
@@ -198,7 +193,9 @@ impl Posts {
     /// Posts once, signed at this time.
     async fn post(&self, id: &ConnectionId, payload: &Payload, now: u64) -> Result<(), PostError> {
         let answer = timeout(aws::CONNECTIONS_TIMEOUT, async {
-            let mut response = self.connector.call(self.request(id, payload, now).await?).await?;
+            let connector =
+                self.connector.as_ref().ok_or_else(|| construction(&"there is no HTTP client"))?;
+            let mut response = connector.call(self.request(id, payload, now).await?).await?;
             // Read to its end: then the next post uses the connection.
             let body = ByteStream::new(response.take_body()).collect().await;
             if response.status().is_success() {
@@ -216,7 +213,6 @@ impl Posts {
         payload: &Payload,
         now: u64,
     ) -> Result<HttpRequest, PostError> {
-        let construction = |error: &dyn std::fmt::Display| PostError::Construction(error.to_string());
         let endpoint =
             self.endpoint.as_ref().ok_or_else(|| construction(&format!("{} is no URL", aws::ENDPOINT)))?;
         let date = amz_date(now);
@@ -301,10 +297,14 @@ impl Session {
     }
 }
 
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("day", &self.day).finish_non_exhaustive()
     }
+}
+
+fn construction(error: &dyn fmt::Display) -> PostError {
+    PostError::Construction(error.to_string())
 }
 
 /// Reads the error of an answer: its name is in a header, its sentence in the body.
@@ -330,7 +330,10 @@ mod tests {
     use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::{Credentials, provider::future::ProvideCredentials as Provided};
     use aws_smithy_runtime_api::{
-        client::http::{HttpConnectorFuture, SharedHttpClient},
+        client::{
+            http::{HttpClient, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient},
+            runtime_components::RuntimeComponents,
+        },
         http::StatusCode,
     };
 
@@ -341,8 +344,8 @@ mod tests {
     #[derive(Clone)]
     struct Server(Arc<dyn Fn(&HttpRequest) -> HttpResponse + Send + Sync>);
 
-    impl std::fmt::Debug for Server {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    impl fmt::Debug for Server {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Server")
         }
     }
@@ -354,6 +357,12 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await; // Meanwhile others post.
                 Ok(answer)
             })
+        }
+    }
+
+    impl HttpClient for Server {
+        fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
         }
     }
 
@@ -381,10 +390,10 @@ mod tests {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(SharedHttpClient::new(aws::http_client()))
+            .http_client(SharedHttpClient::new(Server(Arc::new(answer))))
             .endpoint_url("https://api.example.com:443/stage/")
             .build();
-        ConnectionsClient::with_connector(&config, SharedHttpConnector::new(Server(Arc::new(answer))))
+        ConnectionsClient::new(&config)
     }
 
     fn answer(status: u16, date: Option<&'static str>, body: &'static str) -> HttpResponse {
@@ -487,11 +496,47 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_is_no_url_is_named() {
         simulate(NOW);
-        let config = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
         let server = Server(Arc::new(|_| answer(200, None, "")));
-        let client = ConnectionsClient::with_connector(&config, SharedHttpConnector::new(server));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(SharedHttpClient::new(server))
+            .build();
+        let client = ConnectionsClient::new(&config);
         let error = client.post(&id(), &Payload::new("hello")).await.unwrap_err();
         assert!(error.to_string().contains("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"), "{error}");
         assert!(!error.is_transient());
+    }
+
+    /// Notes the settings of each connector that it is asked for.
+    #[derive(Clone, Debug, Default)]
+    struct Noting(Arc<Mutex<Vec<HttpConnectorSettings>>>);
+
+    impl HttpClient for Noting {
+        fn http_connector(
+            &self,
+            settings: &HttpConnectorSettings,
+            _: &RuntimeComponents,
+        ) -> SharedHttpConnector {
+            self.0.lock().unwrap().push(settings.clone());
+            SharedHttpConnector::new(Server(Arc::new(|_| answer(204, None, ""))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn posts_share_the_connector_of_the_sdk() {
+        let noting = Noting::default();
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(ShortLived::default()))
+            .http_client(SharedHttpClient::new(noting.clone()))
+            .endpoint_url("https://api.example.com")
+            .build();
+        let client = ConnectionsClient::new(&config);
+        client.sdk().delete_connection().connection_id("a=").send().await.unwrap();
+        let asked = noting.0.lock().unwrap();
+        let settings: Vec<_> = asked.iter().map(|one| (one.connect_timeout(), one.read_timeout())).collect();
+        assert!(settings.len() > 1, "once for posts, and by the SDK: {settings:?}");
+        assert!(settings.iter().all(|one| *one == settings[0]), "{settings:?}");
     }
 }
