@@ -161,7 +161,7 @@ async fn run(
         if is_new {
             fs::write(&files.applying, "")?;
             stack.init().await?;
-            stack.apply_only(&slow_resources(&mirror.folder.join("modules/publisher"))?).await?;
+            stack.apply_only(&slow_resources(&mirror)?).await?;
         }
         Ok((emulator, stack))
     };
@@ -249,21 +249,14 @@ const BUCKET: &str = "packages";
 
 /// The addresses of the resources that Terraform waits for longest: it watches each attribute of a queue for half a
 /// minute before it trusts the result.
-fn slow_resources(publisher: &Path) -> Result<Vec<String>> {
-    let mut addresses = Vec::new();
-    for file in fs::read_dir(publisher).with_context(|| format!("cannot read {}", publisher.display()))? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "tf") {
-            for line in fs::read_to_string(&path)?.lines() {
-                if let ["resource ", kind, " ", name, " {"] = line.split('"').collect::<Vec<_>>()[..]
-                    && kind.starts_with("aws_sqs_queue_")
-                {
-                    addresses.push(format!("module.publisher.{kind}.{name}"));
-                }
-            }
-        }
-    }
-    Ok(addresses)
+fn slow_resources(mirror: &Mirror) -> Result<Vec<String>> {
+    let queues = mirror.folder.join("modules/publisher/queue.tf");
+    let code = fs::read_to_string(&queues).with_context(|| format!("cannot read {}", queues.display()))?;
+    let resources = code.lines().filter_map(|line| {
+        let (kind, name) = line.strip_prefix("resource \"")?.strip_suffix("\" {")?.split_once("\" \"")?;
+        kind.starts_with("aws_sqs_queue_").then(|| format!("module.publisher.{kind}.{name}"))
+    });
+    Ok(resources.collect())
 }
 
 fn stack(folder: PathBuf, endpoint: &str) -> Stack {
