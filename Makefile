@@ -91,7 +91,7 @@ test: check-once test-side-by-side ## Check format, lints, documentation and Ter
 	@$(PYTHON) scripts/times.py $(LOGS)/times
 	@$(TALLY) $(LOGS)/rust.log $(LOGS)/end-to-end.log
 
-# A tenth of the cases of the fault simulation: `make test` plays them all.
+# A third of the cases of the fault simulation that `make test` plays.
 .PHONY: check
 check: ## Do all of `make test` that needs no emulator, in minutes.
 	@$(MAKE) --no-print-directory check-once

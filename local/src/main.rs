@@ -158,9 +158,9 @@ async fn run(
         if !files.applied.exists() {
             emulator.make_bucket(repository, BUCKET).await?;
         }
+        stack.init().await?;
         if is_new {
             fs::write(&files.applying, "")?;
-            stack.init().await?;
             stack.apply_only(&slow_resources(&mirror)?).await?;
         }
         Ok((emulator, stack))
@@ -230,9 +230,10 @@ async fn update(repository: &Path, files: &Files) -> Result<()> {
     let mirror = Mirror::new(repository, &files.folder);
     let step = Step::start("Building the functions", &files.durations);
     mirror.copy_modules()?;
-    mirror.package(&packages::build(repository, &packages::DEPLOYED).await?)?;
-    step.done("");
     let stack = stack(mirror.copy(Path::new("terraform"))?, &endpoint);
+    let (programs, ()) = tokio::try_join!(packages::build(repository, &packages::DEPLOYED), stack.init())?;
+    mirror.package(&programs)?;
+    step.done("");
     let outputs = apply(&mirror, &stack, files).await?;
     let websocket_url = outputs["websocket_url"].as_str().unwrap_or_default().to_owned();
     let page_url = fs::read_to_string(&files.outputs)
@@ -263,7 +264,7 @@ fn stack(folder: PathBuf, endpoint: &str) -> Stack {
     Stack::new(folder, endpoint).with("packages_bucket", BUCKET)
 }
 
-/// Applies the stack, unless nothing has changed since the last time.
+/// Applies the stack, which is initialised, unless nothing has changed since the last time.
 async fn apply(mirror: &Mirror, stack: &Stack, files: &Files) -> Result<serde_json::Map<String, Value>> {
     let fingerprint = stack.fingerprint(&mirror.folder)?;
     if fs::read_to_string(&files.applied).is_ok_and(|applied| applied == fingerprint) {
@@ -272,7 +273,6 @@ async fn apply(mirror: &Mirror, stack: &Stack, files: &Files) -> Result<serde_js
     }
     let step = Step::start("Applying terraform/", &files.durations);
     drop(fs::remove_file(&files.applied));
-    stack.init().await?;
     let changes = stack.apply(|done, of| step.progress(&format!("{done} of {of} resources"))).await?;
     fs::write(&files.applied, fingerprint)?;
     step.done(&format!(": {} added, {} changed, {} removed", changes.add, changes.change, changes.remove));

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
+    thread,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use tokio::process::Command;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -79,15 +80,25 @@ fn program(message: &Value) -> Option<(String, PathBuf)> {
 pub fn package(programs: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<()> {
     static ZIPPING: Mutex<()> = Mutex::new(());
     let _guard = ZIPPING.lock().unwrap_or_else(PoisonError::into_inner);
-    for (name, program) in programs {
-        let made = program.with_extension("zip");
-        if modified(&made)? <= modified(program)? {
-            zip("bootstrap", program, &made)?;
-        }
-        let package = folder.join(name).join("bootstrap.zip");
-        fs::create_dir_all(folder.join(name))?;
-        fs::copy(&made, &package).with_context(|| format!("cannot write {}", package.display()))?;
+    thread::scope(|scope| {
+        let packaging: Vec<_> = programs
+            .iter()
+            .map(|(name, program)| scope.spawn(move || package_one(name, program, folder)))
+            .collect();
+        packaging
+            .into_iter()
+            .try_for_each(|one| one.join().map_err(|_| anyhow!("a function could not be packaged"))?)
+    })
+}
+
+fn package_one(name: &str, program: &Path, folder: &Path) -> Result<()> {
+    let made = program.with_extension("zip");
+    if modified(&made)? <= modified(program)? {
+        zip("bootstrap", program, &made)?;
     }
+    let package = folder.join(name).join("bootstrap.zip");
+    fs::create_dir_all(folder.join(name))?;
+    fs::copy(&made, &package).with_context(|| format!("cannot write {}", package.display()))?;
     Ok(())
 }
 

@@ -58,7 +58,7 @@ use std::{
 use world::Summary;
 
 /// How many cases are played, unless the environment variable `CASES` says otherwise.
-const CASES: u64 = 3_000;
+const CASES: u64 = 1_000;
 
 /// How to play one case again.
 const REPEAT: &str = "SEED=… cargo test -p publish --test faults -- --nocapture";
