@@ -10,7 +10,7 @@ use lambda_websocket::log::chain;
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
-    Refusal,
+    Rejection,
     config::KeySource,
     denial::Denial,
     error::Error,
@@ -73,7 +73,7 @@ impl Keys {
     }
 
     /// The candidate keys for a token with this header.
-    pub(crate) async fn find(&self, header: &Header) -> Result<Vec<Key>, Refusal> {
+    pub(crate) async fn find(&self, header: &Header) -> Result<Vec<Key>, Rejection> {
         self.cache.find(header, async || self.source.read().await).await
     }
 }
@@ -110,7 +110,7 @@ impl Cache {
         &self,
         header: &Header,
         read: impl AsyncFn() -> Result<KeySet, Error>,
-    ) -> Result<Vec<Key>, Refusal> {
+    ) -> Result<Vec<Key>, Rejection> {
         let mut state = self.state.lock().await;
         let is_due = !self.has_keys(&state, self.policy.max_age) && self.may_ask(&state);
         let failure = if is_due { self.read(&mut state, &read).await.err() } else { None };
@@ -241,11 +241,11 @@ mod tests {
         Header { algorithm: Algorithm::Ed25519, kid: Some(id.to_owned()) }
     }
 
-    fn outcome(found: Result<Vec<Key>, Refusal>) -> Result<(), String> {
+    fn outcome(found: Result<Vec<Key>, Rejection>) -> Result<(), String> {
         match found {
             Ok(_) => Ok(()),
-            Err(Refusal::Denied(denial)) => Err(denial.code().to_owned()),
-            Err(Refusal::Failed(error)) => Err(chain(&error)),
+            Err(Rejection::Denied(denial)) => Err(denial.code().to_owned()),
+            Err(Rejection::Failed(error)) => Err(chain(&error)),
         }
     }
 
@@ -452,7 +452,7 @@ mod tests {
             cache.find(&other, async || slow(None).await),
             cache.find(&one, async || slow(None).await),
         );
-        assert!([first, second, third].into_iter().all(|found| matches!(found, Err(Refusal::Failed(_)))));
+        assert!([first, second, third].into_iter().all(|found| matches!(found, Err(Rejection::Failed(_)))));
         assert_eq!((asked.get(), start.elapsed()), (1, SECOND * 5), "nobody waits for a second attempt");
     }
 

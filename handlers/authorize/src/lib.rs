@@ -53,7 +53,7 @@ pub struct Authorizer {
 
 /// The reason for not allowing a connection: the client's fault, or ours.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Rejection {
     #[error(transparent)]
     Denied(#[from] Denial),
     #[error(transparent)]
@@ -80,7 +80,7 @@ impl Authorizer {
         }
     }
 
-    async fn identify(&self, request: &Request) -> Result<Identity, Refusal> {
+    async fn identify(&self, request: &Request) -> Result<Identity, Rejection> {
         let token = request.token(&self.token_parameter).ok_or(Denial::MissingToken)?;
         let token = Token::parse(token)?;
         let claims = token.verify(&self.keys.find(&token.header).await?)?;
@@ -105,12 +105,12 @@ pub async fn authorize(authorizer: &Authorizer, request: Request) -> Result<Answ
             tracing::info!(connection_id, request_id, principal, "allowed");
             Ok(answer)
         }
-        Err(Refusal::Denied(denial)) => {
+        Err(Rejection::Denied(denial)) => {
             let claim = denial.claim();
             tracing::info!(connection_id, request_id, code = denial.code(), claim, "denied");
             Ok(Answer::deny(&request.method_arn))
         }
-        Err(Refusal::Failed(error)) => {
+        Err(Rejection::Failed(error)) => {
             tracing::error!(connection_id, request_id, error = chain(&error), "failed");
             Err(error)
         }
@@ -177,7 +177,7 @@ mod tests {
             event["queryStringParameters"]["token"] = json!(token);
             let request = serde_json::from_value(event).unwrap();
             match authorizer.identify(&request).await {
-                Err(Refusal::Denied(denial)) => assert_eq!(denial.code(), code),
+                Err(Rejection::Denied(denial)) => assert_eq!(denial.code(), code),
                 other => panic!("{code}: {other:?}"),
             }
         }

@@ -8,7 +8,7 @@ use lambda_websocket::{Connect, Principal};
 use serde_json::json;
 use testkit::{dynamodb::ConnectionTable, fixtures};
 
-async fn reply(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value {
+async fn response(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value {
     let accepted = accepted.iter().map(ToString::to_string).collect();
     let admission = Admission::new(table.registry(), accepted);
     serde_json::to_value(connect(&admission, fixtures::connect("a=")).await.unwrap()).unwrap()
@@ -17,9 +17,9 @@ async fn reply(table: &ConnectionTable, accepted: &[&str]) -> serde_json::Value 
 #[tokio::test]
 async fn a_client_is_registered_and_let_in() {
     let table = ConnectionTable::start().await;
-    let reply = reply(&table, &[]).await;
-    assert_eq!(reply["statusCode"], 200);
-    assert_eq!(reply["headers"], serde_json::Value::Null);
+    let response = response(&table, &[]).await;
+    assert_eq!(response["statusCode"], 200);
+    assert_eq!(response["headers"], serde_json::Value::Null);
     assert_eq!(table.connection_ids().await, ["a="]);
 }
 
@@ -72,9 +72,9 @@ async fn the_first_accepted_subprotocol_of_the_clients_list_is_echoed() {
     // The client offers "chat.v2, chat.v1".
     let table = ConnectionTable::start().await;
     for (accepted, chosen) in [(["chat.v1", "x"], "chat.v1"), (["chat.v1", "chat.v2"], "chat.v2")] {
-        assert_eq!(reply(&table, &accepted).await["headers"]["Sec-WebSocket-Protocol"], chosen);
+        assert_eq!(response(&table, &accepted).await["headers"]["Sec-WebSocket-Protocol"], chosen);
     }
-    assert_eq!(reply(&table, &["chat"]).await["headers"], serde_json::Value::Null);
+    assert_eq!(response(&table, &["chat"]).await["headers"], serde_json::Value::Null);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub const ACTION_FIELD: &str = "ACTION_FIELD";
 /// The default name of the field that holds the action. [`ACTION_FIELD`] overrides it.
 pub const FIELD: &str = "action";
 
-/// The maximum length of an unknown action's name in the reply, in characters.
+/// The maximum length of an unknown action's name in the response, in characters.
 const SHOWN: usize = 64;
 
 /// The field and the actions that a client may send.

@@ -13,8 +13,8 @@ fn answer(body: &str) -> (String, String) {
 /// The answer where this field names the action.
 fn answer_where(field: &str, body: &str) -> (String, String) {
     let expected = Expected { field: field.to_owned(), actions: vec!["ping".to_owned(), "send".to_owned()] };
-    let reply = serde_json::to_value(refuse(&expected, &fixtures::message("a=", body))).unwrap();
-    let frame: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
+    let response = serde_json::to_value(refuse(&expected, &fixtures::message("a=", body))).unwrap();
+    let frame: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
     assert_eq!((&frame["type"], &frame["requestId"]), (&"error".into(), &"BkQ5aH5UliAFpOA=".into()));
     (frame["code"].as_str().unwrap().to_owned(), frame["message"].as_str().unwrap().to_owned())
 }

@@ -23,7 +23,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response,
     let sender = &event.connection;
     let Request { channel, message, echo } = match Request::parse(&event) {
         Ok(request) => request,
-        Err(refusal) => return Ok(refusal.into_response(&event)),
+        Err(rejection) => return Ok(rejection.into_response(&event)),
     };
 
     let frame = Frame::Message {

@@ -27,7 +27,7 @@ pub use replay::Replayer;
 /// The maximum size of a frame of members without the members, in bytes: above all the channel, and a cursor.
 const ENVELOPE: usize = 1024;
 
-/// The time at the end of an invocation that is reserved for the reply alone.
+/// The time at the end of an invocation that is reserved for the response alone.
 const FOR_THE_REPLY: Duration = Duration::from_millis(300);
 
 /// Changes and lists the members of channels.
@@ -57,7 +57,7 @@ pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<
         Ok(Request::List { channel, limit, after }) => {
             subscriptions.list(&channel, limit, after.as_ref(), &event).await
         }
-        Err(refusal) => Ok(refusal.into_response(&event)),
+        Err(rejection) => Ok(rejection.into_response(&event)),
     }
 }
 
@@ -76,7 +76,7 @@ impl Subscriptions {
         }
         // After the subscription: messages sent from then on reach the client as broadcasts.
         let replay = async || replayer.replay(channel, since, event).await.map(Some);
-        let reply = self.enter(channel, event, replay).await;
+        let response = self.enter(channel, event, replay).await;
         let end = timeout_at(*deadline - FOR_THE_REPLY, self.registry.end_replay(&connection.id, request_id));
         match end.await {
             Ok(Ok(())) => {}
@@ -85,7 +85,7 @@ impl Subscriptions {
             }
             Err(_) => tracing::warn!(connection_id = %connection.id, request_id, "replay row not deleted"),
         }
-        reply
+        response
     }
 
     /// Subscribes the connection to a channel, and then replays.

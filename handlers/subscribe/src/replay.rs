@@ -9,7 +9,7 @@ use lambda_websocket::{
     store::history::Missed,
 };
 
-/// The time at the end of an invocation that is reserved for the reply.
+/// The time at the end of an invocation that is reserved for the response.
 const FOR_THE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Replays missed messages to clients.

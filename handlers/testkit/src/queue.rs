@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use lambda_websocket::delivery::queue::Queue;
+use lambda_websocket::delivery::task_queue::TaskQueue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -49,8 +49,8 @@ impl FakeQueue {
     }
 
     /// The queue `publish`, built as the functions build theirs.
-    pub fn queue(&self) -> Queue {
-        Queue::new(lambda_websocket::aws::sqs(&crate::sdk_config(&self.endpoint)), &self.url)
+    pub fn queue(&self) -> TaskQueue {
+        TaskQueue::new(lambda_websocket::aws::sqs(&crate::sdk_config(&self.endpoint)), &self.url)
     }
 
     /// Refuses every message from now on.

@@ -69,9 +69,9 @@ impl Chat {
 
     /// The frame that the client gets back.
     async fn answer(&self, event: Message) -> Value {
-        let reply = subscribe(&self.subscriptions, event).await.unwrap();
-        let reply = serde_json::to_value(reply).unwrap();
-        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+        let response = subscribe(&self.subscriptions, event).await.unwrap();
+        let response = serde_json::to_value(response).unwrap();
+        serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
     }
 
     /// The hash key of each row of the connection table, in order.
@@ -277,8 +277,11 @@ async fn a_replays_row_is_nobodys_membership_and_goes_with_the_connection() {
     let mut subscriptions = chat.subscriptions.clone();
     subscriptions.max = "1".parse().unwrap();
     let plain = fixtures::message("a=", r#"{"action":"subscribe","channel":"replay"}"#);
-    let reply = subscribe(&subscriptions, plain).await.unwrap();
-    assert!(serde_json::to_string(&reply).unwrap().contains("subscribed"), "it does not count: {reply:?}");
+    let response = subscribe(&subscriptions, plain).await.unwrap();
+    assert!(
+        serde_json::to_string(&response).unwrap().contains("subscribed"),
+        "it does not count: {response:?}"
+    );
     let list = chat.answer(fixtures::message("a=", r#"{"action":"list","channel":"replay:a"}"#)).await;
     assert_eq!(list["members"], json!([]));
     let departures = remove(registry, &connection).await.unwrap();

@@ -32,9 +32,9 @@ impl Chat {
     }
 
     async fn answer(&self, event: Message) -> Value {
-        let reply = subscribe(&self.subscriptions, event).await.unwrap();
-        let reply = serde_json::to_value(reply).unwrap();
-        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+        let response = subscribe(&self.subscriptions, event).await.unwrap();
+        let response = serde_json::to_value(response).unwrap();
+        serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
     }
 
     /// Puts a connection into a channel, whatever its name.
@@ -368,9 +368,9 @@ proptest! {
             simulation.decide(|_| Fate::Served(Duration::ZERO));
             let (registry, max) = (simulation.registry(2), MaxSubscriptions::default());
             let subscriptions = Subscriptions { registry, max, notifier: None, replayer: None };
-            let reply = subscribe(&subscriptions, fixtures::message("a=", &body)).await.unwrap();
-            let reply = serde_json::to_value(reply).unwrap();
-            let answer = reply["body"].as_str().unwrap();
+            let response = subscribe(&subscriptions, fixtures::message("a=", &body)).await.unwrap();
+            let response = serde_json::to_value(response).unwrap();
+            let answer = response["body"].as_str().unwrap();
             prop_assert!(answer.len() < 4_000, "{} bytes", answer.len());
             let answer: Value = serde_json::from_str(answer).unwrap();
             let told = answer["type"].as_str().unwrap();

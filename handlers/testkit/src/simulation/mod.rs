@@ -43,7 +43,7 @@ use lambda_websocket::{
     delivery::{
         connections::ConnectionsClient,
         poster::{Policy, Poster},
-        queue::Queue,
+        task_queue::TaskQueue,
     },
     store::registry::CONNECTION_INDEX,
     time,
@@ -285,12 +285,12 @@ impl Simulation {
     }
 
     /// The queue of that name, built as the functions build it.
-    pub fn queue_of(&self, name: &str) -> Queue {
-        Queue::new(self.queues.clone(), format!("https://simulated/{name}"))
+    pub fn queue_of(&self, name: &str) -> TaskQueue {
+        TaskQueue::new(self.queues.clone(), format!("https://simulated/{name}"))
     }
 
     /// A queue.
-    pub fn queue(&self) -> Queue {
+    pub fn queue(&self) -> TaskQueue {
         self.queue_of("queue")
     }
 

@@ -1,6 +1,6 @@
 //! Delivers a message to all members of a channel, however many they are.
 //!
-//! An invocation that runs out of time hands over the rest: it puts a continuation into a [`Queue`]. The continuation
+//! An invocation that runs out of time hands over the rest: it puts a continuation into a [`TaskQueue`]. The continuation
 //! is a [`Broadcast`] of its own, with a cursor that begins where this one stopped, and another invocation goes on
 //! from there. Posts that failed for a reason that may pass are handed over too. So are connections found gone, to be
 //! [pruned](crate::delivery::departure). Delivery is at least once: if an invocation ends midway, the queue delivers
@@ -25,9 +25,9 @@ use crate::{
         error::DeliveryError,
         poster::{Outcome, Policy, Poster},
         presence::PresenceNotifier,
-        queue::Queue,
         reader::Reader,
         report::{Posted, Report},
+        task_queue::TaskQueue,
     },
     log::chain,
     metrics,
@@ -84,8 +84,10 @@ impl Broadcaster {
             history: History::from_env(&sdk)?,
             registry,
             poster: Poster::new(ConnectionsClient::new(&sdk), Policy::default()),
-            continuations: queue
-                .map(|url| Continuations { queue: Queue::new(aws::sqs(&sdk), url), after: hand_over_after }),
+            continuations: queue.map(|url| Continuations {
+                queue: TaskQueue::new(aws::sqs(&sdk), url),
+                after: hand_over_after,
+            }),
         })
     }
 

@@ -9,8 +9,8 @@ use crate::{
     delivery::{
         error::DeliveryError,
         poster::Poster,
-        queue::Queue,
         report::{Posted, Report},
+        task_queue::TaskQueue,
     },
     protocol::{
         broadcast::{Broadcast, MAX_RETRIES, Recipients},
@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Continuations {
     /// The queue of the function that continues the broadcast.
-    pub queue: Queue,
+    pub queue: TaskQueue,
     /// The number of recipients after which a broadcast is handed over, unless time runs out before.
     pub after: usize,
 }

@@ -1,7 +1,7 @@
 //! The errors of a delivery.
 
 use crate::{
-    delivery::queue::QueueError,
+    delivery::task_queue::TaskQueueError,
     protocol::broadcast::TooLarge,
     store::error::{Store, StoreError},
 };
@@ -14,7 +14,7 @@ pub enum DeliveryError {
     Store(#[from] StoreError),
     /// The queue did not take the remaining work.
     #[error("what is left to do could not be handed over")]
-    Queue(#[from] QueueError),
+    Queue(#[from] TaskQueueError),
     /// A frame is longer than can be delivered.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),

@@ -9,7 +9,7 @@
 //! | `limiter` | the limit on the posts under way at once |
 //! | [`report`] | the outcome of a message, in numbers |
 //! | [`continuations`] | hands over to the next invocation the work that one has no time for |
-//! | [`queue`] | puts every [`Task`](crate::protocol::task::Task) into the delivery queue |
+//! | [`task_queue`] | puts every [`Task`](crate::protocol::task::Task) into the delivery queue |
 //! | [`presence`] | announces joins to channels |
 //! | [`departure`] | the end of a connection in its channels: deletes rows, announces leaves, prunes gone connections |
 //! | [`error`] | the errors of a delivery |
@@ -22,6 +22,6 @@ pub mod error;
 pub(crate) mod limiter;
 pub mod poster;
 pub mod presence;
-pub mod queue;
 mod reader;
 pub mod report;
+pub mod task_queue;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws, config,
-    delivery::{error::DeliveryError, queue::Queue},
+    delivery::{error::DeliveryError, task_queue::TaskQueue},
     protocol::{
         broadcast::Broadcast,
         channel::Channel,
@@ -45,7 +45,7 @@ pub struct PresenceNotifier {
     /// The connections and their channels.
     pub registry: Registry,
     /// The queue where announcements begin.
-    pub queue: Queue,
+    pub queue: TaskQueue,
     /// The announced channels. Those that `$connect` decides about are never announced.
     pub channels: ChannelPermissions,
 }
@@ -60,7 +60,7 @@ impl PresenceNotifier {
         let url = config::delivery_queue_url()?;
         Ok(Some(Self {
             registry: registry.clone(),
-            queue: Queue::new(
+            queue: TaskQueue::new(
                 aws::sqs(sdk),
                 url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
             ),

@@ -42,10 +42,10 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is not [JSON that every parser reads](json), or not an object.
     pub fn parse(text: &'a str, usage: &'static str) -> Result<Self, Rejection> {
-        let refusal = |code, problem: &str| Rejection::new(code, format!("{problem} Send {usage}."));
-        json::check(text).map_err(|error| refusal(ErrorCode::InvalidJson, &error.to_string()))?;
+        let rejection = |code, problem: &str| Rejection::new(code, format!("{problem} Send {usage}."));
+        json::check(text).map_err(|error| rejection(ErrorCode::InvalidJson, &error.to_string()))?;
         let fields = serde_json::from_str(text)
-            .map_err(|_| refusal(ErrorCode::InvalidRequest, "The message is not a JSON object."))?;
+            .map_err(|_| rejection(ErrorCode::InvalidRequest, "The message is not a JSON object."))?;
         Ok(Self { fields, usage })
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     const USAGE: &str = r#"{"action": "sit", "seat": number}"#;
 
-    fn refusal(read: Result<(), Rejection>) -> Rejection {
+    fn rejection(read: Result<(), Rejection>) -> Rejection {
         read.unwrap_err()
     }
 
@@ -144,10 +144,10 @@ mod tests {
                 fields.required::<u8>("seat", "a whole number from 0 to 255")?;
                 fields.end()
             });
-            assert_eq!(refusal(read), said(code, problem), "{text}");
+            assert_eq!(rejection(read), said(code, problem), "{text}");
         }
         let long = format!(r#"{{"{}":1}}"#, "é".repeat(10_000));
-        let sentence = format!("{:?}", refusal(Fields::parse(&long, USAGE).and_then(Fields::end)));
+        let sentence = format!("{:?}", rejection(Fields::parse(&long, USAGE).and_then(Fields::end)));
         assert!(sentence.len() < 400, "{} bytes", sentence.len());
     }
 }

@@ -217,7 +217,7 @@ fn who_was_let_in_before_with_what_cannot_be_read_may_use_no_channel_and_leaves_
 }
 
 proptest! {
-    /// No patterns but those that were read, and no more than a refusal of the rest.
+    /// No patterns but those that were read, and no more than a rejection of the rest.
     #[test]
     fn whatever_an_authorizer_says_is_read_or_refused(principal in any::<String>(), channels in any::<String>()) {
         if let Ok(event) = authorized(json!({"principalId": principal, "channels": channels})) {

@@ -1,4 +1,4 @@
-//! What clients, authorizers and queues send, near what is wanted and far from it: read or refused, and a refusal is
+//! What clients, authorizers and queues send, near what is wanted and far from it: read or refused, and a rejection is
 //! short, since it goes into an answer or a log.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use testkit::{fixtures, hostile};
 use tokio::time::Instant;
 
-/// The most of a refusal, in bytes.
+/// The most of a rejection, in bytes.
 const SENTENCE: usize = 2_000;
 
 fn any_text() -> impl Strategy<Value = String> {

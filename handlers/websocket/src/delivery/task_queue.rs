@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The queue did not take a message.
 #[derive(Debug, thiserror::Error)]
 #[error("SendMessageBatch to the queue {url}")]
-pub struct QueueError {
+pub struct TaskQueueError {
     url: String,
     source: Box<dyn StdError + Send + Sync>,
 }
@@ -49,7 +49,7 @@ enum NotTaken {
 ///
 /// In a function, the SDK sends the trace id along, so that a trace goes on behind the queue.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub struct TaskQueue {
     client: Client,
     url: String,
 }
@@ -60,7 +60,7 @@ struct Queued {
     delay: Duration,
 }
 
-impl Queue {
+impl TaskQueue {
     /// The queue with that URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
@@ -75,7 +75,7 @@ impl Queue {
         &self,
         tasks: impl IntoIterator<Item = (Task, Duration)>,
         deadline: Instant,
-    ) -> Result<(), QueueError> {
+    ) -> Result<(), TaskQueueError> {
         let queued = tasks.into_iter().map(|(task, delay)| Queued { body: task.to_text(), delay });
         let mut waiting: VecDeque<_> = queued.collect();
         let mut wait = FIRST_WAIT;
@@ -110,7 +110,7 @@ impl Queue {
     }
 
     /// The tasks of a batch that may be taken when they are sent again.
-    fn not_taken(&self, batch: Vec<Queued>, sent: Sent) -> Result<Vec<Queued>, QueueError> {
+    fn not_taken(&self, batch: Vec<Queued>, sent: Sent) -> Result<Vec<Queued>, TaskQueueError> {
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) if is_transient(&error) => return Ok(batch),
@@ -130,8 +130,8 @@ impl Queue {
             .collect())
     }
 
-    fn failed(&self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> QueueError {
-        QueueError { url: self.url.clone(), source: source.into() }
+    fn failed(&self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> TaskQueueError {
+        TaskQueueError { url: self.url.clone(), source: source.into() }
     }
 }
 
