@@ -21,9 +21,15 @@ locals {
     }
     oldest-delivery = {
       metric    = "ApproximateAgeOfOldestMessage"
-      queue     = aws_sqs_queue.deliveries[0].name
+      queue     = aws_sqs_queue.tasks["deliveries"].name
       threshold = thresholds.oldest_message_seconds
-      about     = "The rest of broadcasts, retries or announcements wait: the function fails, or more comes than maximum_concurrency lets it handle."
+      about     = "Retries or announcements wait: the function fails, or more comes than maximum_concurrency lets it handle."
+    }
+    oldest-broadcast = {
+      metric    = "ApproximateAgeOfOldestMessage"
+      queue     = aws_sqs_queue.tasks["broadcasts"].name
+      threshold = thresholds.oldest_message_seconds
+      about     = "Large broadcasts wait: the function fails, or they are more than broadcasts.rate_limit and its concurrency let it post."
     }
   }]...)
 }

@@ -21,8 +21,12 @@ resource "aws_lambda_function" "this" {
         CONNECTION_TABLE                         = var.websocket.table_name
         CONNECTION_SHARDS                        = tostring(var.websocket.shards)
         AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = var.websocket.management_endpoint
-        DELIVERY_QUEUE_URL                       = aws_sqs_queue.deliveries[0].url # For the rest of a large broadcast.
-        DELIVERY_QUEUE_ARN                       = aws_sqs_queue.deliveries[0].arn # Tells the tasks in this queue from publications.
+        DELIVERY_QUEUE_URL                       = aws_sqs_queue.tasks["deliveries"].url # For retries, announcements and what is gone.
+        DELIVERY_QUEUE_ARN                       = aws_sqs_queue.tasks["deliveries"].arn # Tells the tasks in this queue from publications.
+        BROADCAST_QUEUE_URL                      = aws_sqs_queue.tasks["broadcasts"].url # For the ranges of a large broadcast.
+        BROADCAST_QUEUE_ARN                      = aws_sqs_queue.tasks["broadcasts"].arn
+        BROADCAST_CONCURRENCY                    = tostring(var.broadcasts.concurrency)
+        BROADCAST_RATE_LIMIT                     = tostring(var.broadcasts.rate_limit)
       },
       { for namespace in var.websocket.metrics_namespace[*] : "METRICS_NAMESPACE" => namespace },
       merge([for history in var.websocket.history[*] : { HISTORY_TABLE = history.table_name, HISTORY_SECONDS = tostring(history.seconds) }]...),
@@ -52,8 +56,8 @@ resource "aws_lambda_function" "this" {
   }
 }
 
-# A broadcast that is too large for one invocation continues in the next one, through the queue. Lambda takes this for a loop,
-# and would stop it after some 16 rounds. The loop ends by itself: each round gets further, and retries are counted.
+# What one invocation has no time for goes on in another one, through a queue. Lambda takes this for a loop, and would stop it
+# after some 16 rounds. The loop ends by itself: each round gets further, and retries are counted.
 resource "aws_lambda_function_recursion_config" "this" {
   count = var.create ? 1 : 0
 
@@ -86,22 +90,22 @@ resource "aws_lambda_event_source_mapping" "this" {
   }
 }
 
-# The delivery queue has its own mapping, so that a new publication does not wait behind retries of others.
-resource "aws_lambda_event_source_mapping" "deliveries" {
-  count = var.create ? 1 : 0
+# Each queue of tasks has its own mapping, so that a new publication does not wait behind retries or large broadcasts of others.
+resource "aws_lambda_event_source_mapping" "tasks" {
+  for_each = local.task_queues
 
-  event_source_arn        = aws_sqs_queue.deliveries[0].arn
+  event_source_arn        = aws_sqs_queue.tasks[each.key].arn
   function_name           = aws_lambda_function.this[0].arn
-  batch_size              = min(var.batch_size, 10) # A larger batch would wait for a batching window.
+  batch_size              = each.value.batch_size
   function_response_types = ["ReportBatchItemFailures"]
   tags                    = var.tags
 
   scaling_config {
-    maximum_concurrency = local.delivery_concurrency
+    maximum_concurrency = each.value.concurrency
   }
 }
 
 locals {
-  # Each queue has half. Of an odd number, publications have the greater half: the rest of a broadcast goes on step by step.
+  # Publications and deliveries have half each. Of an odd number, publications have the greater half.
   delivery_concurrency = floor(var.maximum_concurrency / 2)
 }

@@ -4,16 +4,18 @@ locals {
   # A role belongs to the account, so its name must differ between Regions.
   role_name = join("-", compact([local.function_name, var.global_name_suffix]))
 
+  task_queue_arns = values(aws_sqs_queue.tasks)[*].arn
+
   # The use of a queue that has its own key requires the use of the key.
   key_grants = [for key in var.queue.kms_key[*] : { actions = ["kms:GenerateDataKey", "kms:Decrypt"], resources = [key.arn] }]
 
   # These statements do not refer to the API: its functions can take them before it exists.
   send_statements = concat([for queue in aws_sqs_queue.this : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
 
-  delivery_statements = concat([for queue in aws_sqs_queue.deliveries : { actions = ["sqs:SendMessage"], resources = [queue.arn] }], local.key_grants)
+  delivery_statements = concat([for key, queue in aws_sqs_queue.tasks : { actions = ["sqs:SendMessage"], resources = [queue.arn] } if key == "deliveries"], local.key_grants)
 
-  send_grants     = [for s in local.send_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
-  delivery_grants = [for s in local.delivery_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
+  send_grants = [for s in local.send_statements : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
+  key_use     = [for s in local.key_grants : { Effect = "Allow", Action = s.actions, Resource = s.resources }]
 }
 
 resource "aws_iam_role" "this" {
@@ -40,9 +42,10 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       [
         { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["${aws_cloudwatch_log_group.this[0].arn}:*"] },
-        { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] },
+        { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = concat(aws_sqs_queue.this[*].arn, local.task_queue_arns) },
+        { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.task_queue_arns },
       ],
-      local.delivery_grants,
+      local.key_use,
       # AWS has no narrower resource for these two actions.
       var.tracing ? [{ Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource = ["*"] }] : [],
     )

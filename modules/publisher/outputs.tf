@@ -20,7 +20,7 @@ output "send_statements" {
 
 output "delivery_queue_url" {
   description = "The URL of the delivery queue, with the tasks that functions leave to the publisher. For `send`, `subscribe` and `disconnect`, as `DELIVERY_QUEUE_URL`."
-  value       = one(aws_sqs_queue.deliveries[*].url)
+  value       = one([for key, queue in aws_sqs_queue.tasks : queue.url if key == "deliveries"])
 }
 
 output "delivery_statements" {

@@ -1,6 +1,7 @@
-# Publications wait in a queue that others write to. Tasks, which a function leaves to the next invocation, wait in the delivery
-# queue. Only this project's functions write to it, so nobody forges a task, and no publication waits behind one. Messages of
-# both queues that cannot be handled go to the dead-letter queue, for a person to look at.
+# Publications wait in a queue that others write to. Tasks, which a function leaves to another invocation, wait in two queues of
+# their own: the ranges of large broadcasts in one, all else in the other. Only this project's functions write to these, so nobody
+# forges a task, and what is urgent waits behind nothing that is long. Messages that cannot be handled go to the dead-letter queue,
+# for a person to look at.
 
 locals {
   function_name = "${var.name}-publish"
@@ -8,6 +9,11 @@ locals {
 
   # Enough for a message of 128 KB, with the other fields of its record.
   max_message_size = 262144
+
+  task_queues = var.create ? {
+    deliveries = { batch_size = min(var.batch_size, 10), concurrency = local.delivery_concurrency } # A larger batch would wait for a batching window.
+    broadcasts = { batch_size = 1, concurrency = var.broadcasts.concurrency }                       # Each range has a processor of its own.
+  } : {}
 }
 
 resource "aws_sqs_queue" "this" {
@@ -22,10 +28,10 @@ resource "aws_sqs_queue" "this" {
   tags                       = var.tags
 }
 
-resource "aws_sqs_queue" "deliveries" {
-  count = var.create ? 1 : 0
+resource "aws_sqs_queue" "tasks" {
+  for_each = local.task_queues
 
-  name                       = "${local.function_name}-deliveries"
+  name                       = "${local.function_name}-${each.key}"
   message_retention_seconds  = var.queue.retention_seconds
   max_message_size           = local.max_message_size
   visibility_timeout_seconds = 6 * var.timeout
@@ -54,10 +60,10 @@ resource "aws_sqs_queue_redrive_policy" "this" {
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
 }
 
-resource "aws_sqs_queue_redrive_policy" "deliveries" {
-  count = var.create ? 1 : 0
+resource "aws_sqs_queue_redrive_policy" "tasks" {
+  for_each = aws_sqs_queue.tasks
 
-  queue_url      = aws_sqs_queue.deliveries[0].id
+  queue_url      = each.value.id
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters[0].arn, maxReceiveCount = var.queue.max_receive_count })
 }
 
@@ -66,7 +72,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   count = var.create ? 1 : 0
 
   queue_url            = aws_sqs_queue.dead_letters[0].id
-  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this[0].arn, aws_sqs_queue.deliveries[0].arn] })
+  redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = concat(aws_sqs_queue.this[*].arn, local.task_queue_arns) })
 }
 
 # Functions and people send with their own policies. AWS services have none: the queue's policy allows those in `senders`.
@@ -86,12 +92,12 @@ resource "aws_sqs_queue_policy" "this" {
   })
 }
 
-# No service can send to the delivery queue, whatever `senders` says.
-resource "aws_sqs_queue_policy" "deliveries" {
-  count = var.create ? 1 : 0
+# No service can send tasks, whatever `senders` says.
+resource "aws_sqs_queue_policy" "tasks" {
+  for_each = aws_sqs_queue.tasks
 
-  queue_url = aws_sqs_queue.deliveries[0].id
-  policy    = jsonencode({ Version = "2012-10-17", Statement = [merge(local.only_encrypted, { Resource = aws_sqs_queue.deliveries[0].arn })] })
+  queue_url = each.value.id
+  policy    = jsonencode({ Version = "2012-10-17", Statement = [merge(local.only_encrypted, { Resource = each.value.arn })] })
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {

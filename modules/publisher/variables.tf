@@ -161,7 +161,7 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "The greatest number of batches that are handled at the same time: half of them with publications, the other half with tasks from the delivery queue. It governs the rate of posts. All APIs of an account and Region share the limit for that rate."
+  description = "The greatest number of batches that are handled at the same time: half of them with publications, the other half with retries and announcements. Large broadcasts have `broadcasts.concurrency` besides."
   type        = number
   default     = 5
   nullable    = false
@@ -172,14 +172,39 @@ variable "maximum_concurrency" {
   }
 }
 
+variable "broadcasts" {
+  description = <<-EOT
+    Channels with more than 2,500 members are cut into ranges, and several invocations post to them at once.
+
+    - `rate_limit`: the posts a second of all these invocations together, 1 or more. All APIs of an account and Region share one limit, 10,000 requests a second unless it was raised: half of it leaves room for other posts and for new connections. Two publishers in one account share that limit, too.
+    - `concurrency`: how many there are at once, 2 to 1000.
+  EOT
+  type = object({
+    rate_limit  = optional(number, 5000)
+    concurrency = optional(number, 4)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.broadcasts.rate_limit >= 1 && floor(var.broadcasts.rate_limit) == var.broadcasts.rate_limit
+    error_message = "broadcasts.rate_limit is a whole number, 1 or more."
+  }
+
+  validation {
+    condition     = var.broadcasts.concurrency >= 2 && var.broadcasts.concurrency <= 1000 && floor(var.broadcasts.concurrency) == var.broadcasts.concurrency
+    error_message = "broadcasts.concurrency is a whole number from 2 to 1000, as Lambda takes it."
+  }
+}
+
 variable "queue" {
   description = <<-EOT
-    The three queues: for publications, for tasks (the delivery queue) and for dead letters.
+    The queues: for publications, for tasks (deliveries and large broadcasts) and for dead letters.
 
     - `max_receive_count`: how often a message is tried before it becomes a dead letter.
     - `retention_seconds`: how long a message waits at most. A message that has waited for so long is lost.
     - `dead_letter_retention_seconds`: how long a dead letter is kept, counted from the time when the message was sent.
-    - `kms_key`: `arn` of your own key that encrypts all three queues. Without it, SQS's own key is used. If there are `senders`, the key's policy must let their services use it.
+    - `kms_key`: `arn` of your own key that encrypts all queues. Without it, SQS's own key is used. If there are `senders`, the key's policy must let their services use it.
   EOT
   type = object({
     max_receive_count             = optional(number, 5)
@@ -257,7 +282,7 @@ variable "alarms" {
 
     - `actions` ([]): ARNs, of SNS topics for example, that are notified when an alarm begins and when it ends.
     - `dead_letters` (1): the number of messages in the dead-letter queue.
-    - `oldest_message_seconds` (300): how long the oldest message has been waiting, in either queue.
+    - `oldest_message_seconds` (300): how long the oldest message has been waiting, in each queue but that of dead letters.
   EOT
   type        = any # In an object type, null would mean the default.
   default     = null

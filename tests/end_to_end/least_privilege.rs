@@ -111,6 +111,11 @@ async fn the_publisher_needs_its_grants(cloud: &Cloud, client: &mut Client) -> R
     publish("with every grant").await?;
     client.hear_with("message", "with every grant").await?;
 
+    // What it leaves to itself where a channel is too large for one invocation.
+    let broadcasts = json!({"QueueUrl": format!("{queue}-broadcasts"), "MessageBody": a_range("in a range")});
+    cloud.aws("sqs", "send_message", &broadcasts).await?;
+    client.hear_with("message", "in a range").await?;
+
     without("delete").await?;
     plant_a_stale_row(cloud).await?;
     publish("without delete").await?;
@@ -137,6 +142,14 @@ async fn with(cloud: &Cloud, variable: &str, value: &str) -> Result<()> {
         "only policies change: {changes:?}"
     );
     Ok(())
+}
+
+/// A range of everyone's channel, as `publish` puts it into the queue of large broadcasts.
+fn a_range(text: &str) -> String {
+    let frame = json!({"type": "message", "message": text});
+    let to = json!({"cursor": [{"shard": 0, "after": null, "through": "~"}]});
+    json!({"broadcast": {"messageId": "m", "channel": "*", "frame": frame, "exclude": [], "to": to, "retries": 0, "rate": 10}})
+        .to_string()
 }
 
 fn about_the_lobby(action: &str) -> String {

@@ -169,6 +169,10 @@ fn command(program: &Path, api: &RuntimeApi, table: &ConnectionTable, connection
         .env("CONNECTION_TABLE", ConnectionTable::NAME)
         .env("DELIVERY_QUEUE_URL", "http://127.0.0.1:9/queue") // Nothing is left over for it.
         .env("DELIVERY_QUEUE_ARN", "arn:aws:sqs:eu-central-1:123456789012:queue")
+        .env("BROADCAST_QUEUE_URL", "http://127.0.0.1:9/queue")
+        .env("BROADCAST_QUEUE_ARN", "arn:aws:sqs:eu-central-1:123456789012:broadcasts")
+        .env("BROADCAST_CONCURRENCY", "4")
+        .env("BROADCAST_RATE_LIMIT", "5000")
         .env("SUBPROTOCOLS", "chat.v2")
         .env("ACTIONS", "send")
         .env("ISSUER", "me")

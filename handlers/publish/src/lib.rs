@@ -3,16 +3,17 @@
 
 use lambda_websocket::{Broadcast, Broadcaster, Error, Task, runtime::Record, time::unix_millis};
 
-/// The number of recipients that one invocation posts to, before it hands over the rest.
-pub const HAND_OVER_AFTER: usize = 10_000;
+/// The number of recipients that one invocation posts to. A channel with more is cut into ranges, for several at once.
+pub const HAND_OVER_AFTER: usize = 2_500;
 
 /// Broadcasts publications and performs tasks.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     /// Delivers broadcasts.
     pub broadcaster: Broadcaster,
-    /// The ARN of the delivery queue, which only this project's functions write to. Any other queue holds publications.
-    pub delivery_queue: String,
+    /// The ARNs of the queues of tasks, which only this project's functions write to. Any other queue holds
+    /// publications.
+    pub task_queues: [String; 2],
 }
 
 /// Broadcasts a publication, or performs a task that another function left.
@@ -22,9 +23,9 @@ pub struct Publisher {
 /// handed over. The queue delivers the record again, and moves it to the dead-letter queue after some attempts. Some
 /// recipients may have the message by then.
 pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error> {
-    let Publisher { broadcaster, delivery_queue } = publisher;
+    let Publisher { broadcaster, task_queues } = publisher;
     let Record { id, body, queue, sent_at, receives, deadline } = record;
-    if queue == *delivery_queue {
+    if task_queues.contains(&queue) {
         return Ok(broadcaster.perform(Task::parse(&body, unix_millis())?, receives, deadline).await?);
     }
     broadcaster.send(&Broadcast::parse(&body, &id, sent_at)?, deadline).await?;

@@ -7,7 +7,11 @@ use publish::{HAND_OVER_AFTER, Publisher, publish};
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logs();
     let broadcaster = Broadcaster::from_env(HAND_OVER_AFTER).await?;
-    config::required(config::DELIVERY_QUEUE_URL)?; // Without it, the recipients left over would get nothing.
-    let publisher = Publisher { broadcaster, delivery_queue: config::required(config::DELIVERY_QUEUE_ARN)? };
+    // Without them, the recipients left over would get nothing.
+    config::required(config::DELIVERY_QUEUE_URL)?;
+    config::required(config::BROADCAST_QUEUE_URL)?;
+    let task_queues =
+        [config::required(config::DELIVERY_QUEUE_ARN)?, config::required(config::BROADCAST_QUEUE_ARN)?];
+    let publisher = Publisher { broadcaster, task_queues };
     runtime::run_queue(async |record| publish(&publisher, record).await).await
 }

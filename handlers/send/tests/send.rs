@@ -297,7 +297,7 @@ async fn an_answer_never_is_too_large_whatever_it_quotes() {
 async fn where_there_is_a_queue_the_rest_goes_into_it_and_the_sender_hears_so() {
     let mut chat = Chat::with(&["a=", "b=", "c=", "d="]).await;
     let queue = FakeQueue::start().await;
-    chat.broadcaster.continuations = Some(Continuations { queue: queue.queue(), after: 3 });
+    chat.broadcaster.continuations = Some(Continuations { queue: queue.queue(), after: 3, ranges: None });
     let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
     assert_eq!((&ack["delivered"], &ack["queued"]), (&json!(3), &json!(true)), "{ack}");
     assert_eq!(queue.take().len(), 1);

@@ -71,6 +71,11 @@ fn parse(text: &str) -> Value {
 /// The ARN of the delivery queue.
 pub const DELIVERY_QUEUE: &str = "arn:aws:sqs:eu-central-1:123456789012:publish-deliveries";
 
+/// The ARNs of the queues of tasks.
+pub fn task_queues() -> [String; 2] {
+    [DELIVERY_QUEUE, "arn:aws:sqs:eu-central-1:123456789012:publish-broadcasts"].map(str::to_owned)
+}
+
 /// A record of the queue of publications, received for the first time.
 pub fn publication(body: impl Into<String>) -> Record {
     let queue = "arn:aws:sqs:eu-central-1:123456789012:publish".to_owned();

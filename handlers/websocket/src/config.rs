@@ -36,6 +36,18 @@ pub const DELIVERY_QUEUE_URL: &str = "DELIVERY_QUEUE_URL";
 /// The ARN of the delivery queue: `publish` uses it to tell that queue from the queue of publications.
 pub const DELIVERY_QUEUE_ARN: &str = "DELIVERY_QUEUE_ARN";
 
+/// The URL of the queue of large broadcasts, with the [ranges](crate::delivery::ranges) that `publish` leaves to itself.
+pub const BROADCAST_QUEUE_URL: &str = "BROADCAST_QUEUE_URL";
+
+/// The ARN of that queue: `publish` uses it to tell that queue from the queue of publications.
+pub const BROADCAST_QUEUE_ARN: &str = "BROADCAST_QUEUE_ARN";
+
+/// How many invocations of `publish` take ranges from that queue at once.
+pub const BROADCAST_CONCURRENCY: &str = "BROADCAST_CONCURRENCY";
+
+/// How many posts a second these invocations do together.
+pub const BROADCAST_RATE_LIMIT: &str = "BROADCAST_RATE_LIMIT";
+
 /// The name of [`DELIVERY_QUEUE_URL`] when there was one queue for both.
 const PUBLISH_QUEUE_URL: &str = "PUBLISH_QUEUE_URL";
 
@@ -97,6 +109,14 @@ where
     T: FromStr<Err: Display> + Default,
 {
     optional(name).map_or_else(|| Ok(T::default()), |value| parse(name, value))
+}
+
+/// The value of a variable that the function cannot work without, parsed.
+///
+/// # Errors
+/// When it is unset, empty, or cannot be parsed.
+pub fn required_as<T: FromStr<Err: Display>>(name: &str) -> Result<T, lambda_runtime::Error> {
+    Ok(parse(name, required(name)?)?)
 }
 
 fn parse<T: FromStr<Err: Display>>(name: &str, value: String) -> Result<T, InvalidVariable> {

@@ -14,11 +14,20 @@ override_resource {
 }
 
 override_resource {
-  target = aws_sqs_queue.deliveries
+  target = aws_sqs_queue.tasks["deliveries"]
   values = {
     id  = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-deliveries"
     url = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-deliveries"
     arn = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.tasks["broadcasts"]
+  values = {
+    id  = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-broadcasts"
+    url = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-broadcasts"
+    arn = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts"
   }
 }
 
@@ -45,23 +54,23 @@ variables {
 
 run "what_fails_is_tried_again_and_then_kept" {
   assert {
-    condition = alltrue([for policy in [aws_sqs_queue_redrive_policy.this[0], aws_sqs_queue_redrive_policy.deliveries[0]] : jsondecode(policy.redrive_policy) == {
+    condition = alltrue([for policy in concat(aws_sqs_queue_redrive_policy.this, values(aws_sqs_queue_redrive_policy.tasks)) : jsondecode(policy.redrive_policy) == {
       deadLetterTargetArn = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-dead-letters"
       maxReceiveCount     = 5
     }])
-    error_message = "${aws_sqs_queue_redrive_policy.this[0].redrive_policy} ${aws_sqs_queue_redrive_policy.deliveries[0].redrive_policy}"
+    error_message = "${aws_sqs_queue_redrive_policy.this[0].redrive_policy} ${aws_sqs_queue_redrive_policy.tasks["deliveries"].redrive_policy}"
   }
 
   assert {
     condition = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters[0].redrive_allow_policy) == {
       redrivePermission = "byQueue"
-      sourceQueueArns   = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"]
+      sourceQueueArns   = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"]
     }
     error_message = aws_sqs_queue_redrive_allow_policy.dead_letters[0].redrive_allow_policy
   }
 
   assert {
-    condition     = aws_sqs_queue_redrive_policy.this[0].queue_url == output.queue_url && aws_sqs_queue_redrive_policy.deliveries[0].queue_url == output.delivery_queue_url && aws_sqs_queue_redrive_allow_policy.dead_letters[0].queue_url == output.dead_letter_queue_url
+    condition     = aws_sqs_queue_redrive_policy.this[0].queue_url == output.queue_url && aws_sqs_queue_redrive_policy.tasks["deliveries"].queue_url == output.delivery_queue_url && aws_sqs_queue_redrive_allow_policy.dead_letters[0].queue_url == output.dead_letter_queue_url
     error_message = "two queues say where their dead letters go, and the other whose it takes"
   }
 
@@ -70,9 +79,9 @@ run "what_fails_is_tried_again_and_then_kept" {
       aws_sqs_queue.this[0].name == "updates-publish"
       && aws_sqs_queue.this[0].visibility_timeout_seconds == 360
       && aws_sqs_queue.this[0].message_retention_seconds == 345600
-      && aws_sqs_queue.deliveries[0].name == "updates-publish-deliveries"
-      && aws_sqs_queue.deliveries[0].visibility_timeout_seconds == 360
-      && aws_sqs_queue.deliveries[0].message_retention_seconds == 345600
+      && aws_sqs_queue.tasks["deliveries"].name == "updates-publish-deliveries"
+      && aws_sqs_queue.tasks["deliveries"].visibility_timeout_seconds == 360
+      && aws_sqs_queue.tasks["deliveries"].message_retention_seconds == 345600
       && aws_sqs_queue.dead_letters[0].name == "updates-publish-dead-letters"
       && aws_sqs_queue.dead_letters[0].message_retention_seconds == 1209600
     )
@@ -80,7 +89,7 @@ run "what_fails_is_tried_again_and_then_kept" {
   }
 
   assert {
-    condition     = alltrue([for q in concat(aws_sqs_queue.this, aws_sqs_queue.deliveries, aws_sqs_queue.dead_letters) : q.sqs_managed_sse_enabled && q.kms_master_key_id == null && q.max_message_size == 262144 && q.tags == tomap({ team = "a" })])
+    condition     = alltrue([for q in concat(aws_sqs_queue.this, values(aws_sqs_queue.tasks), aws_sqs_queue.dead_letters) : q.sqs_managed_sse_enabled && q.kms_master_key_id == null && q.max_message_size == 262144 && q.tags == tomap({ team = "a" })])
     error_message = "all are encrypted, take a record of the largest message, and are tagged"
   }
 }
@@ -102,13 +111,25 @@ run "only_what_failed_of_a_batch_comes_back" {
 run "what_is_left_over_comes_by_a_way_of_its_own" {
   assert {
     condition = (
-      aws_lambda_event_source_mapping.deliveries[0].event_source_arn == "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"
-      && aws_lambda_event_source_mapping.deliveries[0].function_name == "arn:aws:lambda:eu-central-1:123456789012:function:updates-publish"
-      && aws_lambda_event_source_mapping.deliveries[0].function_response_types == toset(["ReportBatchItemFailures"])
-      && aws_lambda_event_source_mapping.deliveries[0].batch_size == 10
-      && aws_lambda_event_source_mapping.deliveries[0].scaling_config[0].maximum_concurrency == 2
+      aws_lambda_event_source_mapping.tasks["deliveries"].event_source_arn == "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"
+      && aws_lambda_event_source_mapping.tasks["deliveries"].function_name == "arn:aws:lambda:eu-central-1:123456789012:function:updates-publish"
+      && aws_lambda_event_source_mapping.tasks["deliveries"].function_response_types == toset(["ReportBatchItemFailures"])
+      && aws_lambda_event_source_mapping.tasks["deliveries"].batch_size == 10
+      && aws_lambda_event_source_mapping.tasks["deliveries"].scaling_config[0].maximum_concurrency == 2
     )
-    error_message = jsonencode(aws_lambda_event_source_mapping.deliveries[0])
+    error_message = jsonencode(aws_lambda_event_source_mapping.tasks["deliveries"])
+  }
+
+  # Two ranges of a broadcast in one invocation would share its processor.
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.tasks["broadcasts"].event_source_arn == "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts"
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].function_name == "arn:aws:lambda:eu-central-1:123456789012:function:updates-publish"
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].function_response_types == toset(["ReportBatchItemFailures"])
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].batch_size == 1
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].scaling_config[0].maximum_concurrency == 4
+    )
+    error_message = jsonencode(aws_lambda_event_source_mapping.tasks["broadcasts"])
   }
 }
 
@@ -120,6 +141,10 @@ run "the_function_knows_the_api_and_its_own_queue" {
       AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/live"
       DELIVERY_QUEUE_URL                       = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-deliveries"
       DELIVERY_QUEUE_ARN                       = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"
+      BROADCAST_QUEUE_URL                      = "https://sqs.eu-central-1.amazonaws.com/123456789012/updates-publish-broadcasts"
+      BROADCAST_QUEUE_ARN                      = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts"
+      BROADCAST_CONCURRENCY                    = "4"
+      BROADCAST_RATE_LIMIT                     = "5000"
     })
     error_message = jsonencode(aws_lambda_function.this[0].environment[0].variables)
   }
@@ -149,8 +174,8 @@ run "the_function_may_do_what_it_does_and_no_more" {
   assert {
     condition = jsondecode(aws_iam_role_policy.this[0].policy).Statement == [
       { Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/updates-publish:*"] },
-      { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"] },
-      { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"] },
+      { Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"] },
+      { Effect = "Allow", Action = ["sqs:SendMessage"], Resource = ["arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts", "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries"] },
     ]
     error_message = aws_iam_role_policy.this[0].policy
   }
@@ -188,7 +213,7 @@ run "who_sends_may_send_and_no_more" {
   }
 
   assert {
-    condition     = output.queue_url == aws_sqs_queue.this[0].url && output.queue_arn == aws_sqs_queue.this[0].arn && output.delivery_queue_url == aws_sqs_queue.deliveries[0].url && output.dead_letter_queue_arn == aws_sqs_queue.dead_letters[0].arn
+    condition     = output.queue_url == aws_sqs_queue.this[0].url && output.queue_arn == aws_sqs_queue.this[0].arn && output.delivery_queue_url == aws_sqs_queue.tasks["deliveries"].url && output.dead_letter_queue_arn == aws_sqs_queue.dead_letters[0].arn
     error_message = "an output is of another queue"
   }
 
@@ -206,16 +231,17 @@ run "who_sends_may_send_and_no_more" {
 
 run "unencrypted_nobody_gets_in_and_no_service_does_unnamed" {
   assert {
-    condition = { for name, p in { this = aws_sqs_queue_policy.this[0], deliveries = aws_sqs_queue_policy.deliveries[0], dead_letters = aws_sqs_queue_policy.dead_letters[0] } : name => jsondecode(p.policy).Statement } == {
+    condition = { for name, p in merge(aws_sqs_queue_policy.tasks, { this = aws_sqs_queue_policy.this[0], dead_letters = aws_sqs_queue_policy.dead_letters[0] }) : name => jsondecode(p.policy).Statement } == {
       this         = [{ Effect = "Deny", Action = "sqs:*", Resource = "arn:aws:sqs:eu-central-1:123456789012:updates-publish", Principal = "*", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
       deliveries   = [{ Effect = "Deny", Action = "sqs:*", Resource = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-deliveries", Principal = "*", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
+      broadcasts   = [{ Effect = "Deny", Action = "sqs:*", Resource = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-broadcasts", Principal = "*", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
       dead_letters = [{ Effect = "Deny", Action = "sqs:*", Resource = "arn:aws:sqs:eu-central-1:123456789012:updates-publish-dead-letters", Principal = "*", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
     }
     error_message = "${aws_sqs_queue_policy.this[0].policy} ${aws_sqs_queue_policy.dead_letters[0].policy}"
   }
 
   assert {
-    condition     = aws_sqs_queue_policy.this[0].queue_url == output.queue_url && aws_sqs_queue_policy.deliveries[0].queue_url == output.delivery_queue_url && aws_sqs_queue_policy.dead_letters[0].queue_url == output.dead_letter_queue_url
+    condition     = aws_sqs_queue_policy.this[0].queue_url == output.queue_url && aws_sqs_queue_policy.tasks["deliveries"].queue_url == output.delivery_queue_url && aws_sqs_queue_policy.dead_letters[0].queue_url == output.dead_letter_queue_url
     error_message = "a policy is of another queue"
   }
 }
@@ -234,8 +260,8 @@ run "a_rule_and_a_topic_may_send" {
   }
 
   assert {
-    condition     = alltrue([for p in concat(aws_sqs_queue_policy.deliveries, aws_sqs_queue_policy.dead_letters) : length(jsondecode(p.policy).Statement) == 1])
-    error_message = "they send neither deliveries nor dead letters: ${aws_sqs_queue_policy.deliveries[0].policy} ${aws_sqs_queue_policy.dead_letters[0].policy}"
+    condition     = alltrue([for p in concat(values(aws_sqs_queue_policy.tasks), aws_sqs_queue_policy.dead_letters) : length(jsondecode(p.policy).Statement) == 1])
+    error_message = "they send neither deliveries nor dead letters: ${aws_sqs_queue_policy.tasks["deliveries"].policy} ${aws_sqs_queue_policy.dead_letters[0].policy}"
   }
 }
 
@@ -250,6 +276,7 @@ run "all_that_can_be_chosen_is" {
     batch_size              = 100
     batching_window_seconds = 2
     maximum_concurrency     = 40
+    broadcasts              = { rate_limit = 20000, concurrency = 16 }
     roles                   = { path = "/realtime/", permissions_boundary = "arn:aws:iam::123456789012:policy/bound" }
     logging                 = { retention_days = 7, function_level = "DEBUG", kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/l" } }
     queue = {
@@ -274,11 +301,15 @@ run "all_that_can_be_chosen_is" {
       && aws_lambda_event_source_mapping.this[0].batch_size == 100
       && aws_lambda_event_source_mapping.this[0].maximum_batching_window_in_seconds == 2
       && aws_lambda_event_source_mapping.this[0].scaling_config[0].maximum_concurrency == 20
-      && aws_lambda_event_source_mapping.deliveries[0].scaling_config[0].maximum_concurrency == 20
-      && aws_lambda_event_source_mapping.deliveries[0].batch_size == 10
-      && jsondecode(aws_sqs_queue_redrive_policy.deliveries[0].redrive_policy).maxReceiveCount == 3
-      && aws_sqs_queue.deliveries[0].message_retention_seconds == 600
-      && aws_sqs_queue.deliveries[0].visibility_timeout_seconds == 180
+      && aws_lambda_event_source_mapping.tasks["deliveries"].scaling_config[0].maximum_concurrency == 20
+      && aws_lambda_event_source_mapping.tasks["deliveries"].batch_size == 10
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].scaling_config[0].maximum_concurrency == 16
+      && aws_lambda_event_source_mapping.tasks["broadcasts"].batch_size == 1
+      && aws_lambda_function.this[0].environment[0].variables["BROADCAST_CONCURRENCY"] == "16"
+      && aws_lambda_function.this[0].environment[0].variables["BROADCAST_RATE_LIMIT"] == "20000"
+      && jsondecode(aws_sqs_queue_redrive_policy.tasks["deliveries"].redrive_policy).maxReceiveCount == 3
+      && aws_sqs_queue.tasks["deliveries"].message_retention_seconds == 600
+      && aws_sqs_queue.tasks["deliveries"].visibility_timeout_seconds == 180
       && aws_iam_role.this[0].path == "/realtime/"
       && aws_iam_role.this[0].permissions_boundary == "arn:aws:iam::123456789012:policy/bound"
       && aws_cloudwatch_log_group.this[0].retention_in_days == 7
@@ -292,7 +323,7 @@ run "all_that_can_be_chosen_is" {
   }
 
   assert {
-    condition     = alltrue([for q in concat(aws_sqs_queue.this, aws_sqs_queue.deliveries, aws_sqs_queue.dead_letters) : q.kms_master_key_id == "arn:aws:kms:eu-central-1:123456789012:key/k"])
+    condition     = alltrue([for q in concat(aws_sqs_queue.this, values(aws_sqs_queue.tasks), aws_sqs_queue.dead_letters) : q.kms_master_key_id == "arn:aws:kms:eu-central-1:123456789012:key/k"])
     error_message = "all queues have the key"
   }
 
@@ -371,9 +402,10 @@ run "one_switch_makes_a_sound_set" {
     condition = { for key, a in aws_cloudwatch_metric_alarm.this : key =>
       "${a.alarm_name}: ${a.namespace} ${a.metric_name} ${a.statistic} >= ${a.threshold} in ${a.evaluation_periods} x ${a.period} s, ${a.dimensions["QueueName"]}, ${a.treat_missing_data}"
       } == {
-      dead-letters    = "updates-publish-dead-letters: AWS/SQS ApproximateNumberOfMessagesVisible Maximum >= 1 in 1 x 300 s, updates-publish-dead-letters, notBreaching"
-      oldest-delivery = "updates-publish-oldest-delivery: AWS/SQS ApproximateAgeOfOldestMessage Maximum >= 300 in 1 x 300 s, updates-publish-deliveries, notBreaching"
-      oldest-message  = "updates-publish-oldest-message: AWS/SQS ApproximateAgeOfOldestMessage Maximum >= 300 in 1 x 300 s, updates-publish, notBreaching"
+      dead-letters     = "updates-publish-dead-letters: AWS/SQS ApproximateNumberOfMessagesVisible Maximum >= 1 in 1 x 300 s, updates-publish-dead-letters, notBreaching"
+      oldest-broadcast = "updates-publish-oldest-broadcast: AWS/SQS ApproximateAgeOfOldestMessage Maximum >= 300 in 1 x 300 s, updates-publish-broadcasts, notBreaching"
+      oldest-delivery  = "updates-publish-oldest-delivery: AWS/SQS ApproximateAgeOfOldestMessage Maximum >= 300 in 1 x 300 s, updates-publish-deliveries, notBreaching"
+      oldest-message   = "updates-publish-oldest-message: AWS/SQS ApproximateAgeOfOldestMessage Maximum >= 300 in 1 x 300 s, updates-publish, notBreaching"
     }
     error_message = jsonencode(aws_cloudwatch_metric_alarm.this)
   }
@@ -384,7 +416,7 @@ run "one_switch_makes_a_sound_set" {
   }
 
   assert {
-    condition     = keys(output.alarm_arns) == ["dead-letters", "oldest-delivery", "oldest-message"]
+    condition     = keys(output.alarm_arns) == ["dead-letters", "oldest-broadcast", "oldest-delivery", "oldest-message"]
     error_message = jsonencode(output.alarm_arns)
   }
 }
@@ -395,7 +427,7 @@ run "thresholds_are_the_callers" {
   }
 
   assert {
-    condition     = { for key, a in aws_cloudwatch_metric_alarm.this : key => a.threshold } == { dead-letters = 7, oldest-delivery = 900, oldest-message = 900 }
+    condition     = { for key, a in aws_cloudwatch_metric_alarm.this : key => a.threshold } == { dead-letters = 7, oldest-broadcast = 900, oldest-delivery = 900, oldest-message = 900 }
     error_message = jsonencode(aws_cloudwatch_metric_alarm.this)
   }
 }
@@ -411,7 +443,7 @@ run "without_create_there_is_nothing" {
 
   assert {
     condition = sum([
-      length(aws_sqs_queue.deliveries), length(aws_sqs_queue_policy.deliveries), length(aws_sqs_queue_redrive_policy.deliveries), length(aws_lambda_event_source_mapping.deliveries),
+      length(aws_sqs_queue.tasks), length(aws_sqs_queue_policy.tasks), length(aws_sqs_queue_redrive_policy.tasks), length(aws_lambda_event_source_mapping.tasks),
       length(aws_sqs_queue.this), length(aws_sqs_queue.dead_letters), length(aws_sqs_queue_policy.this), length(aws_sqs_queue_policy.dead_letters),
       length(aws_sqs_queue_redrive_policy.this), length(aws_sqs_queue_redrive_allow_policy.dead_letters), length(aws_lambda_function.this), length(aws_lambda_event_source_mapping.this),
       length(aws_cloudwatch_log_group.this), length(aws_cloudwatch_metric_alarm.this), length(aws_iam_role.this), length(aws_iam_role_policy.this),
@@ -446,7 +478,7 @@ run "an_alarm_whose_threshold_is_null_is_not_made" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["oldest-delivery", "oldest-message"] && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 300 && aws_cloudwatch_metric_alarm.this["oldest-message"].alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:ops"])
+    condition     = keys(aws_cloudwatch_metric_alarm.this) == ["oldest-broadcast", "oldest-delivery", "oldest-message"] && aws_cloudwatch_metric_alarm.this["oldest-message"].threshold == 300 && aws_cloudwatch_metric_alarm.this["oldest-message"].alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:ops"])
     error_message = jsonencode(aws_cloudwatch_metric_alarm.this)
   }
 }

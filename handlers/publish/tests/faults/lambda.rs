@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -11,11 +12,12 @@ use disconnect::Disconnector;
 use fastrand::Rng;
 use futures::future::{Either, select};
 use lambda_websocket::{
-    Broadcaster, ChannelPermissions, PresenceNotifier, delivery::continuations::Continuations,
+    Broadcaster, ChannelPermissions, PresenceNotifier,
+    delivery::{continuations::Continuations, ranges::Ranges},
 };
 use publish::Publisher;
 use subscribe::{Replayer, Subscriptions};
-use testkit::{fixtures::DELIVERY_QUEUE, simulation::Simulation};
+use testkit::{fixtures, simulation::Simulation};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{chaos::up_to, presence::ANNOUNCED};
@@ -30,8 +32,9 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// One over so many shards, that hands over after so many recipients.
-    fn new(simulation: &Simulation, shards: u8, after: usize) -> Self {
+    /// One of a system of this size.
+    fn new(simulation: &Simulation, size: Size) -> Self {
+        let Size { shards, after, concurrency, rate_limit } = size;
         let simulation = simulation.environment();
         let registry = simulation.registry(shards);
         let notifier = Some(PresenceNotifier {
@@ -43,16 +46,17 @@ impl Environment {
         let broadcaster = Broadcaster {
             registry: registry.clone(),
             poster: poster.clone(),
-            continuations: Some(Continuations { queue: simulation.queue(), after }),
+            continuations: Some(Continuations { queue: simulation.queue(), after, ranges: None }),
             notifier: notifier.clone(),
             history: Some(history.clone()),
         };
+        let mut publisher = broadcaster.clone();
+        if let Some(continuations) = &mut publisher.continuations {
+            continuations.ranges = Some(Ranges { queue: simulation.queue(), concurrency, rate_limit });
+        }
         Self {
             admission: Admission::new(registry.clone(), vec![]),
-            publisher: Publisher {
-                broadcaster: broadcaster.clone(),
-                delivery_queue: DELIVERY_QUEUE.to_owned(),
-            },
+            publisher: Publisher { broadcaster: publisher, task_queues: fixtures::task_queues() },
             broadcaster,
             subscriptions: Subscriptions {
                 registry: registry.clone(),
@@ -65,10 +69,20 @@ impl Environment {
     }
 }
 
+/// How large the system is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) shards: u8,
+    /// The number of recipients after which a message is handed over.
+    pub(crate) after: usize,
+    /// How many invocations post to a channel at once, and how fast.
+    pub(crate) concurrency: NonZeroU32,
+    pub(crate) rate_limit: NonZeroU32,
+}
+
 /// The environments that wait for an event, by their functions.
 pub(crate) struct Lambda {
-    shards: u8,
-    after: usize,
+    size: Size,
     idle: RefCell<BTreeMap<&'static str, Vec<Environment>>>,
     pub(crate) crashes: Cell<u64>,
     /// Whether nothing goes wrong any more.
@@ -76,8 +90,8 @@ pub(crate) struct Lambda {
 }
 
 impl Lambda {
-    pub(crate) fn new(shards: u8, after: usize) -> Self {
-        Self { shards, after, idle: RefCell::default(), crashes: Cell::new(0), calm: Cell::new(false) }
+    pub(crate) fn new(size: Size) -> Self {
+        Self { size, idle: RefCell::default(), crashes: Cell::new(0), calm: Cell::new(false) }
     }
 
     /// Invokes a function. Nothing comes back where its environment dies.
@@ -90,7 +104,7 @@ impl Lambda {
         event: impl AsyncFnOnce(&Environment) -> T,
     ) -> Option<T> {
         let idle = self.idle.borrow_mut().entry(function).or_default().pop();
-        let environment = idle.unwrap_or_else(|| Environment::new(simulation, self.shards, self.after));
+        let environment = idle.unwrap_or_else(|| Environment::new(simulation, self.size));
         let crash = self.crash(rng, deadline);
         let result = match select(Box::pin(event(&environment)), Box::pin(sleep_until(crash))).await {
             Either::Left((result, _)) => result,

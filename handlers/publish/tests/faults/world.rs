@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::Future,
+    num::NonZeroU32,
     ops::AddAssign,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -22,7 +23,7 @@ use crate::{
     chaos::{Chaos, Unsure, generator},
     client::Client,
     journal::Journal,
-    lambda::Lambda,
+    lambda::{Lambda, Size},
     queue::Queue,
 };
 
@@ -95,7 +96,12 @@ impl World {
         }
         Self {
             seed,
-            lambda: Lambda::new(rng.u8(1..4), rng.usize(1..8)),
+            lambda: Lambda::new(Size {
+                shards: rng.u8(1..4),
+                after: rng.usize(1..8),
+                concurrency: NonZeroU32::new(rng.u32(1..4)).unwrap(),
+                rate_limit: NonZeroU32::new(*rng.choice(&[20, 10_000]).unwrap()).unwrap(),
+            }),
             simulation,
             journal: RefCell::default(),
             queue: Queue::default(),

@@ -60,14 +60,14 @@ fn broadcaster(simulation: &Simulation, shards: u8, after: usize) -> Broadcaster
     Broadcaster {
         registry: simulation.registry(shards),
         poster: simulation.poster(),
-        continuations: Some(Continuations { queue: simulation.queue(), after }),
+        continuations: Some(Continuations { queue: simulation.queue(), after, ranges: None }),
         notifier: None,
         history: None,
     }
 }
 
 fn publisher(broadcaster: Broadcaster) -> Publisher {
-    Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() }
+    Publisher { broadcaster, task_queues: fixtures::task_queues() }
 }
 
 /// How often each connection heard something.

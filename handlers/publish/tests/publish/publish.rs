@@ -14,13 +14,7 @@ use lambda_websocket::{
 use proptest::prelude::*;
 use publish::{Publisher, publish};
 use serde_json::{Value, json};
-use testkit::{
-    connections::Connections,
-    dynamodb::ConnectionTable,
-    fixtures::{self, DELIVERY_QUEUE},
-    hostile,
-    queue::FakeQueue,
-};
+use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, hostile, queue::FakeQueue};
 
 struct World {
     table: ConnectionTable,
@@ -37,7 +31,7 @@ impl World {
         let broadcaster = Broadcaster {
             registry: table.registry(),
             poster: Poster::new(connections.client(), Policy::default()),
-            continuations: Some(Continuations { queue: queue.queue(), after: 2 }),
+            continuations: Some(Continuations { queue: queue.queue(), after: 2, ranges: None }),
             notifier: None,
             history: None,
         };
@@ -47,7 +41,7 @@ impl World {
                 broadcaster.registry.add(&Channel::parse(*channel).unwrap(), &connection).await.unwrap();
             }
         }
-        let publisher = Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() };
+        let publisher = Publisher { broadcaster, task_queues: fixtures::task_queues() };
         Self { table, connections, queue, publisher }
     }
 

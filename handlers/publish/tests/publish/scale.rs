@@ -1,18 +1,26 @@
 //! A broadcast to more connections than one invocation reaches.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    time::Duration,
+};
 
+use futures::future::join_all;
 use lambda_websocket::{
-    Broadcaster, Task, delivery::continuations::Continuations, protocol::frame::MAX_BYTES, runtime::Record,
+    Broadcaster, Task,
+    delivery::{continuations::Continuations, ranges::Ranges},
+    protocol::frame::MAX_BYTES,
+    runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;
 use testkit::{
-    fixtures::{self, DELIVERY_QUEUE},
+    fixtures,
     simulation::{Call, Fate, Simulation},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// How many connections there are.
 const COUNT: usize = 100_000;
@@ -39,54 +47,104 @@ fn publisher(simulation: &Simulation, shards: u8, after: usize) -> Publisher {
     let broadcaster = Broadcaster {
         registry: simulation.registry(shards),
         poster: simulation.poster(),
-        continuations: Some(Continuations { queue: simulation.queue(), after }),
+        continuations: Some(Continuations { queue: simulation.queue(), after, ranges: None }),
         notifier: None,
         history: None,
     };
-    Publisher { broadcaster, delivery_queue: DELIVERY_QUEUE.to_owned() }
+    Publisher { broadcaster, task_queues: fixtures::task_queues() }
 }
 
-async fn reaches_everyone_once(shards: u8) {
+/// Posts to everyone in a channel of so many, and returns how long it took and the most posts of a second.
+async fn reaches_everyone_once(count: usize, shards: u8, ranges: (u32, u32)) -> (Duration, usize) {
     let simulation = Simulation::start();
-    connected(&simulation, COUNT, shards, 200);
+    connected(&simulation, count, shards, 200);
+    let start = Instant::now();
     let hello = json!({"channel": "*", "message": {"text": "hello"}, "id": "m"});
-    let mut to_do = vec![fixtures::publication(hello.to_string())];
-    let (mut reached_before, mut invocations) = (0, 0);
-    while let Some(record) = to_do.pop() {
-        invocations += 1;
-        // Each in an environment of its own, where nothing is warm.
-        let publisher = publisher(&simulation, shards, HAND_OVER_AFTER);
-        let start = Instant::now();
-        publish(&publisher, Record { deadline: start + TIMEOUT, ..record }).await.unwrap();
-        let (taken, reached) = (start.elapsed(), simulation.deliveries().len());
-        println!("{shards} shards, step {invocations}: {} posts in {taken:?}", reached - reached_before);
-        assert!(taken < TIMEOUT, "an invocation took {taken:?}");
-        assert!(
-            reached - reached_before <= HAND_OVER_AFTER,
-            "an invocation posted to {}",
-            reached - reached_before
-        );
-        reached_before = reached;
-        to_do.extend(simulation.take_queued().into_iter().map(|sent| fixtures::delivery(sent.body)));
-        assert!(to_do.len() <= 1, "there is one cursor");
-    }
-    assert_eq!(invocations, COUNT / HAND_OVER_AFTER);
-    let mut times = HashMap::new();
+    let (waiting, under_way) = (RefCell::new(vec![fixtures::publication(hello.to_string())]), Cell::new(0));
+    // As many invocations at once as the queue lets there be, each in an environment of its own, where nothing is warm.
+    let invocations = (0..ranges.0).map(async |_| {
+        loop {
+            waiting
+                .borrow_mut()
+                .extend(simulation.take_queued().into_iter().map(|sent| fixtures::delivery(sent.body)));
+            let Some(record) = waiting.borrow_mut().pop() else {
+                if under_way.get() == 0 {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            under_way.set(under_way.get() + 1);
+            let mut publisher = publisher(&simulation.environment(), shards, HAND_OVER_AFTER);
+            publisher.broadcaster.continuations.as_mut().unwrap().ranges = Some(Ranges {
+                queue: simulation.queue(),
+                concurrency: ranges.0.try_into().unwrap(),
+                rate_limit: ranges.1.try_into().unwrap(),
+            });
+            let start = Instant::now();
+            publish(&publisher, Record { deadline: start + TIMEOUT, ..record }).await.unwrap();
+            assert!(start.elapsed() < TIMEOUT, "an invocation took {:?}", start.elapsed());
+            under_way.set(under_way.get() - 1);
+        }
+    });
+    join_all(invocations).await;
+    let (mut times, mut seconds) = (HashMap::new(), HashMap::new());
     for delivery in simulation.deliveries() {
         *times.entry(delivery.connection).or_insert(0) += 1;
+        *seconds.entry((delivery.at - start).as_secs()).or_insert(0) += 1;
     }
-    assert_eq!(times.len(), COUNT);
+    assert_eq!(times.len(), count);
     assert!(times.values().all(|times| *times == 1), "each once");
+    let most = seconds.into_values().max().unwrap();
+    println!("{count} in {shards} shards, {ranges:?}: {:?}, at most {most} a second", start.elapsed());
+    (start.elapsed(), most)
+}
+
+/// Whether that many are reached at no more than the rate, and no less than 0.9 of it.
+async fn keeps_to_the_rate(count: usize, shards: u8, (concurrency, rate): (u32, u32)) {
+    let (taken, most) = reaches_everyone_once(count, shards, (concurrency, rate)).await;
+    let shortest = count as f64 / f64::from(rate);
+    assert!(taken.as_secs_f64() <= shortest / 0.9, "{taken:?}, not {shortest} s");
+    assert!(most as f64 <= f64::from(rate) * 1.1, "{most} posts in a second");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broadcast_reaches_100_000_connections_step_by_step_and_each_once() {
-    reaches_everyone_once(1).await;
+async fn several_functions_post_to_100_000_connections_and_to_each_once() {
+    keeps_to_the_rate(COUNT, 1, (4, 5_000)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_does_over_8_shards() {
-    reaches_everyone_once(8).await;
+async fn so_they_do_over_8_shards() {
+    keeps_to_the_rate(COUNT, 8, (16, 10_000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_little_too_large_for_one_is_cut_evenly() {
+    keeps_to_the_rate(7_000, 4, (4, 1_000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_invocation_has_no_time_for_at_the_rate_goes_on_in_another() {
+    keeps_to_the_rate(5_000, 1, (2, 40)).await;
+}
+
+/// Rows that have expired, which DynamoDB deletes within days, make no channel large.
+#[tokio::test(start_paused = true)]
+async fn rows_that_have_expired_are_not_counted() {
+    let simulation = Simulation::start();
+    connected(&simulation, 10, 1, 200);
+    for number in 0..20 {
+        simulation.put(json!({
+            "channel": {"S": "*#0"}, "connectionId": {"S": format!("b{number:06}=")}, "expiresAt": {"N": "1"},
+        }));
+    }
+    let mut publisher = publisher(&simulation, 1, 12);
+    let (concurrency, rate_limit) = (4.try_into().unwrap(), 5_000.try_into().unwrap());
+    publisher.broadcaster.continuations.as_mut().unwrap().ranges =
+        Some(Ranges { queue: simulation.queue(), concurrency, rate_limit });
+    let body = json!({"channel": "*", "message": "hello"}).to_string();
+    publish(&publisher, fixtures::publication(body)).await.unwrap();
+    assert_eq!((simulation.deliveries().len(), simulation.take_queued().len()), (10, 0));
 }
 
 /// A message as long as can be delivered, of signs that JSON writes as two, to all but as many as can be left out.

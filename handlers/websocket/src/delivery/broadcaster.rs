@@ -2,9 +2,11 @@
 //!
 //! An invocation that runs out of time hands over the rest: it puts a continuation into a [`TaskQueue`]. The continuation
 //! is a [`Broadcast`] of its own, with a cursor that begins where this one stopped, and another invocation goes on
-//! from there. Posts that failed for a reason that may pass are handed over too. So are connections found gone, to be
+//! from there. In a function that has [ranges], it is several at once instead. Posts that failed for a reason that may pass are handed over too. So are connections found gone, to be
 //! [pruned](crate::delivery::departure). Delivery is at least once: if an invocation ends midway, the queue delivers
 //! its part again.
+//!
+//! [ranges]: crate::delivery::ranges
 
 use std::{mem, pin::pin, time::Duration};
 
@@ -23,8 +25,10 @@ use crate::{
         continuations::Continuations,
         departure,
         error::DeliveryError,
+        pace::paced,
         poster::{Outcome, Policy, Poster},
         presence::PresenceNotifier,
+        ranges::{Found, Ranges},
         reader::Reader,
         report::{Posted, Report},
         task_queue::TaskQueue,
@@ -38,7 +42,7 @@ use crate::{
     },
     store::{
         history::History,
-        pages::read_on,
+        pages::{Page, read_on},
         registry::{MemberKey, Registry},
     },
     time::unix_millis,
@@ -84,10 +88,14 @@ impl Broadcaster {
             history: History::from_env(&sdk)?,
             registry,
             poster: Poster::new(ConnectionsClient::new(&sdk), Policy::default()),
-            continuations: queue.map(|url| Continuations {
-                queue: TaskQueue::new(aws::sqs(&sdk), url),
-                after: hand_over_after,
-            }),
+            continuations: match queue {
+                Some(url) => Some(Continuations {
+                    queue: TaskQueue::new(aws::sqs(&sdk), url),
+                    after: hand_over_after,
+                    ranges: Ranges::from_env(&sdk)?,
+                }),
+                None => None,
+            },
         })
     }
 
@@ -156,23 +164,51 @@ impl Broadcaster {
         }
     }
 
-    /// Reads the channel on from these cursors, and posts to the members it finds.
+    /// Posts to the members in these ranges: reads them on, or cuts them into smaller ones, to be handed over.
     async fn to_places(
         &self,
         broadcast: &Broadcast,
         places: Vec<ShardCursor>,
         until: Instant,
     ) -> Result<Posted, DeliveryError> {
-        let max = self.continuations.as_ref().map_or(usize::MAX, |continuations| continuations.after);
         let now = Instant::now();
         let stop = match self.continuations {
             Some(_) => until - FOR_THE_LAST_POSTS.min((until - now) / 2),
             None => until + FOR_THE_REST / 2, // Recipients it has no time for are counted, as far as it gets.
         };
+        let after = self.continuations.as_ref().map_or(usize::MAX, |continuations| continuations.after);
+        let ranges = self.continuations.as_ref().and_then(|continuations| continuations.ranges.as_ref());
+        let Some(ranges) = ranges else {
+            return self.read_and_post(broadcast, &places, after, stop, until).await;
+        };
+        let found = ranges.read(&self.registry, &broadcast.channel, &places, after, stop).await;
+        match found.map_err(DeliveryError::Store)? {
+            Found::Few(pages) => {
+                let mut reader =
+                    Reader::new(stream::iter(pages), &places, &broadcast.exclude, usize::MAX, stop);
+                let posted = self.post(broadcast, reader.recipients(), until).await;
+                self.with_rest(posted, reader, &places)
+            }
+            Found::Many(rest) => {
+                tracing::info!(message_id = broadcast.message_id, ranges = rest.len(), "broadcast split");
+                Ok(Posted { rest, ..Posted::default() })
+            }
+        }
+    }
+
+    /// Reads the channel on from these cursors, and meanwhile posts to the members it finds: to `max` at most.
+    async fn read_and_post(
+        &self,
+        broadcast: &Broadcast,
+        places: &[ShardCursor],
+        max: usize,
+        stop: Instant,
+        until: Instant,
+    ) -> Result<Posted, DeliveryError> {
         let (mut pages_in, pages) = mpsc::channel(0);
         let read = async {
             // Reads one row more than it posts to: that row shows whether any recipients are left.
-            let mut pages = pin!(read_on(&self.registry, &broadcast.channel, &places, max.saturating_add(1)));
+            let mut pages = pin!(read_on(&self.registry, &broadcast.channel, places, max.saturating_add(1)));
             while let Some(page) = pages.next().await {
                 if pages_in.send(page).await.is_err() {
                     break;
@@ -182,16 +218,25 @@ impl Broadcaster {
             pending::<()>().await; // The posts go on.
         };
 
-        let mut reader = Reader::new(pages, &places, &broadcast.exclude, max, stop);
+        let mut reader = Reader::new(pages, places, &broadcast.exclude, max, stop);
         // Side by side: the next page is read while this one is posted to.
-        let mut posted = {
+        let posted = {
             let posts = pin!(self.post(broadcast, reader.recipients(), until));
             match select(posts, pin!(read)).await {
                 Either::Left((posted, _)) => posted,
                 Either::Right(((), posts)) => posts.await,
             }
         };
+        self.with_rest(posted, reader, places)
+    }
 
+    /// The outcome of the posts to these ranges, with what the reader did not come to.
+    fn with_rest(
+        &self,
+        mut posted: Posted,
+        reader: Reader<'_, impl Stream<Item = Page> + Unpin>,
+        places: &[ShardCursor],
+    ) -> Result<Posted, DeliveryError> {
         let (rest, error) = reader.end();
         // Without progress the rest would be handed over for ever.
         let got_on = rest != places;
@@ -203,7 +248,9 @@ impl Broadcaster {
             None if !got_on && self.continuations.is_some() => return Err(DeliveryError::NoTime),
             None => {}
         }
-        posted.rest = (!rest.is_empty()).then_some(Recipients::Cursor(rest));
+        if !rest.is_empty() {
+            posted.rest.push(Recipients::Cursor(rest));
+        }
         Ok(posted)
     }
 
@@ -214,6 +261,7 @@ impl Broadcaster {
         recipients: impl Stream<Item = MemberKey>,
         until: Instant,
     ) -> Posted {
+        let recipients = paced(recipients, broadcast.rate);
         let mut posts = pin!(self.poster.post(broadcast.frame.get(), recipients, until));
         let mut posted = Posted::default();
         while let Some((member, outcome)) = posts.next().await {

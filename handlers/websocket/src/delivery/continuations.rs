@@ -9,6 +9,7 @@ use crate::{
     delivery::{
         error::DeliveryError,
         poster::Poster,
+        ranges::Ranges,
         report::{Posted, Report},
         task_queue::TaskQueue,
     },
@@ -28,6 +29,9 @@ pub struct Continuations {
     pub queue: TaskQueue,
     /// The number of recipients after which a broadcast is handed over, unless time runs out before.
     pub after: usize,
+    /// Cuts a channel with more recipients into ranges. Without it, an invocation posts to the first ones, and hands
+    /// over the rest as one.
+    pub ranges: Option<Ranges>,
 }
 
 impl Continuations {
@@ -63,11 +67,17 @@ impl Continuations {
             let missed = [failed, throttled].concat();
             missed.chunks(MAX_CONNECTIONS).map(|ids| broadcast.again(ids)).collect::<Vec<_>>()
         };
-        report.queued = !again.is_empty() || rest.is_some();
+        report.queued = !again.is_empty() || !rest.is_empty();
         self.queue.send(again.into_iter().map(|again| (Task::Broadcast(again), delay)), until).await?;
-        if let Some(rest) = rest {
-            self.queue.send([(Task::Broadcast(broadcast.to(rest)), Duration::ZERO)], until).await?;
-        }
+        let (queue, rate) = match &self.ranges {
+            Some(ranges) => (&ranges.queue, Some(ranges.share(rest.len()))),
+            None => (&self.queue, None),
+        };
+        let rest = rest.into_iter().map(|rest| {
+            let rest = broadcast.to(rest);
+            (Task::Broadcast(rate.into_iter().fold(rest, Broadcast::at_rate)), Duration::ZERO)
+        });
+        queue.send(rest, until).await?;
         Ok(report)
     }
 }

@@ -10,6 +10,8 @@
 //! | [`report`] | the outcome of a message, in numbers |
 //! | [`continuations`] | hands over to the next invocation the work that one has no time for |
 //! | [`task_queue`] | puts every [`Task`](crate::protocol::task::Task) into the delivery queue |
+//! | [`ranges`] | cuts a large channel into ranges, for several functions at once |
+//! | `pace` | the rate of posts of a range |
 //! | [`presence`] | announces joins to channels |
 //! | [`departure`] | the end of a connection in its channels: deletes rows, announces leaves, prunes gone connections |
 //! | [`error`] | the errors of a delivery |
@@ -20,8 +22,10 @@ pub mod continuations;
 pub mod departure;
 pub mod error;
 pub(crate) mod limiter;
+mod pace;
 pub mod poster;
 pub mod presence;
+pub mod ranges;
 mod reader;
 pub mod report;
 pub mod task_queue;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, vec};
 
-use futures::{Stream, StreamExt, channel::mpsc, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// Takes the recipients out of a channel's pages, one by one.
-pub(super) struct Reader<'a> {
-    pages: mpsc::Receiver<Page>,
+pub(super) struct Reader<'a, P> {
+    pages: P,
     /// The page that recipients are taken from.
     current: Option<Current>,
     excluded: HashSet<&'a ConnectionId>,
@@ -31,10 +31,10 @@ struct Current {
     next: Option<ShardCursor>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a, P: Stream<Item = Page> + Unpin> Reader<'a, P> {
     /// Takes at most `max` members out of the pages that follow these cursors, until it is time to stop.
     pub(super) fn new(
-        pages: mpsc::Receiver<Page>,
+        pages: P,
         places: &[ShardCursor],
         exclude: &'a [ConnectionId],
         max: usize,

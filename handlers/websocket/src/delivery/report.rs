@@ -35,8 +35,8 @@ pub(crate) struct Posted {
     pub(crate) slow: Vec<ConnectionId>,
     /// Connections that are closed.
     pub(crate) gone: Vec<MemberKey>,
-    /// The recipients that were not posted to.
-    pub(crate) rest: Option<Recipients>,
+    /// The recipients that were not posted to, in parts for one invocation each.
+    pub(crate) rest: Vec<Recipients>,
 }
 
 impl Posted {
@@ -46,7 +46,7 @@ impl Posted {
         Report {
             failed: report.failed + failed.len() as u64,
             slow: report.slow + throttled.len() as u64,
-            incomplete: rest.is_some(),
+            incomplete: !rest.is_empty(),
             ..report
         }
     }

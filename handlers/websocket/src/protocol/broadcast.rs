@@ -1,5 +1,7 @@
 //! A message on its way to a channel.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -22,6 +24,8 @@ pub struct Broadcast {
     pub(crate) to: Recipients,
     /// How many times these recipients were posted to before.
     pub(crate) retries: u8,
+    /// How many posts a second this part of the broadcast takes of the account's rate; `None`: as many as it can.
+    pub(crate) rate: Option<NonZeroU32>,
     /// The send time, in milliseconds since the Unix epoch, if the history has yet to record the message.
     pub(crate) sent_at: Option<u64>,
 }
@@ -32,7 +36,7 @@ pub struct Broadcast {
 pub(crate) enum Recipients {
     /// All members of the channel.
     Everyone,
-    /// The members after these cursors, each in a different shard.
+    /// The members in these ranges, each in a different shard.
     Cursor(Vec<ShardCursor>),
     /// These connections. They need not be in the channel.
     Connections(Vec<ConnectionId>),
@@ -65,7 +69,7 @@ impl Broadcast {
         TooLarge::check(&frame)?;
         let to = Recipients::Everyone;
         let message_id = message_id.into();
-        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, sent_at: None })
+        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, rate: None, sent_at: None })
     }
 
     /// Excludes these connections: at most 1,000. A continuation that excludes more cannot be read from the queue.
@@ -92,10 +96,24 @@ impl Broadcast {
         Self { to, sent_at: None, ..self.clone() }
     }
 
+    /// Limits the rate of the posts, unless it is limited.
+    pub(crate) fn at_rate(self, rate: NonZeroU32) -> Self {
+        Self { rate: self.rate.or(Some(rate)), ..self }
+    }
+
     /// A retry of the broadcast for these connections, none of them excluded.
     pub(crate) fn again(&self, connections: &[ConnectionId]) -> Self {
         let Self { message_id, channel, frame, retries, .. } = self.clone();
         let to = Recipients::Connections(connections.to_vec());
-        Self { message_id, channel, frame, exclude: vec![], to, retries: retries + 1, sent_at: None }
+        Self {
+            message_id,
+            channel,
+            frame,
+            exclude: vec![],
+            to,
+            retries: retries + 1,
+            rate: None,
+            sent_at: None,
+        }
     }
 }

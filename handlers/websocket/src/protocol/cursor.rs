@@ -17,12 +17,14 @@ pub struct Cursor {
     pub(crate) connection_id: ConnectionId,
 }
 
-/// A place in a shard of a channel: after a member, or at the beginning.
+/// A range of a shard of a channel: the members after one, or from the beginning, through another, or to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShardCursor {
     pub(crate) shard: u8,
     pub(crate) after: Option<ConnectionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) through: Option<ConnectionId>,
 }
 
 /// The text is not a cursor.

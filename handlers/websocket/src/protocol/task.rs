@@ -6,6 +6,7 @@
 //!
 //! ```json
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"cursor": [{"shard": 0, "after": "b="}]}, "retries": 0}}
+//! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"cursor": [{"shard": 0, "after": "b=", "through": "c="}]}, "retries": 0, "rate": 625}}
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"connections": ["a=", "b="]}, "retries": 1}}
 //! {"prune": {"channel": "lobby", "members": ["0.a=", "3.b="], "foundAt": 1700000000123}}
 //! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "shard": 0, "at": 1700000000123}}
@@ -16,7 +17,7 @@
 //! refuses or replaces. They are escaped in the queue, so a frame reaches its recipients byte for byte as it would
 //! without the queue.
 
-use std::{borrow::Cow, collections::HashSet, hash::Hash, time::Duration};
+use std::{borrow::Cow, collections::HashSet, hash::Hash, num::NonZeroU32, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -103,6 +104,9 @@ enum Wire {
         to: Recipients,
         /// How many times these recipients were posted to before.
         retries: u8,
+        /// The posts a second.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rate: Option<NonZeroU32>,
     },
     Prune {
         channel: Channel,
@@ -151,7 +155,7 @@ impl Wire {
         };
         let is_past = |time: u64| time <= now.saturating_add(CLOCK_SKEW.as_millis() as u64);
         match self {
-            Self::Broadcast { message_id, channel: _, frame, exclude, to, retries } => {
+            Self::Broadcast { message_id, channel: _, frame, exclude, to, retries, rate: _ } => {
                 TooLarge::check(frame)?;
                 let length = message_id.chars().take(MAX_ID + 1).count();
                 check((1..=MAX_ID).contains(&length), "messageId", "1 to 128 characters")?;
@@ -198,9 +202,16 @@ fn are_distinct<T: Eq + Hash>(items: impl IntoIterator<Item = T>) -> bool {
 impl From<Task> for Wire {
     fn from(task: Task) -> Self {
         match task {
-            Task::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, sent_at: _ }) => {
-                Self::Broadcast { message_id, channel, frame, exclude, to, retries }
-            }
+            Task::Broadcast(Broadcast {
+                message_id,
+                channel,
+                frame,
+                exclude,
+                to,
+                retries,
+                rate,
+                sent_at: _,
+            }) => Self::Broadcast { message_id, channel, frame, exclude, to, retries, rate },
             Task::Prune(Prune { channel, members, found_at }) => Self::Prune { channel, members, found_at },
             Task::Leave(Leave { channel, connection_id, principal, shard, at }) => {
                 Self::Leave { channel, connection_id, principal, shard, at }
@@ -213,8 +224,9 @@ impl From<Wire> for Task {
     fn from(wire: Wire) -> Self {
         match wire {
             // A message that the history keeps is recorded before it enters the queue.
-            Wire::Broadcast { message_id, channel, frame, exclude, to, retries } => {
-                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, sent_at: None })
+            Wire::Broadcast { message_id, channel, frame, exclude, to, retries, rate } => {
+                let sent_at = None;
+                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, rate, sent_at })
             }
             Wire::Prune { channel, members, found_at } => Self::Prune(Prune { channel, members, found_at }),
             Wire::Leave { channel, connection_id, principal, shard, at } => {
@@ -283,9 +295,14 @@ mod tests {
     fn tasks_have_the_form_that_the_queue_holds() {
         let channel = Channel::parse("lobby").unwrap();
         let message = broadcast(r#"{"type": 1.0}"#).except([id("c=")]);
-        let places =
-            vec![ShardCursor { shard: 0, after: Some(id("b=")) }, ShardCursor { shard: 1, after: None }];
+        let places = vec![
+            ShardCursor { shard: 0, after: Some(id("b=")), through: None },
+            ShardCursor { shard: 1, after: None, through: None },
+        ];
         assert_snapshot!(Task::Broadcast(message.to(Recipients::Cursor(places))).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":{"type": 1.0},"exclude":["c="],"to":{"cursor":[{"shard":0,"after":"b="},{"shard":1,"after":null}]},"retries":0}}"#);
+        let range = ShardCursor { shard: 0, after: Some(id("b=")), through: Some(id("c=")) };
+        let range = message.to(Recipients::Cursor(vec![range])).at_rate(NonZeroU32::new(625).unwrap());
+        assert_snapshot!(Task::Broadcast(range).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":{"type": 1.0},"exclude":["c="],"to":{"cursor":[{"shard":0,"after":"b=","through":"c="}]},"retries":0,"rate":625}}"#);
         assert_snapshot!(Task::Broadcast(message.again(&[id("a=")])).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":{"type": 1.0},"exclude":[],"to":{"connections":["a="]},"retries":1}}"#);
         assert_snapshot!(Task::Broadcast(broadcast("1")).to_text(), @r#"{"broadcast":{"messageId":"m","channel":"lobby","frame":1,"exclude":[],"to":"everyone","retries":0}}"#);
         let members = vec![Cursor { shard: 3, connection_id: id("a=") }];

@@ -41,7 +41,7 @@ pub(crate) fn read_on(
     places: &[ShardCursor],
     max_rows: usize,
 ) -> impl Stream<Item = Page> {
-    let rows_of_a_page = (max_rows / PAGES_AT_ONCE).clamp(ROWS.0, ROWS.1);
+    let rows_of_a_page = (max_rows / PAGES_AT_ONCE.min(places.len().max(1))).clamp(ROWS.0, ROWS.1);
     let to_read: VecDeque<_> = places.iter().cloned().enumerate().collect();
     let state = (to_read, FuturesUnordered::new(), max_rows);
     stream::unfold(state, move |(mut to_read, mut under_way, mut rows_left)| async move {

@@ -215,10 +215,10 @@ impl Registry {
 
     /// The cursor at the beginning of each shard of a channel.
     pub(crate) fn places(&self) -> Vec<ShardCursor> {
-        self.shards.numbers().map(|shard| ShardCursor { shard, after: None }).collect()
+        self.shards.numbers().map(|shard| ShardCursor { shard, after: None, through: None }).collect()
     }
 
-    /// The members after a cursor in its shard, in the order of their ids.
+    /// The members in a range of a shard, in the order of their ids.
     fn members_behind(
         &self,
         channel: &Channel,
@@ -237,10 +237,17 @@ impl Registry {
     fn members_query(&self, channel: &Channel, place: &ShardCursor) -> QueryFluentBuilder {
         let partition = channel.partition_key(place.shard);
         let start = place.after.clone().map(|id| MemberKey { id, partition: partition.clone() }.into_key());
-        self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start)
+        let query =
+            self.live_rows(&partition).projection_expression("connectionId").set_exclusive_start_key(start);
+        match &place.through {
+            Some(last) => query
+                .key_condition_expression("channel = :channel AND connectionId <= :last")
+                .expression_attribute_values(":last", text(last.as_str())),
+            None => query,
+        }
     }
 
-    /// Reads up to `rows` rows after a cursor. Returns their members, the number of rows read, and the next cursor if
+    /// Reads up to `rows` rows of a range. Returns their members, the number of rows read, and the rest of the range if
     /// more may follow.
     pub(crate) async fn page(
         &self,
@@ -250,10 +257,23 @@ impl Registry {
     ) -> Result<(Vec<MemberKey>, usize, Option<ShardCursor>), StoreError> {
         let query = self.members_query(channel, place).limit(i32::try_from(rows).unwrap_or(i32::MAX));
         let page = query.send().await.map_err(|error| self.failed("Query", error))?;
-        let next = page.last_evaluated_key.as_ref().and_then(read_id);
-        let next = next.map(|id| ShardCursor { shard: place.shard, after: Some(id) });
+        let next = rest_of(place, &page);
         let read = usize::try_from(page.scanned_count).unwrap_or_default();
         Ok((read_members(&page, &channel.partition_key(place.shard)), read, next))
+    }
+
+    /// Reads as many rows of a range as DynamoDB returns at once: 1 MB. Returns their members, and the rest of the range
+    /// if more may follow.
+    ///
+    /// Who has just been added may be missing: the read is eventually consistent, which costs half as much.
+    pub(crate) async fn long_page(
+        &self,
+        channel: &Channel,
+        place: &ShardCursor,
+    ) -> Result<(Vec<MemberKey>, Option<ShardCursor>), StoreError> {
+        let query = self.members_query(channel, place).consistent_read(false);
+        let page = query.send().await.map_err(|error| self.failed("Query", error))?;
+        Ok((read_members(&page, &channel.partition_key(place.shard)), rest_of(place, &page)))
     }
 
     /// The members of a channel after a cursor, with their principals. Expired rows are left out. The members are
@@ -495,6 +515,12 @@ fn read_id(row: &Row) -> Option<ConnectionId> {
 fn read_members(page: &QueryOutput, partition: &str) -> Vec<MemberKey> {
     let ids = page.items().iter().filter_map(read_id);
     ids.map(|id| MemberKey { id, partition: partition.to_owned() }).collect()
+}
+
+/// The part of a range behind a page of it, if more may follow.
+fn rest_of(place: &ShardCursor, page: &QueryOutput) -> Option<ShardCursor> {
+    let after = page.last_evaluated_key.as_ref().and_then(read_id)?;
+    Some(ShardCursor { after: Some(after), ..place.clone() })
 }
 
 fn read_principal(row: &Row) -> Option<Principal> {

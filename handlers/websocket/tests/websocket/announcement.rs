@@ -97,7 +97,7 @@ impl World {
         Broadcaster {
             registry: self.registry().clone(),
             poster: Poster::new(self.connections.client(), Policy::default()),
-            continuations: Some(Continuations { queue: self.queue.queue(), after: 1_000 }),
+            continuations: Some(Continuations { queue: self.queue.queue(), after: 1_000, ranges: None }),
             notifier: Some(self.notifier.clone()),
             history: None,
         }

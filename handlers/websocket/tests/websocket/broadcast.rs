@@ -39,7 +39,7 @@ impl World {
         let broadcaster = Broadcaster {
             registry: table.sharded_registry(shards),
             poster: Poster::new(connections.client(), policy),
-            continuations: Some(Continuations { queue: queue.queue(), after }),
+            continuations: Some(Continuations { queue: queue.queue(), after, ranges: None }),
             notifier: None,
             history: None,
         };

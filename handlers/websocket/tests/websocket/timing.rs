@@ -43,7 +43,7 @@ fn broadcaster(simulation: &Simulation, shards: u8) -> Broadcaster {
     Broadcaster {
         registry: simulation.registry(shards),
         poster: simulation.poster(),
-        continuations: Some(Continuations { queue: simulation.queue(), after: usize::MAX }),
+        continuations: Some(Continuations { queue: simulation.queue(), after: usize::MAX, ranges: None }),
         notifier: None,
         history: None,
     }
