@@ -28,6 +28,8 @@ resource "aws_lambda_function" "this" {
         BROADCAST_CONCURRENCY                    = tostring(var.broadcasts.concurrency)
         BROADCAST_RATE_LIMIT                     = tostring(var.broadcasts.rate_limit)
       },
+      { for shards in var.websocket.everyone_shards[*] : "EVERYONE_SHARDS" => tostring(shards) },
+      { for shards in var.websocket.former_shards[*] : "FORMER_SHARDS" => tostring(shards) },
       { for namespace in var.websocket.metrics_namespace[*] : "METRICS_NAMESPACE" => namespace },
       merge([for history in var.websocket.history[*] : { HISTORY_TABLE = history.table_name, HISTORY_SECONDS = tostring(history.seconds) }]...),
       var.environment,

@@ -38,6 +38,8 @@ variable "websocket" {
 
     - `table_name`: the name of the connection table.
     - `shards`: the number of partitions that a channel is spread over.
+    - `everyone_shards`: that of the channel `*`; null if it is the same.
+    - `former_shards`: the greater number of before, whose shards are still read; null if there is none.
     - `management_endpoint`: the URL for posts to connections.
     - `policies`: policy documents by intent. The function gets `read`, `delete`, `POST` and `DELETE`.
     - `metrics_namespace`: the namespace of the metrics of the API's functions and of this function; null if they have none.
@@ -46,6 +48,8 @@ variable "websocket" {
   type = object({
     table_name          = string
     shards              = number
+    everyone_shards     = optional(number)
+    former_shards       = optional(number)
     management_endpoint = string
     policies            = map(string)
     metrics_namespace   = optional(string)

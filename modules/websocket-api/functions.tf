@@ -33,6 +33,8 @@ locals {
 locals {
   environments = { for key, f in local.made_functions : key => merge(
     length(f.connections) > 0 ? { CONNECTION_TABLE = local.table.name, CONNECTION_SHARDS = tostring(var.connection_table.shards) } : {},
+    length(f.connections) > 0 ? { for shards in var.connection_table.everyone_shards[*] : "EVERYONE_SHARDS" => tostring(shards) } : {},
+    length(f.connections) > 0 ? { for shards in var.connection_table.former_shards[*] : "FORMER_SHARDS" => tostring(shards) } : {},
     length(f.history) > 0 ? local.history_variables : {},
     # The SDKs read the endpoint from this variable: a client of @connections finds it without code.
     length(f.manage_connections) > 0 ? { AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI = local.management_endpoint } : {},

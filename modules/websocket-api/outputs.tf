@@ -68,6 +68,16 @@ output "shards" {
   value       = one(var.connection_table[*].shards)
 }
 
+output "everyone_shards" {
+  description = "That number for the channel `*`; null if it is the same. For functions outside of the module, as `EVERYONE_SHARDS`."
+  value       = try(var.connection_table.everyone_shards, null)
+}
+
+output "former_shards" {
+  description = "The greater number of before, whose shards are still read; null if there is none. For functions outside of the module, as `FORMER_SHARDS`."
+  value       = try(var.connection_table.former_shards, null)
+}
+
 output "metrics_namespace" {
   description = "The CloudWatch namespace of the functions' metrics; null without `metrics`. For functions outside of the module, as `METRICS_NAMESPACE`."
   value       = var.metrics ? local.metrics_namespace : null

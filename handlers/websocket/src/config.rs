@@ -6,19 +6,26 @@
 
 use std::{env, fmt::Display, str::FromStr};
 
+use crate::protocol::shards::Shards;
+
 /// The name of the DynamoDB table of connections.
 pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 
-/// How many [`Shards`](crate::protocol::shards::Shards) a channel has; unset: one. It is the same for all functions
-/// of a table.
+/// How many [`Shards`] a channel has; unset: one. It is the same for all functions of a table.
 ///
 /// It can change while connections live: a row stays in the shard that it was written to.
 /// - If it grows, all rows are still read. During the rollout, a function with the old number does not see the newest
 ///   connections.
 /// - If it shrinks, connections in the removed shards miss messages until they reconnect, within two hours at most
-///   ([`MAX_LIFETIME`](crate::protocol::connection::MAX_LIFETIME)). Their rows are deleted when they disconnect, or
-///   else expire 2 h 10 min after they were written.
+///   ([`MAX_LIFETIME`](crate::protocol::connection::MAX_LIFETIME)), unless [`FORMER_SHARDS`] says that these shards are
+///   read. Their rows are deleted when they disconnect, or else expire 2 h 10 min after they were written.
 pub const CONNECTION_SHARDS: &str = "CONNECTION_SHARDS";
+
+/// How many shards everyone's channel has; unset: as many as any channel.
+pub const EVERYONE_SHARDS: &str = "EVERYONE_SHARDS";
+
+/// How many shards a channel had before, where there were more; unset: no more.
+pub const FORMER_SHARDS: &str = "FORMER_SHARDS";
 
 /// The name of the DynamoDB table of the history; unset: no history is kept.
 pub const HISTORY_TABLE: &str = "HISTORY_TABLE";
@@ -95,6 +102,16 @@ fn renamed(now: Option<String>, before: Option<&str>) -> Result<Option<String>, 
     if now.is_none() && before.is_some() { Err(RenamedVariable) } else { Ok(now) }
 }
 
+/// The numbers of shards: [`CONNECTION_SHARDS`], [`EVERYONE_SHARDS`] and [`FORMER_SHARDS`].
+///
+/// # Errors
+/// When one is out of range.
+pub fn shards() -> Result<Shards, InvalidVariable> {
+    let channel = parsed(CONNECTION_SHARDS)?;
+    let everyone = optional(EVERYONE_SHARDS).map_or(Ok(channel), |text| parse(EVERYONE_SHARDS, text))?;
+    Ok(Shards { channel, everyone, former: parsed(FORMER_SHARDS)? })
+}
+
 /// The items of a variable that holds a list, separated by commas; none when it is unset.
 pub fn list(name: &str) -> Vec<String> {
     split_list(&optional(name).unwrap_or_default())
@@ -140,7 +157,7 @@ pub(crate) fn split_list(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::shards::Shards;
+    use crate::protocol::shards::ShardCount;
 
     #[test]
     fn a_missing_variable_names_itself() {
@@ -163,7 +180,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_itself_and_its_variable() {
         for value in ["0", "65", "many"] {
-            let error = parse::<Shards>(CONNECTION_SHARDS, value.to_owned()).unwrap_err();
+            let error = parse::<ShardCount>(CONNECTION_SHARDS, value.to_owned()).unwrap_err();
             let sentence = format!(
                 "the environment variable CONNECTION_SHARDS is {value:?}: a channel has 1 to 64 shards"
             );
@@ -173,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_unset_is_the_default() {
-        assert_eq!(parsed("NO_SUCH_VARIABLE"), Ok(Shards::default()));
+        assert_eq!(parsed("NO_SUCH_VARIABLE"), Ok(ShardCount::default()));
     }
 
     #[test]

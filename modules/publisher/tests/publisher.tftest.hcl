@@ -350,11 +350,17 @@ run "it_counts_where_the_api_counts" {
       management_endpoint = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/live"
       policies            = { read = "{}", delete = "{}", POST = "{}", DELETE = "{}" }
       metrics_namespace   = "WebSocket/updates"
+      everyone_shards     = 16
+      former_shards       = 8
     }
   }
 
   assert {
-    condition     = aws_lambda_function.this[0].environment[0].variables["METRICS_NAMESPACE"] == "WebSocket/updates"
+    condition = (
+      aws_lambda_function.this[0].environment[0].variables["METRICS_NAMESPACE"] == "WebSocket/updates"
+      && aws_lambda_function.this[0].environment[0].variables["EVERYONE_SHARDS"] == "16"
+      && aws_lambda_function.this[0].environment[0].variables["FORMER_SHARDS"] == "8"
+    )
     error_message = jsonencode(aws_lambda_function.this[0].environment[0].variables)
   }
 }

@@ -46,7 +46,7 @@ run "a_channel_is_a_partition_and_rows_expire" {
 
 run "protected_by_a_key_of_ones_own" {
   variables {
-    connection_table = { kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" }, point_in_time_recovery = true, deletion_protection = true, shards = 4 }
+    connection_table = { kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" }, point_in_time_recovery = true, deletion_protection = true, shards = 4, everyone_shards = 16, former_shards = 8 }
   }
 
   assert {
@@ -70,6 +70,14 @@ run "protected_by_a_key_of_ones_own" {
   assert {
     condition     = aws_lambda_function.this["f"].environment[0].variables["CONNECTION_SHARDS"] == "4" && output.shards == 4
     error_message = "a function that writes one shard and one that reads another miss each other"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this["f"].environment[0].variables["EVERYONE_SHARDS"] == "16" && output.everyone_shards == 16
+      && aws_lambda_function.this["f"].environment[0].variables["FORMER_SHARDS"] == "8" && output.former_shards == 8
+    )
+    error_message = jsonencode(aws_lambda_function.this["f"].environment[0].variables)
   }
 }
 

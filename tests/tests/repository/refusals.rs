@@ -242,8 +242,16 @@ const WEBSOCKET_API: Module = Module {
             "With iam the signature is the identity",
         ),
         // The table
-        ("connection_table = { shards = 0 }", "connection_table.shards is a whole number from 1 to 64"),
-        ("connection_table = { shards = 1.5 }", "connection_table.shards is a whole number"),
+        ("connection_table = { shards = 0 }", "connection_table.shards, everyone_shards and former_shards"),
+        ("connection_table = { shards = 1.5 }", "connection_table.shards, everyone_shards"),
+        (
+            "connection_table = { everyone_shards = 65 }",
+            "connection_table.shards, everyone_shards and former_shards",
+        ),
+        (
+            "connection_table = { former_shards = 0 }",
+            "connection_table.shards, everyone_shards and former_shards",
+        ),
         (
             r#"connection_table = { existing = { name = "t", arn = "a" }, point_in_time_recovery = true }"#,
             "An existing connection_table keeps its own configuration",

@@ -127,7 +127,7 @@ impl Broadcaster {
         let posted = match &broadcast.to {
             Recipients::Everyone => {
                 metrics::count(metrics::MESSAGES, 1);
-                self.to_places(broadcast, self.registry.places(), until).await?
+                self.to_places(broadcast, self.registry.places(&broadcast.channel), until).await?
             }
             Recipients::Cursor(places) => self.to_places(broadcast, places.clone(), until).await?,
             Recipients::Connections(ids) => {

@@ -29,7 +29,7 @@ use crate::protocol::{
     cursor::Cursor,
     principal::Principal,
     publication::{MAX_ID, Reason},
-    shards::Shards,
+    shards::ShardCount,
 };
 
 /// The maximum number of connections in a task: with the longest message they fit into one SQS message.
@@ -166,8 +166,8 @@ impl Wire {
                     Recipients::Everyone => Ok(()),
                     Recipients::Cursor(places) => {
                         let shards = places.iter().map(|place| place.shard);
-                        let is_one = (1..=Shards::MAX.into()).contains(&places.len())
-                            && shards.clone().all(|shard| shard < Shards::MAX)
+                        let is_one = (1..=ShardCount::MAX.into()).contains(&places.len())
+                            && shards.clone().all(|shard| shard < ShardCount::MAX)
                             && are_distinct(shards);
                         check(is_one, "cursor", "a place in each of 1 to 64 shards")
                     }
@@ -181,13 +181,13 @@ impl Wire {
             Self::Prune { channel: _, members, found_at } => {
                 let ids = members.iter().map(|member| &member.connection_id);
                 let are_some = (1..=MAX_CONNECTIONS).contains(&members.len())
-                    && members.iter().all(|member| member.shard < Shards::MAX)
+                    && members.iter().all(|member| member.shard < ShardCount::MAX)
                     && are_distinct(ids);
                 check(are_some, "members", "1 to 500 connections that differ, each in one of 64 shards")?;
                 check(is_past(*found_at), "foundAt", "a time that has come")
             }
             Self::Leave { shard, at, .. } => {
-                check(shard.is_none_or(|shard| shard < Shards::MAX), "shard", "less than 64")?;
+                check(shard.is_none_or(|shard| shard < ShardCount::MAX), "shard", "less than 64")?;
                 check(is_past(*at), "at", "a time that has come")
             }
         }

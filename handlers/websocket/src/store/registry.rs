@@ -108,7 +108,7 @@ pub struct DeletedRow {
 }
 
 impl Registry {
-    /// The registry in the table of that name, with this number of shards for each channel.
+    /// The registry in the table of that name, with these numbers of shards.
     pub fn new(client: Client, table: impl Into<String>, shards: Shards) -> Self {
         Self { client, table: table.into(), shards }
     }
@@ -119,7 +119,7 @@ impl Registry {
     /// When the table's name is missing, or the number of shards is out of range.
     pub fn from_env(sdk: &SdkConfig) -> Result<Self, lambda_runtime::Error> {
         let table = config::required(config::CONNECTION_TABLE)?;
-        Ok(Self::new(aws::dynamodb(sdk), table, config::parsed(config::CONNECTION_SHARDS)?))
+        Ok(Self::new(aws::dynamodb(sdk), table, config::shards()?))
     }
 
     /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
@@ -209,13 +209,13 @@ impl Registry {
     ///
     /// If a shard cannot be read, an error stands for the rest of it. The other shards are read on.
     pub fn members(&self, channel: &Channel) -> impl Stream<Item = Result<MemberKey, StoreError>> + use<'_> {
-        let shards = self.places().into_iter();
+        let shards = self.places(channel).into_iter();
         stream::select_all(shards.map(|place| Box::pin(self.members_behind(channel, &place))))
     }
 
     /// The cursor at the beginning of each shard of a channel.
-    pub(crate) fn places(&self) -> Vec<ShardCursor> {
-        self.shards.numbers().map(|shard| ShardCursor { shard, after: None, through: None }).collect()
+    pub(crate) fn places(&self, channel: &Channel) -> Vec<ShardCursor> {
+        self.shards.numbers(channel).map(|shard| ShardCursor { shard, after: None, through: None }).collect()
     }
 
     /// The members in a range of a shard, in the order of their ids.
@@ -290,7 +290,7 @@ impl Registry {
     ) -> impl Stream<Item = Result<Member, StoreError>> + use<'_> {
         let (first, mut start) =
             after.map_or((0, None), |after| (after.shard, Some(after.connection_id.clone())));
-        let numbers = self.shards.numbers().skip(first.into());
+        let numbers = self.shards.numbers(channel).skip(first.into());
         let shards: Vec<_> =
             numbers.map(|shard| (shard, channel.partition_key(shard), start.take())).collect();
         stream::iter(shards)
@@ -450,7 +450,7 @@ impl Registry {
     /// When the row could not be read.
     pub(crate) async fn is_member(&self, channel: &Channel, id: &ConnectionId) -> Result<bool, StoreError> {
         let query = self
-            .live_rows(&channel.partition_key(self.shards.number_of(id)))
+            .live_rows(&channel.partition_key(self.shards.number_of(channel, id)))
             .key_condition_expression("channel = :channel AND connectionId = :id")
             .expression_attribute_values(":id", text(id.as_str()));
         let found = query.send().await.map_err(|error| self.failed("Query", error))?;
@@ -459,7 +459,7 @@ impl Registry {
 
     /// The key of a connection's row, in the shard that it is put into.
     pub(crate) fn member(&self, channel: &Channel, id: &ConnectionId) -> MemberKey {
-        MemberKey { id: id.clone(), partition: channel.partition_key(self.shards.number_of(id)) }
+        MemberKey { id: id.clone(), partition: channel.partition_key(self.shards.number_of(channel, id)) }
     }
 
     fn failed(&self, operation: &'static str, source: impl StdError + Send + Sync + 'static) -> StoreError {

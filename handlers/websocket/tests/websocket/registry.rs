@@ -20,7 +20,10 @@ use futures::{StreamExt, TryStreamExt};
 use lambda_websocket::{
     Channel, Connection, Principal, Registry,
     log::chain,
-    protocol::cursor::Cursor,
+    protocol::{
+        cursor::Cursor,
+        shards::{ShardCount, Shards},
+    },
     store::registry::{DeletedRow, MemberKey, OPEN_AFTER, Subscription, expires_at},
 };
 use proptest::prelude::*;
@@ -168,6 +171,23 @@ async fn with_fewer_shards_some_are_not_read_and_yet_removed() {
         remove(&after, &connection(&id)).await.unwrap();
     }
     assert!(table.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_shards_of_before_are_read_until_nobody_is_in_them() {
+    let table = ConnectionTable::start().await;
+    let count = |count: u8| count.to_string().parse::<ShardCount>().unwrap();
+    add(&table.sharded_registry(8), &ids(50)).await;
+    let shards = Shards { channel: count(1), everyone: count(2), former: count(8) };
+    let registry = Registry::new(table.client.clone(), ConnectionTable::NAME, shards);
+    add(&registry, &ids(100)[50..]).await;
+    assert_eq!(member_ids(&registry).await, ids(100));
+    for id in &ids(100)[..50] {
+        remove(&registry, &connection(id)).await.unwrap();
+    }
+    let without =
+        Registry::new(table.client.clone(), ConnectionTable::NAME, Shards { former: count(1), ..shards });
+    assert_eq!(member_ids(&without).await, ids(100)[50..], "all others are in the shards of now");
 }
 
 /// Notes the partitions that are queried, and fails the query of one.

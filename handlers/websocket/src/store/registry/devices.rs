@@ -45,7 +45,7 @@ impl Registry {
     /// The connections of a principal; `None` if there are more than [`ASKED`].
     async fn few_devices(&self, principal: &Principal) -> Result<Option<Vec<ConnectionId>>, StoreError> {
         let channel = Channel::user(principal);
-        let pages = try_join_all(self.shards.numbers().map(async |shard| {
+        let pages = try_join_all(self.shards.numbers(&channel).map(async |shard| {
             let query = self.live_rows(&channel.partition_key(shard)).projection_expression("connectionId");
             query.limit(ASKED as i32 + 1).send().await.map_err(|error| self.failed("Query", error))
         }));
@@ -61,7 +61,7 @@ impl Registry {
         principal: &Principal,
         but: &ConnectionId,
     ) -> Result<Option<bool>, StoreError> {
-        let shards = self.shards.numbers().map(|shard| {
+        let shards = self.shards.numbers(channel).map(|shard| {
             let query = self
                 .live_rows(&channel.partition_key(shard))
                 .filter_expression("expiresAt > :now AND principal = :principal")
