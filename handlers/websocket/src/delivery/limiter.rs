@@ -19,7 +19,7 @@ use crate::protocol::connection::ConnectionId;
 const SHARE_OF_SLOW_CLIENTS: f64 = 0.1;
 
 /// The weight of the latest post in the share of refused posts.
-const WEIGHT: f64 = 1.0 / 16.0;
+const WEIGHT: f64 = 1.0 / 32.0;
 
 /// How many posts must pass after a client's first refusal before that client counts as slow.
 const OTHERS: u64 = 10;
@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn one_in_fifty_who_does_not_keep_up_slows_a_large_broadcast_down_hardly_ever() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let limiter = ConcurrencyLimiter::new(128);
+        for number in 0..100_000 {
+            post(&limiter, number, rng.u8(0..50) > 0);
+        }
+        let lowered = limiter.state().lowered;
+        assert!(lowered <= 100, "lowered {lowered} times in 100,000 posts");
+    }
+
+    #[test]
     fn who_does_not_read_in_a_channel_of_few_slows_nobody_down() {
         for members in 1..=10 {
             let (limiter, slow) = (ConcurrencyLimiter::new(128), client(1_000));
@@ -321,7 +332,7 @@ mod tests {
         }
         (0..10).for_each(|number| assert_eq!(post(&limiter, number, true), None));
         let rate = (0..10).filter(|number| post(&limiter, *number, false) == Some(Throttle::Rate)).count();
-        assert_eq!(rate, 9, "the first refusal alone does not tell");
+        assert_eq!(rate, 7, "the first refusals alone do not tell");
     }
 
     #[tokio::test(start_paused = true)]
@@ -375,7 +386,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!((refused(), limit(&limiter)), (Throttle::Unclear, 64));
         let rate = (0..40).filter(|number| post(&limiter, *number, false) == Some(Throttle::Rate)).count();
-        assert_eq!(rate, 40, "where they are refused still, that is learnt anew");
+        assert_eq!(rate, 38, "where they are refused still, that is learnt anew");
     }
 
     #[tokio::test(start_paused = true)]
