@@ -270,6 +270,10 @@ $(PEERS)/.done: requirements/bench.txt $(wildcard bench/peers/*/*) | prerequisit
 	@$(PEERS)/venv/bin/python -m compileall -q $(PEERS)/python
 	@touch $@
 
+.PHONY: simulate
+simulate: needs-rust ## Play large broadcasts on a simulated AWS, in minutes, and write bench/SIMULATION.md.
+	cargo run --package bench --bin simulate
+
 # --- an AWS account ----------------------------------------------------------------------------------
 
 .PHONY: deploy

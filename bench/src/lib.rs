@@ -9,6 +9,7 @@
 //! | [`figure`] | a median and its spread |
 //! | [`report`] | the tables of RESULTS.md |
 //! | [`plot`] | its picture |
+//! | [`simulation`] | large broadcasts on a simulated AWS, whose account has a rate limit |
 //! | [`cost`] | connections, messages and fan-out as dollars a month |
 
 pub mod cost;
@@ -17,5 +18,6 @@ pub mod function;
 pub mod plot;
 pub mod report;
 pub mod run;
+pub mod simulation;
 pub mod subject;
 pub mod world;

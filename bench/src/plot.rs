@@ -1,4 +1,4 @@
-//! The picture of RESULTS.md: bars for what is compared, lines for what grows.
+//! The pictures: of RESULTS.md, bars for what is compared and lines for what grows; of SIMULATION.md, curves over time.
 
 use std::{ops::Range, path::Path, time::Duration};
 
@@ -35,6 +35,61 @@ pub fn draw(measurements: &Measurements, settings: &Settings, file: &Path) -> Re
     let drawn = panels(&root, measurements, settings).and_then(|()| Ok(root.present()?));
     // The error borrows what was to be drawn.
     drawn.map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
+}
+
+/// A broadcast of the simulation: what it is, its budget in posts a second, and after how many seconds each member was
+/// reached.
+pub type Curve = (String, f64, Vec<f64>);
+
+/// Draws how many members were reached over time, and how many the budget would allow.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn draw_curves(curves: &[Curve], file: &Path) -> Result<()> {
+    let root = SVGBackend::new(file, (1000, 560)).into_drawing_area();
+    let drawn = reached(&root, curves).and_then(|()| Ok(root.present()?));
+    drawn.map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
+}
+
+fn reached(root: &Area, curves: &[Curve]) -> Result<()> {
+    root.fill(&WHITE)?;
+    let most = curves.iter().map(|(_, _, seconds)| seconds.len()).max().unwrap_or(1) as f64;
+    let longest = curves.iter().filter_map(|(_, _, seconds)| seconds.last()).copied().fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(root)
+        .caption("Members reached over seconds, both logarithmic; dashed: the rate limit", (FONT, 17))
+        .margin(16)
+        .x_label_area_size(28)
+        .y_label_area_size(80)
+        .build_cartesian_2d((0.05..longest * 1.5).log_scale(), (10.0..most * 1.5).log_scale())
+        .map_err(detach)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.1))
+        .label_style((FONT, 12))
+        .x_label_formatter(&|value| separate(*value, usize::from(*value < 1.0)))
+        .y_label_formatter(&|value| separate(*value, 0))
+        .draw()
+        .map_err(detach)?;
+    for (number, (name, budget, seconds)) in curves.iter().enumerate() {
+        let colour = Palette99::pick(number).to_rgba();
+        // Some hundred points of each are as good as all.
+        let step = (seconds.len() / 300).max(1);
+        let points = (1..).zip(seconds).step_by(step).map(|(count, at)| (*at, f64::from(count)));
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+            .map_err(detach)?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+        let end = seconds.len() as f64;
+        let limit = [(10.0 / budget, 10.0), (end / budget, end)].into_iter().filter(|(at, _)| *at >= 0.05);
+        let limit: Vec<_> = [(0.05, 0.05 * budget)].into_iter().chain(limit).collect();
+        chart.draw_series(DashedLineSeries::new(limit, 5, 4, colour.mix(0.5).into())).map_err(detach)?;
+    }
+    let place = SeriesLabelPosition::LowerRight;
+    let labels = chart.configure_series_labels().position(place).label_font((FONT, 13)).margin(12).draw();
+    labels.map_err(detach)?;
+    Ok(())
 }
 
 fn panels(root: &Area, measurements: &Measurements, settings: &Settings) -> Result<()> {

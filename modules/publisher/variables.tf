@@ -178,7 +178,7 @@ variable "maximum_concurrency" {
 
 variable "broadcasts" {
   description = <<-EOT
-    Channels with more than 2,500 members are cut into ranges, and several invocations post to them at once.
+    Channels with more than 5,000 members are cut into ranges, and several invocations post to them at once.
 
     - `rate_limit`: the posts a second of all these invocations together, 1 or more. All APIs of an account and Region share one limit, 10,000 requests a second unless it was raised: half of it leaves room for other posts and for new connections. Two publishers in one account share that limit, too.
     - `concurrency`: how many there are at once, 2 to 1000.

@@ -4,7 +4,7 @@
 use lambda_websocket::{Broadcast, Broadcaster, Error, Task, runtime::Record, time::unix_millis};
 
 /// The number of recipients that one invocation posts to. A channel with more is cut into ranges, for several at once.
-pub const HAND_OVER_AFTER: usize = 2_500;
+pub const HAND_OVER_AFTER: usize = 5_000;
 
 /// Broadcasts publications and performs tasks.
 #[derive(Clone, Debug)]

@@ -125,7 +125,7 @@ async fn a_channel_that_is_little_too_large_for_one_is_cut_evenly() {
 
 #[tokio::test(start_paused = true)]
 async fn what_one_invocation_has_no_time_for_at_the_rate_goes_on_in_another() {
-    keeps_to_the_rate(5_000, 1, (2, 40)).await;
+    keeps_to_the_rate(6_000, 1, (2, 40)).await;
 }
 
 /// Rows that have expired, which DynamoDB deletes within days, make no channel large.

@@ -55,9 +55,14 @@ impl Rate {
 }
 
 impl Connections {
+    /// Takes a request of the account's rate.
+    pub(super) fn lets_pass(&mut self) -> bool {
+        self.rate.as_mut().is_none_or(Rate::take)
+    }
+
     /// Answers a request of this method about a connection.
     pub(super) fn serve(&mut self, method: &str, connection: String, frame: String) -> (u16, Value) {
-        if self.rate.as_mut().is_some_and(|rate| !rate.take()) {
+        if !self.lets_pass() {
             return refused(429);
         }
         let Some(&status) = self.open.get(&connection) else { return refused(410) };

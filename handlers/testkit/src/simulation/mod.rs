@@ -185,6 +185,11 @@ impl Simulation {
         self.state().connections.rate = Some(Rate::new(per_second, burst));
     }
 
+    /// Takes another request of the account, such as a connect. Returns whether the rate limit lets it pass.
+    pub fn lets_pass(&self) -> bool {
+        self.state().connections.lets_pass()
+    }
+
     /// Opens the connection: it can be posted to from now on.
     pub fn open(&self, connection_id: &str) {
         self.open_to(connection_id, 200);
@@ -236,6 +241,11 @@ impl Simulation {
     /// All delivered frames, in order.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.state().connections.deliveries.clone()
+    }
+
+    /// The number of delivered frames so far.
+    pub fn delivered(&self) -> usize {
+        self.state().connections.deliveries.len()
     }
 
     /// Takes all messages out of the queues, in order.

@@ -200,7 +200,9 @@ impl Table {
         };
 
         let (mut scanned, mut bytes, mut items, mut last_key) = (0, 0, vec![], None);
-        for (_, row) in found.filter(|(_, row)| condition.holds(Some(row))) {
+        // A condition of keys holds for rows that follow each other.
+        let holds = |(_, row): &(&Key, &Arc<Row>)| condition.holds(Some(row));
+        for (_, row) in found.skip_while(|row| !holds(row)).take_while(holds) {
             scanned += 1;
             bytes += size(row);
             if filter.is_none_or(|filter| filter.holds(Some(row))) {
