@@ -30,6 +30,19 @@ fn an_unknown_action_is_named_beside_the_known_ones() {
 }
 
 #[test]
+fn the_answer_carries_the_clients_reference_whatever_is_wrong() {
+    let expected = Expected { field: FIELD.to_owned(), actions: vec![] };
+    let reference = |body: &str| {
+        let response = serde_json::to_value(refuse(&expected, &fixtures::message("a=", body))).unwrap();
+        serde_json::from_str::<Value>(response["body"].as_str().unwrap()).unwrap()["ref"].take()
+    };
+    assert_eq!(reference(r#"{"action":"shout","ref":"7"}"#), "7");
+    assert_eq!(reference(r#"{"ref":"7"}"#), "7");
+    assert_eq!(reference(r#"{"action":"shout"}"#), Value::Null);
+    assert_eq!(reference(r#"{"action":"shout","ref":7}"#), Value::Null);
+}
+
+#[test]
 fn text_that_is_no_json_is_said_to_be_none() {
     for body in ["", "hello", "{\"action\":\"send\"", "\u{0}"] {
         let (code, message) = answer(body);

@@ -47,7 +47,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response,
     let report = broadcaster.send(&broadcast, event.deadline).await?;
     Ok(Response::frame(&Frame::Ack {
         id: &event.message_id,
-        request_id: &event.request_id,
+        request: event.request(),
         delivered: report.delivered,
         gone: report.gone,
         failed: report.failed + report.slow,

@@ -89,6 +89,19 @@ async fn everyone_hears_who_said_what_and_the_sender_hears_how_many() {
 }
 
 #[tokio::test]
+async fn the_answer_carries_the_senders_reference_and_the_message_does_not() {
+    let chat = Chat::with(&["a="]).await;
+    let ack = chat.say("a=", r#"{"action":"send","message":{"ref":"mine"},"ref":"7"}"#).await;
+    assert_eq!((&ack["type"], &ack["ref"]), (&json!("ack"), &json!("7")));
+    let heard = chat.heard_by("a=");
+    assert_eq!((heard[0].get("ref"), &heard[0]["message"]), (None, &json!({"ref": "mine"})));
+    let error = chat.say("a=", r#"{"action":"send","mesage":1,"ref":"8"}"#).await;
+    assert_eq!((&error["type"], &error["ref"]), (&json!("error"), &json!("8")));
+    let ack = chat.say("a=", r#"{"action":"send","message":{"ref":"mine"}}"#).await;
+    assert_eq!(ack.get("ref"), None, "of the message's fields, none is the request's");
+}
+
+#[tokio::test]
 async fn without_echo_the_sender_is_left_out() {
     let chat = Chat::with(&["a=", "b="]).await;
     let ack = chat.say("a=", r#"{"action":"send","message":1,"echo":false}"#).await;

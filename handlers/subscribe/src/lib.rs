@@ -24,8 +24,8 @@ use tokio::time::{Instant, timeout_at};
 pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
 pub use replay::Replayer;
 
-/// The maximum size of a frame of members without the members, in bytes: above all the channel, and a cursor.
-const ENVELOPE: usize = 1024;
+/// The maximum size of a frame of members without the members, in bytes: above all the channel, a cursor, and the client's reference.
+const ENVELOPE: usize = 2 * 1024;
 
 /// The time at the end of an invocation that is reserved for the response alone.
 const FOR_THE_REPLY: Duration = Duration::from_millis(300);
@@ -106,7 +106,7 @@ impl Subscriptions {
                 let replay = replay().await?;
                 let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
                 tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
-                Ok(Response::frame(&Frame::Subscribed { channel, request_id, replay }))
+                Ok(Response::frame(&Frame::Subscribed { channel, request: event.request(), replay }))
             }
             Subscription::TooMany => {
                 let sentence =
@@ -120,7 +120,7 @@ impl Subscriptions {
         let Message { connection, request_id, .. } = event;
         departure::unsubscribe(&self.registry, self.notifier.as_ref(), channel, &connection.id).await?;
         tracing::info!(connection_id = %connection.id, request_id, "unsubscribed");
-        Ok(Response::frame(&Frame::Unsubscribed { channel, request_id }))
+        Ok(Response::frame(&Frame::Unsubscribed { channel, request: event.request() }))
     }
 
     /// A page ends at the limit, or before it if the frame is full.
@@ -147,6 +147,6 @@ impl Subscriptions {
         }
         let Message { connection, request_id, .. } = event;
         tracing::info!(connection_id = %connection.id, request_id, members = members.len(), "listed");
-        Ok(Response::frame(&Frame::Members { channel, members: &members, next, request_id }))
+        Ok(Response::frame(&Frame::Members { channel, members: &members, next, request: event.request() }))
     }
 }

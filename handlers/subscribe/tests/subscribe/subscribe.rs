@@ -165,9 +165,10 @@ async fn a_page_fits_into_a_frame_whoever_is_in_it() {
     for id in &expected {
         chat.put(&channel, &of(&longest, id)).await;
     }
-    let body = json!({"action": "list", "channel": channel, "limit": 1_000}).to_string();
+    let reference = "\u{1}".repeat(64); // in JSON, 384 bytes
+    let body = json!({"action": "list", "channel": channel, "limit": 1_000, "ref": reference}).to_string();
     let bytes = chat.say("a=", &body).await.to_string().len();
-    assert!((127 * 1024..=128 * 1024).contains(&bytes), "{bytes} bytes");
+    assert!((126 * 1024..=128 * 1024).contains(&bytes), "{bytes} bytes");
     let pages = chat.pages(channel.as_str(), 1_000).await;
     assert!(pages.len() > 3, "{} pages", pages.len());
     assert_eq!(ids(&pages), expected);
@@ -311,6 +312,33 @@ async fn a_request_that_is_wrong_is_answered_and_changes_nothing() {
         assert!(answer.to_string().len() < 4_000, "{} bytes", answer.to_string().len());
     }
     assert!(chat.table.rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_clients_reference() {
+    let chat = Chat::start(1).await;
+    for (fields, answer) in [
+        (r#""action":"subscribe","channel":"lobby""#, "subscribed"),
+        (r#""action":"list","channel":"lobby""#, "members"),
+        (r#""action":"unsubscribe","channel":"lobby""#, "unsubscribed"),
+        (r#""action":"subscribe","chanel":"lobby""#, "error"),
+        (r#""action":"subscribe","channel":"*lobby""#, "error"),
+    ] {
+        let frame = chat.say("a=", &format!(r#"{{{fields},"ref":"é\"7"}}"#)).await;
+        assert_eq!((&frame["type"], &frame["ref"]), (&json!(answer), &json!("é\"7")), "{frame}");
+        let frame = chat.say("a=", &format!("{{{fields}}}")).await;
+        assert_eq!(frame.get("ref"), None, "{frame}");
+    }
+    for reference in [json!(""), json!(7), json!(null), json!("a".repeat(65))] {
+        let request = json!({"action": "subscribe", "channel": "lobby", "ref": reference});
+        let frame = chat.say("a=", &request.to_string()).await;
+        assert_eq!((&frame["code"], frame.get("ref")), (&json!("invalid_request"), None), "{frame}");
+        let sentence = frame["message"].as_str().unwrap();
+        assert!(
+            sentence.starts_with(r#"The field "ref" must be a text of 1 to 64 characters."#),
+            "{sentence}"
+        );
+    }
 }
 
 #[tokio::test]

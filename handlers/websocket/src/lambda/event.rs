@@ -18,6 +18,7 @@ use crate::{
         connection::{Connection, ConnectionId, InvalidConnectionId},
         permissions::{ChannelPermissions, InvalidPattern},
         principal::{InvalidPrincipal, Principal},
+        reference::{Answered, Reference},
     },
 };
 
@@ -73,8 +74,17 @@ pub struct Message {
     pub received_at: u64,
     /// The text as the client sent it; empty when it sent none.
     pub body: String,
+    /// The client's own name for the request, if the text gives it one.
+    pub reference: Option<Reference>,
     /// When Lambda ends the invocation.
     pub deadline: Instant,
+}
+
+impl Message {
+    /// The request, as an answer names it.
+    pub fn request(&self) -> Answered<'_> {
+        Answered { request_id: &self.request_id, reference: self.reference.as_ref() }
+    }
 }
 
 /// A connection is closed (`$disconnect`). Best effort: the event can be missing, late or duplicated.
@@ -185,6 +195,7 @@ impl Event {
                 request_id,
                 message_id: required(context.message_id.as_deref(), "messageId")?,
                 received_at: millis(context.request_time_epoch, "requestTimeEpoch")?,
+                reference: body.as_deref().and_then(Reference::of),
                 body: body.unwrap_or_default(),
                 deadline,
             })),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     lambda::rejection::Rejection,
-    protocol::{frame::ErrorCode, json},
+    protocol::{frame::ErrorCode, json, reference::Reference},
 };
 
 /// How much of an unknown field's name is quoted, in characters.
@@ -37,16 +37,19 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Parses a client's message. `usage` says what to send, for a client that sent something else.
+    /// Parses a client's message. `usage` says what to send, for a client that sent something else. Each message may have
+    /// a [`Reference`] besides; it is not among the fields.
     ///
     /// # Errors
-    /// When it is not [JSON that every parser reads](json), or not an object.
+    /// When it is not [JSON that every parser reads](json), or not an object, or its reference is invalid.
     pub fn parse(text: &'a str, usage: &'static str) -> Result<Self, Rejection> {
         let rejection = |code, problem: &str| Rejection::new(code, format!("{problem} Send {usage}."));
         json::check(text).map_err(|error| rejection(ErrorCode::InvalidJson, &error.to_string()))?;
         let fields = serde_json::from_str(text)
             .map_err(|_| rejection(ErrorCode::InvalidRequest, "The message is not a JSON object."))?;
-        Ok(Self { fields, usage })
+        let mut fields = Self { fields, usage };
+        fields.optional::<Reference>(Reference::FIELD, Reference::EXPECTED)?;
+        Ok(fields)
     }
 
     /// Takes a required field. `expected` says what it must be, for the rejection, as in "a whole number from 1 to

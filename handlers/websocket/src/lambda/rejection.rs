@@ -25,7 +25,7 @@ impl Rejection {
     pub fn into_response(self, to: &Message) -> Response {
         let Self { code, sentence } = self;
         tracing::info!(connection_id = %to.connection.id, request_id = to.request_id, %code, "request rejected");
-        Response::frame(&Frame::Error { code, message: sentence.into(), request_id: &to.request_id })
+        Response::frame(&Frame::Error { code, message: sentence.into(), request: to.request() })
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::protocol::{
     channel::Channel, connection::ConnectionId, cursor::Cursor, member::Member, principal::Principal,
+    reference::Answered,
 };
 
 /// The maximum length of a message that `@connections` accepts, in bytes ([quota], fixed).
@@ -40,8 +41,9 @@ pub enum Frame<'a> {
     Ack {
         /// The id of the message, as its recipients see it.
         id: &'a str,
-        /// API Gateway's id of the request.
-        request_id: &'a str,
+        /// The request that it answers.
+        #[serde(flatten)]
+        request: Answered<'a>,
         /// The number of connections that the message was posted to.
         delivered: u64,
         /// The number of connections that were found closed; they are pruned from the registry.
@@ -59,8 +61,9 @@ pub enum Frame<'a> {
     Subscribed {
         /// The channel.
         channel: &'a Channel,
-        /// API Gateway's id of the request.
-        request_id: &'a str,
+        /// The request that it answers.
+        #[serde(flatten)]
+        request: Answered<'a>,
         /// The replay that preceded this answer, if the client asked for missed messages.
         #[serde(flatten)]
         replay: Option<Replay>,
@@ -69,8 +72,9 @@ pub enum Frame<'a> {
     Unsubscribed {
         /// The channel.
         channel: &'a Channel,
-        /// API Gateway's id of the request.
-        request_id: &'a str,
+        /// The request that it answers.
+        #[serde(flatten)]
+        request: Answered<'a>,
     },
     /// The answer to a request for a channel's members: one page of them.
     Members {
@@ -81,8 +85,9 @@ pub enum Frame<'a> {
         /// The cursor of the next page, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,
-        /// API Gateway's id of the request.
-        request_id: &'a str,
+        /// The request that it answers.
+        #[serde(flatten)]
+        request: Answered<'a>,
     },
     /// A principal, or a connection without one, joined the channel.
     Joined {
@@ -116,8 +121,9 @@ pub enum Frame<'a> {
         /// that the answer itself is never too large.
         #[serde(serialize_with = "shorten")]
         message: Cow<'a, str>,
-        /// API Gateway's id of the request.
-        request_id: &'a str,
+        /// The request that it answers.
+        #[serde(flatten)]
+        request: Answered<'a>,
     },
 }
 
@@ -181,6 +187,10 @@ mod tests {
 
     use super::*;
 
+    fn request() -> Answered<'static> {
+        Answered { request_id: "r", reference: None }
+    }
+
     #[test]
     fn a_message_carries_any_json_as_it_was_sent() {
         let frame = Frame::Message {
@@ -223,11 +233,11 @@ mod tests {
     #[test]
     fn a_subscription_is_confirmed() {
         let channel = &Channel::parse("lobby").unwrap();
-        let subscribed = |replay| Frame::Subscribed { channel, request_id: "r", replay }.to_json();
+        let subscribed = |replay| Frame::Subscribed { channel, request: request(), replay }.to_json();
         assert_snapshot!(subscribed(None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
         let replay = Replay { replayed: 3, complete: true };
         assert_snapshot!(subscribed(Some(replay)), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","replayed":3,"complete":true}"#);
-        let frame = Frame::Unsubscribed { channel, request_id: "r" };
+        let frame = Frame::Unsubscribed { channel, request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
     }
 
@@ -241,9 +251,9 @@ mod tests {
         };
         let members = &[presence("a=", Some("ada")), presence("b=", None)];
         let channel = &Channel::everyone();
-        let frame = Frame::Members { channel, members, next: Some(members[1].cursor()), request_id: "r" };
+        let frame = Frame::Members { channel, members, next: Some(members[1].cursor()), request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","requestId":"r"}"#);
-        let frame = Frame::Members { channel, members: &[], next: None, request_id: "r" };
+        let frame = Frame::Members { channel, members: &[], next: None, request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[],"requestId":"r"}"#);
     }
 
@@ -262,7 +272,8 @@ mod tests {
     fn an_ack_counts() {
         let ack = |queued, incomplete| {
             let id = "IAjG6fdVIAMCIZg=";
-            Frame::Ack { id, request_id: "r", delivered: 3, gone: 1, failed: 0, queued, incomplete }.to_json()
+            Frame::Ack { id, request: request(), delivered: 3, gone: 1, failed: 0, queued, incomplete }
+                .to_json()
         };
         assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
         assert_snapshot!(ack(false, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
@@ -271,15 +282,18 @@ mod tests {
 
     #[test]
     fn an_error_has_a_code_and_a_sentence() {
-        let frame =
-            Frame::Error { code: ErrorCode::MessageTooLarge, message: "Send less.".into(), request_id: "r" };
+        let frame = Frame::Error {
+            code: ErrorCode::MessageTooLarge,
+            message: "Send less.".into(),
+            request: request(),
+        };
         assert_snapshot!(frame.to_json(), @r#"{"type":"error","code":"message_too_large","message":"Send less.","requestId":"r"}"#);
     }
 
     #[test]
     fn of_a_long_sentence_the_beginning_goes_out() {
         let message = "é".repeat(100_000).into();
-        let frame = Frame::Error { code: ErrorCode::InvalidJson, message, request_id: "r" };
+        let frame = Frame::Error { code: ErrorCode::InvalidJson, message, request: request() };
         let sentence = format!("{} …", "é".repeat(400));
         assert_eq!(
             frame.to_json().get(),

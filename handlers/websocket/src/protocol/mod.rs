@@ -7,6 +7,7 @@
 //! | [`channel`], [`shards`] | a named set of connections, and the partitions that it is spread over |
 //! | [`connection`], [`principal`], [`member`] | a connection, its principal, and what others see of it |
 //! | [`cursor`] | a pagination cursor for a channel's members |
+//! | [`reference`](mod@reference) | a client's own name for a request, and the request that a frame answers |
 //! | [`permissions`] | the channels that a connection may use |
 //! | [`broadcast`] | a message on its way to a channel |
 //! | [`publication`] | a message that a backend puts into the publisher's queue |
@@ -22,5 +23,6 @@ pub mod member;
 pub mod permissions;
 pub mod principal;
 pub mod publication;
+pub mod reference;
 pub mod shards;
 pub mod task;
