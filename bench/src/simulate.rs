@@ -49,9 +49,7 @@ fn main() -> Result<()> {
     let text = format!(
         "# Large broadcasts, simulated
 
-<!-- Written by `make simulate`. -->
-
-The functions' own code plays broadcasts on a simulated AWS. The account allows {} requests a second and bursts of {}. They are
+Written by `make simulate`. The functions' own code plays broadcasts on a simulated AWS. The account allows {} requests a second and bursts of {}. They are
 shared by the posts of the broadcast, {CONNECTS} connects a second, and {} posts of others. A post takes 5 to 50 ms. One member in
 a hundred does not keep up, and two are gone. Meanwhile a backend sends {URGENT} messages a second to one user. The CPU of the
 functions, their cold starts and the time of SQS are not in it.
