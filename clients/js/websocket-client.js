@@ -45,6 +45,8 @@ const QUEUE = 100;
  * four times as many, but in several frames, and nobody can tell a browser where to split.
  */
 export const LARGEST_FRAME = 32_768;
+/** The length of the id that a message is sent with. */
+export const ID_LENGTH = 32;
 const SEEN = 10_000;
 /** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
 const REPLAYS = 5;
@@ -52,7 +54,7 @@ const REPLAYS = 5;
 /**
  * @typedef {string | { url: string, protocols?: string | string[] }} Target
  * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number }} Message
- * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number }} Ack
+ * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number, duplicate?: boolean }} Ack
  * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
  * @typedef {{ channel: string, members: Member[], next?: string }} Members
@@ -159,13 +161,16 @@ export class WebSocketClient extends EventTarget {
   /**
    * Sends a message to a channel, `*` being everyone, as soon as there is a connection.
    *
+   * It has an id. If the answer is lost, it is sent again under the same id: for a client that the server knows by a
+   * principal, and where it keeps a history, it is one message still.
+   *
    * @param {string} channel
    * @param {any} message any JSON
    * @param {{ echo?: boolean }} [options] `echo: false` leaves this connection out
    * @returns {Promise<Ack>} settled by the server's answer
    */
   send(channel, message, { echo } = {}) {
-    return this.request({ action: "send", channel, message, echo }, (frame) => frame.type === "ack");
+    return this.request({ action: "send", channel, message, echo, id: newId() }, (frame) => frame.type === "ack");
   }
 
   /**
@@ -659,6 +664,13 @@ async function inTime(target) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** An id that nobody else has. @returns {string} {@link ID_LENGTH} characters */
+function newId() {
+  // Not `randomUUID`: pages over plain HTTP have none.
+  const bytes = crypto.getRandomValues(new Uint8Array(ID_LENGTH / 2));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Whether every connection is in the channel, or every connection of a user, without a subscription. @param {string} channel */

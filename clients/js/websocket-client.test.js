@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { RequestError, WebSocketClient } from "./websocket-client.js";
+import { ID_LENGTH, RequestError, WebSocketClient } from "./websocket-client.js";
 
 const ADDRESS = "wss://example.test/dev";
 const SECOND = 1_000;
@@ -18,7 +18,9 @@ class Socket {
   /** Whether connections open by themselves. */
   static accepts = true;
 
+  /** What clients said, but for the ids of messages. */
   said = [];
+  ids = [];
   isOpen = false;
   closedWith;
 
@@ -31,7 +33,8 @@ class Socket {
 
   send(text) {
     assert.ok(this.isOpen, "said before it is open");
-    const frame = JSON.parse(text);
+    const { id, ...frame } = JSON.parse(text);
+    if (frame.action === "send") this.ids.push(id);
     this.said.push(frame);
     Socket.server(this, frame);
   }
@@ -310,9 +313,26 @@ test("a request whose answer was lost with the connection is sent again, once", 
   assert.deepEqual(last().said.map((frame) => frame.message), ["after"]);
 });
 
+test("a message that is sent again has the same id, and each message another one", async () => {
+  const client = await connect();
+  Socket.server = () => {};
+  const sent = client.send("*", 1);
+  await now();
+  Socket.server = obliging;
+  last().drop();
+  await pass(1 * SECOND);
+  await sent;
+  await client.send("*", 1);
+  const [first, again, other] = sockets().flatMap(({ ids }) => ids);
+  assert.match(first, /^[0-9a-f]{32}$/);
+  assert.equal(first.length, ID_LENGTH);
+  assert.equal(again, first);
+  assert.notEqual(other, first);
+});
+
 test("a frame that API Gateway would close the connection for is not sent, nor does it wait", async () => {
   const client = await connect();
-  const size = (text) => new Blob([JSON.stringify({ action: "send", channel: "*", message: text })]).size;
+  const size = (text) => new Blob([JSON.stringify({ action: "send", channel: "*", message: text, id: "-".repeat(ID_LENGTH) })]).size;
   const fits = "é".repeat((32_768 - size("")) / 2) + "x".repeat(size("") % 2);
   assert.equal(size(fits), 32_768);
   const isTold = (error) => {

@@ -1,4 +1,4 @@
-import { LARGEST_FRAME, WebSocketClient, sizeOf } from "./websocket-client.js";
+import { ID_LENGTH, LARGEST_FRAME, WebSocketClient, sizeOf } from "./websocket-client.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERYONE = "*";
@@ -402,7 +402,7 @@ $("composer").onsubmit = (submit) => {
   if (!client) return $("url").focus();
   // Before the draft is gone: the server would close the connection for it.
   const message = { name: $("name").value.trim(), text, key: crypto.randomUUID() };
-  const surplus = sizeOf({ action: "send", channel: current, message }) - LARGEST_FRAME;
+  const surplus = sizeOf({ action: "send", channel: current, message, id: "-".repeat(ID_LENGTH) }) - LARGEST_FRAME;
   if (surplus > 0) return showProblem(`The message is too long. Shorten it by about ${surplus.toLocaleString("en")} characters.`);
   say(current, text);
   $("text").value = "";

@@ -32,6 +32,12 @@ async fn each_grant_is_needed() -> Result<()> {
     client.say(CATCH_UP).await?;
     ensure!(client.hear("subscribed").await?["replayed"] == 1, "what it sent itself");
 
+    for duplicate in [false, true] {
+        client.say(r#"{"action":"send","message":2,"id":"once"}"#).await?;
+        let ack = client.hear("ack").await?;
+        ensure!(ack["delivered"] == 1 && ack["duplicate"].as_bool().unwrap_or(false) == duplicate, "{ack}");
+    }
+
     for (grants, action, denied) in [
         (r#"["write", "delete"]"#, "list", "Query on the table"),
         (r#"["read", "delete"]"#, "subscribe", "PutItem on the table"),
@@ -147,7 +153,7 @@ async fn with(cloud: &Cloud, variable: &str, value: &str) -> Result<()> {
 /// A range of everyone's channel, as `publish` puts it into the queue of large broadcasts.
 fn a_range(text: &str) -> String {
     let frame = json!({"type": "message", "message": text});
-    let to = json!({"cursor": [{"shard": 0, "after": null, "through": "~"}]});
+    let to = json!({"cursor": [{"shard": 0, "after": null, "through": "zzzz="}]});
     json!({"broadcast": {"messageId": "m", "channel": "*", "frame": frame, "exclude": [], "to": to, "retries": 0, "rate": 10}})
         .to_string()
 }

@@ -1,7 +1,7 @@
 //! The function of two queues: broadcasts publications of backends to channels, users and connections, and performs the
 //! tasks that other functions left.
 
-use lambda_websocket::{Broadcast, Broadcaster, Error, Task, runtime::Record, time::unix_millis};
+use lambda_websocket::{Broadcaster, Error, Publication, Task, runtime::Record, time::unix_millis};
 
 /// The number of recipients that one invocation posts to. A channel with more is cut into ranges, for several at once.
 pub const HAND_OVER_AFTER: usize = 5_000;
@@ -28,6 +28,17 @@ pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error>
     if task_queues.contains(&queue) {
         return Ok(broadcaster.perform(Task::parse(&body, unix_millis())?, receives, deadline).await?);
     }
-    broadcaster.send(&Broadcast::parse(&body, &id, sent_at)?, deadline).await?;
+    let publication = Publication::parse(&body)?;
+    let Some(key) = publication.idempotency_key() else {
+        broadcaster.send(&publication.into_broadcast(&id, sent_at)?, deadline).await?;
+        return Ok(());
+    };
+    let claim = broadcaster.claim(&key, sent_at).await?;
+    if claim.report.is_some() {
+        tracing::info!(record_id = id, "published before");
+        return Ok(());
+    }
+    let report = broadcaster.send(&publication.into_broadcast(&id, claim.sent_at)?, deadline).await?;
+    broadcaster.complete(&key, claim.sent_at, &report).await;
     Ok(())
 }

@@ -2,7 +2,11 @@
 
 mod request;
 
-use lambda_websocket::{Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response};
+use lambda_websocket::{
+    Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response,
+    delivery::{claims::Claim, report::Report},
+    protocol::idempotency::IdempotencyKey,
+};
 use request::Request;
 
 /// The number of recipients after which an invocation hands over the rest, if there is a queue: the sender waits.
@@ -13,6 +17,9 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 /// The sender's connection is included if it is in the channel and did not send `"echo": false`. The sender need not be
 /// in the channel.
 ///
+/// With an `id`, a message that is sent again is the same message, as long as the history keeps it: the sender gets the
+/// first answer once more.
+///
 /// A message that is invalid, too long, or for a channel that the sender may not use is rejected with an error frame,
 /// and reaches nobody.
 ///
@@ -21,37 +28,55 @@ pub const HAND_OVER_AFTER: usize = 1_000;
 /// message by then. When the history could not record the message: then nobody has it.
 pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response, Error> {
     let sender = &event.connection;
-    let Request { channel, message, echo } = match Request::parse(&event) {
+    let Request { channel, message, echo, id } = match Request::parse(&event) {
         Ok(request) => request,
         Err(rejection) => return Ok(rejection.into_response(&event)),
     };
 
+    let key = id.map(|id| IdempotencyKey::of_client(sender, &channel, &id));
+    let claim = match &key {
+        Some(key) => broadcaster.claim(key, event.received_at).await?,
+        None => Claim { sent_at: event.received_at, report: None },
+    };
+    let message_id = key.as_ref().map_or(event.message_id.as_str(), IdempotencyKey::as_str);
+    let ack = |report: Report| {
+        Response::frame(&Frame::Ack {
+            id: message_id,
+            request: event.request(),
+            delivered: report.delivered,
+            gone: report.gone,
+            failed: report.failed + report.slow,
+            queued: report.queued,
+            incomplete: report.incomplete,
+            duplicate: claim.report.is_some(),
+        })
+    };
+    if let Some(report) = claim.report {
+        tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id, "sent before");
+        return Ok(ack(report));
+    }
+
     let frame = Frame::Message {
-        id: &event.message_id,
+        id: message_id,
         channel: Some(&channel),
         from: Some(&sender.id),
         principal: sender.principal.as_ref(),
         message,
-        sent_at: event.received_at,
+        sent_at: claim.sent_at,
     }
     .to_json();
-    let broadcast = match Broadcast::new(&event.message_id, channel, frame) {
-        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())).kept(event.received_at),
+    let broadcast = match Broadcast::new(message_id, channel, frame) {
+        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())).kept(claim.sent_at),
         Err(too_large) => {
             return Ok(
                 Rejection::new(ErrorCode::MessageTooLarge, too_large.to_string()).into_response(&event)
             );
         }
     };
-    tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id = event.message_id, "sent");
+    tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id, "sent");
     let report = broadcaster.send(&broadcast, event.deadline).await?;
-    Ok(Response::frame(&Frame::Ack {
-        id: &event.message_id,
-        request: event.request(),
-        delivered: report.delivered,
-        gone: report.gone,
-        failed: report.failed + report.slow,
-        queued: report.queued,
-        incomplete: report.incomplete,
-    }))
+    if let Some(key) = &key {
+        broadcaster.complete(key, claim.sent_at, &report).await;
+    }
+    Ok(ack(report))
 }

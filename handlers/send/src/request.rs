@@ -1,11 +1,10 @@
 //! The client's request: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
 
-use lambda_websocket::{Channel, Fields, Message, Rejection};
+use lambda_websocket::{Channel, Fields, Message, Rejection, protocol::idempotency::SendId};
 use serde_json::value::RawValue;
 
 /// The expected request, as rejections show it.
-const USAGE: &str =
-    r#"{"action": "send", "channel": a channel or "*", "message": any JSON, "echo": true or false}"#;
+const USAGE: &str = r#"{"action": "send", "channel": a channel or "*", "message": any JSON, "echo": true or false, "id": a text of 1 to 128 characters}"#;
 
 /// A request to broadcast a message. Unknown fields are rejected, so that a misspelled `echo` gets an error.
 #[derive(Debug)]
@@ -16,6 +15,8 @@ pub(crate) struct Request<'a> {
     pub(crate) message: &'a RawValue,
     /// Whether the sender gets the message too, if it is in the channel.
     pub(crate) echo: bool,
+    /// What tells the message from the sender's others, also where it is sent again.
+    pub(crate) id: Option<SendId>,
 }
 
 impl<'a> Request<'a> {
@@ -28,6 +29,7 @@ impl<'a> Request<'a> {
             channel: fields.optional("channel", Channel::EXPECTED)?.unwrap_or_else(Channel::everyone),
             message: fields.required("message", "any JSON")?,
             echo: fields.optional("echo", "true or false")?.unwrap_or(true),
+            id: fields.optional("id", SendId::EXPECTED)?,
         };
         fields.end()?;
         event.channels.check(&request.channel)?;

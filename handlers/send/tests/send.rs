@@ -9,7 +9,7 @@ use lambda_websocket::{
         continuations::Continuations,
         poster::{Policy, Poster},
     },
-    protocol::frame::MAX_BYTES,
+    protocol::{frame::MAX_BYTES, idempotency::IdempotencyKey},
 };
 use proptest::prelude::*;
 use send::send;
@@ -337,6 +337,71 @@ async fn what_is_sent_is_kept_as_it_is_heard_whoever_hears_it() {
             assert_eq!(row["frame"].as_s().unwrap(), &chat.connections.delivered_to("a=")[0]);
         }
     }
+}
+
+/// The same request of a principal, on another connection.
+fn of_ada(connection: &str, body: &str) -> Message {
+    let mut event = fixtures::message(connection, body);
+    event.connection.principal = Some(Principal::parse("ada").unwrap());
+    event.message_id = format!("message-{connection}");
+    event.received_at = fixtures::now_millis();
+    event
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_again_is_one_message_and_the_answer_the_first_ones() {
+    let mut chat = Chat::with(&["a=", "b="]).await;
+    chat.broadcaster.history = Some(chat.table.history(10).await);
+    let body = r#"{"action":"send","message":"once","id":"1"}"#;
+    let first = chat.answer(of_ada("a=", body)).await;
+    assert_eq!((&first["delivered"], first.get("duplicate")), (&json!(2), None), "{first}");
+    // The answer was lost, and ada is back on another connection, later.
+    let mut again = of_ada("b=", r#"{"action":"send","message":"twice","id":"1","ref":"7"}"#);
+    again.received_at += 60_000;
+    let second = chat.answer(again).await;
+    assert_eq!((&second["id"], &second["delivered"]), (&first["id"], &json!(2)));
+    assert_eq!((&second["duplicate"], &second["ref"]), (&json!(true), &json!("7")));
+    let heard = chat.heard_by("b=");
+    assert_eq!(heard.len(), 1);
+    assert_eq!((&heard[0]["message"], &heard[0]["id"]), (&json!("once"), &first["id"]));
+
+    for (whose, other) in [
+        ("another id", of_ada("a=", r#"{"action":"send","message":1,"id":"2"}"#)),
+        ("another channel", of_ada("a=", r#"{"action":"send","channel":"user:ada","message":1,"id":"1"}"#)),
+        ("another sender", fixtures::message("a=", body)),
+    ] {
+        let ack = chat.answer(other).await;
+        assert_eq!((ack["id"] == first["id"], ack.get("duplicate")), (false, None), "{whose}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_first_request_died_is_sent_by_the_next_as_of_then() {
+    let mut chat = Chat::with(&["a=", "b="]).await;
+    let history = chat.table.history(10).await;
+    chat.broadcaster.history = Some(history);
+    let event = of_ada("a=", r#"{"action":"send","message":"once","id":"1"}"#);
+    let (key, channel) = ("1".to_owned().try_into().unwrap(), Channel::everyone());
+    let key = IdempotencyKey::of_client(&event.connection, &channel, &key);
+    chat.broadcaster.claim(&key, event.received_at).await.unwrap(); // And then it dies.
+    let mut again = event.clone();
+    again.received_at += 60_000;
+    let ack = chat.answer(again).await;
+    assert_eq!((&ack["delivered"], ack.get("duplicate")), (&json!(2), None));
+    assert_eq!(chat.heard_by("b=")[0]["sentAt"], event.received_at);
+    let rows = chat.table.history_rows().await;
+    let kept = rows.iter().filter(|row| row.contains_key("frame")).count();
+    assert_eq!((kept, rows.len()), (1, 2), "one message, and one claim");
+}
+
+#[tokio::test]
+async fn without_a_history_the_same_id_makes_the_same_message_to_who_hears_it_twice() {
+    let chat = Chat::with(&["a="]).await;
+    for _ in 0..2 {
+        chat.say("a=", r#"{"action":"send","message":1,"id":"1"}"#).await;
+    }
+    let heard = chat.heard_by("a=");
+    assert_eq!((heard.len(), &heard[0]["id"]), (2, &heard[1]["id"]), "a client drops it by its id");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use connect::connect;
 use disconnect::disconnect;
 use fastrand::Rng;
 use futures::future::join_all;
-use lambda_websocket::{Connect, Disconnect};
+use lambda_websocket::{Channel, Connect, Disconnect, Message, protocol::idempotency::IdempotencyKey};
 use send::send;
 use serde_json::{Value, json};
 use subscribe::subscribe;
@@ -187,31 +187,51 @@ impl World {
         false
     }
 
-    /// Sends a message to a channel, once: a client that hears of an error knows that it may be on its way.
+    /// Sends a message to a channel. Without an id of its own once: it may be on its way though there was an error.
     async fn say(&self, client: &Client, rng: &mut Rng) {
         let id = format!("s{}", self.number());
         let to = *rng.choice(["*", CHANNELS[0], CHANNELS[1], "user:ada"]).as_ref().unwrap();
         let (echo, message) = (rng.bool(), json!({"number": rng.u32(..), "text": "\u{ffff}"}));
+        let mut body = json!({"action": "send", "channel": to, "message": message, "echo": echo});
+        let mut event = client.message(&id, &body);
+        let own_id = rng.bool().then(|| format!("own-{id}"));
+        let id = match &own_id {
+            Some(own_id) => {
+                body["id"] = json!(own_id);
+                event = client.message(&id, &body);
+                let (channel, own_id) = (Channel::parse(to).unwrap(), own_id.clone().try_into().unwrap());
+                IdempotencyKey::of_client(&event.connection, &channel, &own_id).as_str().to_owned()
+            }
+            None => id,
+        };
         let said = frame(&id, Some(to), Some((&client.id, client.principal)), &message);
         let exclude = if echo { vec![] } else { vec![client.id.clone()] };
         self.journal.borrow_mut().says(&id, to.to_owned(), exclude, said);
         self.journal.borrow_mut().takes_up(&id);
-        let body = json!({"action": "send", "channel": to, "message": message, "echo": echo});
-        let event = client.message(&id, &body);
-        let deadline = event.deadline;
-        let function = async |environment: &Environment| send(&environment.broadcaster, event).await;
-        let answer = self.lambda.invoke("send", &self.simulation, deadline, rng, function).await;
-        if Instant::now() >= deadline {
-            self.breaks(format!("{id} was not sent in time"));
-        }
-        self.collect();
-        if let Some(Ok(answer)) = answer {
-            let answer = serde_json::to_value(answer).unwrap();
-            let ack: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-            if (&ack["type"], &ack["id"]) != (&json!("ack"), &json!(id)) {
-                self.breaks(format!("{id} was answered with {ack}"));
+        // With an id of its own, it is sent again where nobody answers, and now and then where somebody did.
+        for attempt in 1..=3 {
+            let deadline = Instant::now() + Duration::from_secs(28);
+            let event = Message { deadline, received_at: fixtures::now_millis(), ..event.clone() };
+            let function = async |environment: &Environment| send(&environment.broadcaster, event).await;
+            let answer = self.lambda.invoke("send", &self.simulation, deadline, rng, function).await;
+            if Instant::now() >= deadline {
+                self.breaks(format!("{id} was not sent in time"));
             }
-            self.journal.borrow_mut().promises(&id);
+            self.collect();
+            let is_answered = matches!(answer, Some(Ok(_)));
+            if let Some(Ok(answer)) = answer {
+                let answer = serde_json::to_value(answer).unwrap();
+                let ack: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                if (&ack["type"], &ack["id"]) != (&json!("ack"), &json!(id)) {
+                    self.breaks(format!("{id} was answered with {ack}"));
+                }
+                self.journal.borrow_mut().promises(&id);
+            }
+            if own_id.is_none() || attempt == 3 || is_answered && rng.u8(0..4) > 0 {
+                break;
+            }
+            self.journal.borrow_mut().begins_anew(&id);
+            sleep(Duration::from_millis(rng.u64(0..3_000))).await;
         }
         self.journal.borrow_mut().puts_down(&id);
     }

@@ -61,7 +61,7 @@ impl Journal {
             }
         }
         let mut kept = BTreeMap::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| row.contains_key("frame")) {
             let text = |name: &str| row[name]["S"].as_str().unwrap_or_default();
             let frame: Value = serde_json::from_str(text("frame")).unwrap();
             let (id, sent_at) = (frame["id"].as_str().unwrap_or_default(), frame["sentAt"].as_u64());

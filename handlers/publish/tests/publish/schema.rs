@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use lambda_websocket::Broadcast;
+use lambda_websocket::Publication;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
@@ -73,7 +73,7 @@ fn publication() -> impl Strategy<Value = Value> {
 }
 
 fn is_read(publication: &Value) -> bool {
-    Broadcast::parse(&publication.to_string(), "sqs", 0).is_ok()
+    Publication::parse(&publication.to_string()).and_then(|it| it.into_broadcast("sqs", 0)).is_ok()
 }
 
 #[test]

@@ -132,7 +132,13 @@ impl Table {
                 let key = self.keys.of(&json!(row));
                 if !self.may_write(&call, &key) {
                     let name = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-                    return (400, json!({"__type": name, "message": "The conditional request failed"}));
+                    let mut error = json!({"__type": name, "message": "The conditional request failed"});
+                    if call["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+                        && let Some(row) = self.rows.get(&key)
+                    {
+                        error["Item"] = json!(**row);
+                    }
+                    return (400, error);
                 }
                 let old = if operation == "PutItem" { self.put(row) } else { self.delete(&key) };
                 let old = old.filter(|_| call["ReturnValues"] == "ALL_OLD");

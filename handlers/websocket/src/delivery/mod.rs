@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`broadcaster`] | a broadcast: records it, reads its recipients, posts, leaves the rest to another invocation |
+//! | [`claims`] | sends a message once, however often it is asked for |
 //! | `reader` | the recipients, page by page, and the cursors where reading stopped |
 //! | [`poster`] | posts through `@connections`, and the outcome of each: delivered, gone (410), slow, refused |
 //! | [`connections`] | a client of `@connections`, whose posts skip the SDK's orchestration |
@@ -17,6 +18,7 @@
 //! | [`error`] | the errors of a delivery |
 
 pub mod broadcaster;
+pub mod claims;
 pub mod connections;
 pub mod continuations;
 pub mod departure;

@@ -1,12 +1,15 @@
 //! The outcome of a message.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     protocol::{broadcast::Recipients, connection::ConnectionId},
     store::registry::MemberKey,
 };
 
 /// The outcome of a message, in numbers of connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Connections that the message was posted to.
     pub delivered: u64,

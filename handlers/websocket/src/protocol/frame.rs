@@ -56,6 +56,9 @@ pub enum Frame<'a> {
         /// `true`: time ran out before the rest was reached, and the rest is in none of the numbers.
         #[serde(skip_serializing_if = "Not::not")]
         incomplete: bool,
+        /// `true`: the message was sent before, under the same id. The numbers are those of then.
+        #[serde(skip_serializing_if = "Not::not")]
+        duplicate: bool,
     },
     /// The answer to a subscription: the connection receives the channel's messages.
     Subscribed {
@@ -272,8 +275,17 @@ mod tests {
     fn an_ack_counts() {
         let ack = |queued, incomplete| {
             let id = "IAjG6fdVIAMCIZg=";
-            Frame::Ack { id, request: request(), delivered: 3, gone: 1, failed: 0, queued, incomplete }
-                .to_json()
+            Frame::Ack {
+                id,
+                request: request(),
+                delivered: 3,
+                gone: 1,
+                failed: 0,
+                queued,
+                incomplete,
+                duplicate: false,
+            }
+            .to_json()
         };
         assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
         assert_snapshot!(ack(false, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);

@@ -9,6 +9,7 @@
 //! | [`cursor`] | a pagination cursor for a channel's members |
 //! | [`reference`](mod@reference) | a client's own name for a request, and the request that a frame answers |
 //! | [`permissions`] | the channels that a connection may use |
+//! | [`idempotency`] | what makes two requests to send a message one message |
 //! | [`broadcast`] | a message on its way to a channel |
 //! | [`publication`] | a message that a backend puts into the publisher's queue |
 //! | [`task`] | work that functions put into the delivery queue: broadcasts, prunes, leaves |
@@ -18,6 +19,7 @@ pub mod channel;
 pub mod connection;
 pub mod cursor;
 pub mod frame;
+pub mod idempotency;
 pub mod json;
 pub mod member;
 pub mod permissions;

@@ -8,6 +8,7 @@ use crate::protocol::{
     channel::Channel,
     connection::ConnectionId,
     frame::Frame,
+    idempotency::IdempotencyKey,
     json,
     principal::Principal,
 };
@@ -74,24 +75,31 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-impl Broadcast {
+impl Publication {
     /// Reads a publication.
+    ///
+    /// # Errors
+    /// When the text is not one.
+    pub fn parse(text: &str) -> Result<Self, InvalidPublication> {
+        json::check(text)?;
+        serde_json::from_str(text).map_err(|error| InvalidPublication::Unreadable(Reason::from(error)))
+    }
+
+    /// What makes it one message, however often it is published; `None` if it has no id of its own, or no channel: the
+    /// history keeps no message to a single connection.
+    pub fn idempotency_key(&self) -> Option<IdempotencyKey> {
+        let user = self.user.as_ref().map(Channel::user);
+        Some(IdempotencyKey::of_backend(self.channel.as_ref().or(user.as_ref())?, self.id.as_deref()?))
+    }
+
+    /// The broadcast of the publication.
     ///
     /// `id` is the message's id if the publication has none of its own. Recipients are told that it was sent at
     /// `sent_at`, in milliseconds since the Unix epoch.
     ///
     /// # Errors
-    /// When the text is not a publication, or it cannot be passed on.
-    pub fn parse(text: &str, id: &str, sent_at: u64) -> Result<Self, InvalidPublication> {
-        json::check(text)?;
-        let publication = serde_json::from_str::<Publication>(text)
-            .map_err(|error| InvalidPublication::Unreadable(error.into()))?;
-        publication.into_broadcast(id, sent_at)
-    }
-}
-
-impl Publication {
-    fn into_broadcast(self, id: &str, sent_at: u64) -> Result<Broadcast, InvalidPublication> {
+    /// When it cannot be passed on.
+    pub fn into_broadcast(self, id: &str, sent_at: u64) -> Result<Broadcast, InvalidPublication> {
         let Self { channel, user, connection, message, exclude, id: own_id } = self;
         let id = own_id.as_deref().unwrap_or(id);
         if !(1..=MAX_ID).contains(&id.chars().take(MAX_ID + 1).count()) {

@@ -2,18 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The maximum length, in characters.
-const MAX: usize = 64;
-
 /// A client's own name for a request: 1 to 64 characters of any kind. Two requests may have the same.
+pub type Reference = Chosen<64>;
+
+/// A text that a client chose: 1 to `MAX` characters of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Reference(String);
+pub struct Chosen<const MAX: usize>(String);
 
-/// The text is not a reference.
+/// The text is empty or too long.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a ref is {}", Reference::EXPECTED)]
-pub struct InvalidReference;
+#[error("it has 1 to {0} characters")]
+pub struct InvalidLength(usize);
 
 /// The request that a frame answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,12 +48,19 @@ impl Reference {
     }
 }
 
-impl TryFrom<String> for Reference {
-    type Error = InvalidReference;
+impl<const MAX: usize> TryFrom<String> for Chosen<MAX> {
+    type Error = InvalidLength;
 
-    fn try_from(text: String) -> Result<Self, InvalidReference> {
+    fn try_from(text: String) -> Result<Self, InvalidLength> {
         let length = text.chars().take(MAX + 1).count();
-        if (1..=MAX).contains(&length) { Ok(Self(text)) } else { Err(InvalidReference) }
+        if (1..=MAX).contains(&length) { Ok(Self(text)) } else { Err(InvalidLength(MAX)) }
+    }
+}
+
+impl<const MAX: usize> Chosen<MAX> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -62,7 +69,7 @@ mod tests {
     use super::*;
 
     fn found(message: &str) -> Option<String> {
-        Reference::of(message).map(|Reference(text)| text)
+        Reference::of(message).map(|reference| reference.as_str().to_owned())
     }
 
     #[test]
@@ -103,6 +110,9 @@ mod tests {
     fn an_answer_has_no_field_for_a_reference_that_was_not_given() {
         let json = |reference| serde_json::to_string(&Answered { request_id: "r", reference }).unwrap();
         assert_eq!(json(None), r#"{"requestId":"r"}"#);
-        assert_eq!(json(Some(&Reference("7".to_owned()))), r#"{"requestId":"r","ref":"7"}"#);
+        assert_eq!(
+            json(Some(&Reference::try_from("7".to_owned()).unwrap())),
+            r#"{"requestId":"r","ref":"7"}"#
+        );
     }
 }

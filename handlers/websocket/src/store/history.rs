@@ -7,6 +7,8 @@
 //! | `frame` | | the text that its recipients got |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //!
+//! There is also a row for each message that may be sent again under the same id.
+//!
 //! So a channel's messages are sorted by send time, and those of one millisecond by id.
 //!
 //! No message is lost between a replay and the live messages. A sender first records its message, and then reads the
@@ -20,6 +22,8 @@
 //! query of each.
 //!
 //! [partition]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+
+mod claims;
 
 use std::{error::Error as StdError, str::FromStr, time::Duration};
 
@@ -108,8 +112,6 @@ impl History {
         id: &str,
         frame: &str,
     ) -> Result<(), StoreError> {
-        let MaxAge(max_age) = self.max_age;
-        let expires_at = sent_at.div_ceil(1_000).saturating_add(max_age.as_secs());
         let put = self
             .client
             .put_item()
@@ -117,7 +119,7 @@ impl History {
             .item("channel", text(channel.as_str()))
             .item("at", text(format!("{}#{id}", digits(sent_at))))
             .item("frame", text(frame))
-            .item("expiresAt", number(expires_at));
+            .item("expiresAt", number(self.expires_at(sent_at)));
         put.send().await.map_err(|error| self.failed("PutItem", error))?;
         Ok(())
     }
@@ -154,6 +156,12 @@ impl History {
         frames.reverse();
         let cut_off = page.items().len() > max.into() || page.last_evaluated_key.is_some();
         Ok(Missed { frames, complete: start >= oldest && !cut_off })
+    }
+
+    /// When what was sent at this time expires, in seconds since the Unix epoch.
+    fn expires_at(&self, sent_at: u64) -> u64 {
+        let MaxAge(max_age) = self.max_age;
+        sent_at.div_ceil(1_000).saturating_add(max_age.as_secs())
     }
 
     fn failed(&self, operation: &'static str, source: impl StdError + Send + Sync + 'static) -> StoreError {

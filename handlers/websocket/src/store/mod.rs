@@ -7,6 +7,7 @@
 //! | `registry/replay` | the row of a replay that is in progress |
 //! | `pages` | a channel's members, read page by page, several shards at a time |
 //! | [`history`] | the table of recorded messages |
+//! | `history/claims` | what makes two requests to send a message one message (idempotency) |
 //! | `attributes` | attributes of rows |
 //! | [`error`] | a table that could not be read or written |
 
