@@ -6,12 +6,10 @@
 
 use std::{env, fmt::Display, str::FromStr};
 
-use crate::protocol::shards::Shards;
-
 /// The name of the DynamoDB table of connections.
 pub const CONNECTION_TABLE: &str = "CONNECTION_TABLE";
 
-/// How many [`Shards`] a channel has; unset: one. It is the same for all functions of a table.
+/// How many [`Shards`](crate::protocol::shards::Shards) a channel has; unset: one. It is the same for all functions of a table.
 ///
 /// It can change while connections live: a row stays in the shard that it was written to.
 /// - If it grows, all rows are still read. During the rollout, a function with the old number does not see the newest
@@ -102,19 +100,18 @@ fn renamed(now: Option<String>, before: Option<&str>) -> Result<Option<String>, 
     if now.is_none() && before.is_some() { Err(RenamedVariable) } else { Ok(now) }
 }
 
-/// The numbers of shards: [`CONNECTION_SHARDS`], [`EVERYONE_SHARDS`] and [`FORMER_SHARDS`].
-///
-/// # Errors
-/// When one is out of range.
-pub fn shards() -> Result<Shards, InvalidVariable> {
-    let channel = parsed(CONNECTION_SHARDS)?;
-    let everyone = optional(EVERYONE_SHARDS).map_or(Ok(channel), |text| parse(EVERYONE_SHARDS, text))?;
-    Ok(Shards { channel, everyone, former: parsed(FORMER_SHARDS)? })
-}
-
 /// The items of a variable that holds a list, separated by commas; none when it is unset.
 pub fn list(name: &str) -> Vec<String> {
     split_list(&optional(name).unwrap_or_default())
+}
+
+/// The value of a variable that the function can work without, parsed as a type of its own; none when it is unset or
+/// empty.
+///
+/// # Errors
+/// When the type cannot parse the value.
+pub fn optional_as<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>, InvalidVariable> {
+    optional(name).map(|value| parse(name, value)).transpose()
 }
 
 /// The value of a variable, parsed as a type of its own; the type's default when it is unset or empty.
@@ -125,7 +122,7 @@ pub fn parsed<T>(name: &str) -> Result<T, InvalidVariable>
 where
     T: FromStr<Err: Display> + Default,
 {
-    optional(name).map_or_else(|| Ok(T::default()), |value| parse(name, value))
+    Ok(optional_as(name)?.unwrap_or_default())
 }
 
 /// The value of a variable that the function cannot work without, parsed.

@@ -116,10 +116,13 @@ impl Registry {
     /// The registry that the environment configures.
     ///
     /// # Errors
-    /// When the table's name is missing, or the number of shards is out of range.
+    /// When the table's name is missing, or a number of shards is out of range.
     pub fn from_env(sdk: &SdkConfig) -> Result<Self, lambda_runtime::Error> {
         let table = config::required(config::CONNECTION_TABLE)?;
-        Ok(Self::new(aws::dynamodb(sdk), table, config::shards()?))
+        let channel = config::parsed(config::CONNECTION_SHARDS)?;
+        let everyone = config::optional_as(config::EVERYONE_SHARDS)?.unwrap_or(channel);
+        let shards = Shards { channel, everyone, former: config::parsed(config::FORMER_SHARDS)? };
+        Ok(Self::new(aws::dynamodb(sdk), table, shards))
     }
 
     /// Puts a new connection into the channels that it is in [from `$connect` on](Channel::of_connect).
