@@ -40,15 +40,19 @@ pub(crate) struct Post<'a> {
 impl SigningKey {
     /// Derives the key of this day, such as `20261126`.
     pub(crate) fn derive(credentials: &Credentials, region: &str, day: &str) -> Self {
+        Self::derive_for(credentials, region, SERVICE, day)
+    }
+
+    fn derive_for(credentials: &Credentials, region: &str, service: &str, day: &str) -> Self {
         let secret = format!("AWS4{}", credentials.secret_access_key());
         let mut key = Key::new(HMAC_SHA256, secret.as_bytes());
-        for part in [day, region, SERVICE, "aws4_request"] {
+        for part in [day, region, service, "aws4_request"] {
             key = Key::new(HMAC_SHA256, sign(&key, part.as_bytes()).as_ref());
         }
         Self {
             key,
             access_key_id: credentials.access_key_id().to_owned(),
-            scope: format!("{day}/{region}/{SERVICE}/aws4_request"),
+            scope: format!("{day}/{region}/{service}/aws4_request"),
             session_token: credentials.session_token().map(str::to_owned),
         }
     }
@@ -138,6 +142,24 @@ mod tests {
         let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
         let mut headers = instructions.headers();
         headers.find(|(name, _)| *name == "authorization").unwrap().1.to_owned()
+    }
+
+    /// The case `post-x-www-form-urlencoded` of the test suite that AWS published for Signature Version 4: the one with
+    /// the headers that a post has.
+    #[test]
+    fn a_signature_is_the_one_that_aws_published() {
+        let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        let credentials = Credentials::new("AKIDEXAMPLE", secret, None, None, "test");
+        let key = SigningKey::derive_for(&credentials, "us-east-1", "service", "20150830");
+        let authorization = key.authorization(&Post {
+            path: "/",
+            host: "example.amazonaws.com",
+            content_type: "application/x-www-form-urlencoded",
+            date: "20150830T123600Z",
+            body_sha256: &sha256(b"Param1=value1"),
+        });
+        let expected = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a";
+        assert_eq!(authorization, expected);
     }
 
     proptest! {
