@@ -25,6 +25,8 @@ pub mod prices {
     pub const WRITE_UNIT: f64 = 0.625e-6;
     /// A read request unit of a table on demand: a consistent read of up to 4 KB.
     pub const READ_UNIT: f64 = 0.125e-6;
+    /// A request to a standard queue: to send, receive or delete. [SQS pricing](https://aws.amazon.com/sqs/pricing/).
+    pub const QUEUE_REQUEST: f64 = 0.40e-6;
 }
 
 /// A longer message counts as several, of so many bytes each.
@@ -54,6 +56,12 @@ const POST_SECONDS: f64 = 0.02;
 
 /// How many posts are under way at once.
 const CONCURRENCY: f64 = 128.0;
+
+/// A channel with more members is cut into ranges of about as many: `publish::HAND_OVER_AFTER`.
+const RANGE: f64 = 5_000.0;
+
+/// How many posts a second a function does in a range: the publisher's `broadcasts.rate_limit`, by its `concurrency`.
+const RANGE_POSTS_PER_SECOND: f64 = 1_250.0;
 
 /// How long a connection lives at the most, in hours: who stays longer connects anew.
 const CONNECTION_HOURS: f64 = 2.0;
@@ -126,7 +134,7 @@ pub struct Month {
     pub messages: f64,
     /// Dollars for API Gateway.
     pub api_gateway: f64,
-    /// Dollars for Lambda.
+    /// Dollars for Lambda, and for the queue of large broadcasts.
     pub lambda: f64,
     /// Dollars for DynamoDB.
     pub dynamodb: f64,
@@ -157,6 +165,7 @@ impl Workload {
 
         let connect_seconds = connects * 2.0 * CONNECT_SECONDS * CONNECT_MEMORY;
         let send_seconds = broadcasts * broadcast_seconds(self.connections) * SEND_MEMORY;
+        let ranges = broadcasts * ranges(self.connections);
 
         // A row and its copy in the index, written by $connect and deleted by $disconnect.
         let write_units = connects * 2.0 * 2.0;
@@ -167,22 +176,32 @@ impl Workload {
             minutes,
             messages,
             api_gateway: minutes * prices::CONNECTION_MINUTE + messages_price(messages),
-            lambda: (connects * 2.0 + broadcasts) * prices::INVOCATION
-                + (connect_seconds + send_seconds) * prices::GB_SECOND,
+            lambda: (connects * 2.0 + broadcasts + ranges) * prices::INVOCATION
+                + (connect_seconds + send_seconds) * prices::GB_SECOND
+                + ranges * 3.0 * prices::QUEUE_REQUEST,
             dynamodb: write_units * prices::WRITE_UNIT + read_units * prices::READ_UNIT,
         }
     }
 }
 
-/// How many read units it takes to find so many recipients in one shard.
+/// How many read units it takes to find so many recipients in one shard. A large channel is read once more to cut it, at
+/// half the price.
 pub fn read_units(recipients: f64) -> f64 {
-    (recipients * ROW_BYTES / 4_096.0).ceil().max(1.0)
+    let units = (recipients * ROW_BYTES / 4_096.0).ceil().max(1.0);
+    if recipients > RANGE { units * 1.5 } else { units }
 }
 
-/// How long a function posts to so many recipients: it waits for API Gateway, or works as fast as its memory gives it CPU.
+/// Into how many ranges a channel is cut; none, if one function posts to all.
+fn ranges(recipients: f64) -> f64 {
+    if recipients > RANGE { (recipients / RANGE).ceil() } else { 0.0 }
+}
+
+/// How long functions post to so many recipients, all together: they wait for API Gateway, keep to the rate of their ranges,
+/// or work as fast as their memory gives them CPU.
 fn broadcast_seconds(recipients: f64) -> f64 {
     let cpu = (SEND_MEMORY / MEMORY_OF_A_CPU).min(1.0);
-    (recipients / CONCURRENCY * POST_SECONDS).max(recipients / POSTS_PER_CPU_SECOND / cpu)
+    let paced = if recipients > RANGE { recipients / RANGE_POSTS_PER_SECOND } else { 0.0 };
+    (recipients / CONCURRENCY * POST_SECONDS).max(recipients / POSTS_PER_CPU_SECOND / cpu).max(paced)
 }
 
 fn messages_price(messages: f64) -> f64 {
@@ -267,6 +286,21 @@ mod tests {
     fn nothing_costs_nothing() {
         let idle = Workload { connections: 0.0, messages_a_day: 0.0, ..WORKLOADS[0] };
         assert_eq!(idle.month().dollars(), 0.0);
+    }
+
+    #[test]
+    fn ranges_make_a_broadcast_to_100_000_a_hundredth_dearer_at_most() {
+        let month =
+            |messages_a_day| Workload { connections: 100_000.0, messages_a_day, ..WORKLOADS[2] }.month();
+        let (none, some) = (month(0.0), month(1.0));
+        // A post costs a dollar for a million. In one function it would have taken 100,000 / 5,000 / 0.29 seconds.
+        let posts = 30.0 * 100_000.0 * prices::MESSAGE;
+        let in_one = 30.0
+            * (prices::INVOCATION
+                + 100_000.0 / 5_000.0 * (1_769.0 / 512.0) * 0.5 * prices::GB_SECOND
+                + 100_000.0 * ROW_BYTES / 4_096.0 * prices::READ_UNIT);
+        let found = some.dollars() - none.dollars();
+        assert!(found < (posts + in_one) * 1.01, "{found} and not {}", posts + in_one);
     }
 
     #[test]
