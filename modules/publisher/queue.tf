@@ -3,6 +3,27 @@
 # forges a task, and what is urgent waits behind nothing that is long. Messages that cannot be handled go to the dead-letter queue,
 # for a person to look at.
 
+# They have had other addresses. Without these blocks, queues would be replaced, with the tasks in them.
+moved {
+  from = aws_sqs_queue.deliveries[0]
+  to   = aws_sqs_queue.tasks["deliveries"]
+}
+
+moved {
+  from = aws_sqs_queue_redrive_policy.deliveries[0]
+  to   = aws_sqs_queue_redrive_policy.tasks["deliveries"]
+}
+
+moved {
+  from = aws_sqs_queue_policy.deliveries[0]
+  to   = aws_sqs_queue_policy.tasks["deliveries"]
+}
+
+moved {
+  from = aws_lambda_event_source_mapping.deliveries[0]
+  to   = aws_lambda_event_source_mapping.tasks["deliveries"]
+}
+
 locals {
   function_name = "${var.name}-publish"
   queue_key     = one(var.queue.kms_key[*].arn)

@@ -172,7 +172,7 @@ variable "maximum_concurrency" {
 
   validation {
     condition     = var.maximum_concurrency >= 4 && var.maximum_concurrency <= 2000
-    error_message = "maximum_concurrency is 4 to 2000: each of the two queues has half of it, and Lambda takes 2 to 1000 for one."
+    error_message = "maximum_concurrency is 4 to 2000: publications have half of it, and retries and announcements the other half; Lambda takes 2 to 1000 for one."
   }
 }
 
@@ -180,8 +180,8 @@ variable "broadcasts" {
   description = <<-EOT
     Channels with more than 5,000 members are cut into ranges, and several invocations post to them at once.
 
-    - `rate_limit`: the posts a second of all these invocations together, 1 or more. All APIs of an account and Region share one limit, 10,000 requests a second unless it was raised: half of it leaves room for other posts and for new connections. Two publishers in one account share that limit, too.
-    - `concurrency`: how many there are at once, 2 to 1000.
+    - `rate_limit`: the posts a second of all these invocations together. Each does its part of it. All APIs of an account and Region share one limit, 10,000 requests a second unless it was raised: half of it leaves room for other posts and for new connections. Two publishers in one account share that limit, too.
+    - `concurrency`: how many there are at once, 2 to 1000. They come on top of `maximum_concurrency`: mind the account's limit for concurrent executions.
   EOT
   type = object({
     rate_limit  = optional(number, 5000)
@@ -191,8 +191,8 @@ variable "broadcasts" {
   nullable = false
 
   validation {
-    condition     = var.broadcasts.rate_limit >= 1 && floor(var.broadcasts.rate_limit) == var.broadcasts.rate_limit
-    error_message = "broadcasts.rate_limit is a whole number, 1 or more."
+    condition     = var.broadcasts.rate_limit >= var.broadcasts.concurrency && floor(var.broadcasts.rate_limit) == var.broadcasts.rate_limit
+    error_message = "broadcasts.rate_limit is a whole number, and at least its concurrency: each invocation does a post a second or more."
   }
 
   validation {

@@ -526,9 +526,9 @@ variable "connection_table" {
     - `kms_key`: `arn` of your own key that encrypts the table. Without it, DynamoDB's own key is used.
     - `point_in_time_recovery`: whether the table can be restored. Connections live for two hours, so this is mostly useful if rules require it.
     - `deletion_protection`: whether the table is protected from deletion.
-    - `shards`: the number of partitions that a channel is spread over, 1 to 64. One shard takes 1,000 joins a second; each costs a query in every broadcast.
-    - `everyone_shards`: that of the channel `*`, which each connection joins; null means as many as other channels. With more than 1,000 connects a second, set it alone: small channels then cost one query still.
-    - `former_shards`: after a decrease, the greater number that was in force before. These shards are still read. Remove it 2 h 10 min later: the rows in them have expired by then. Without it, connections in them receive nothing until they reconnect.
+    - `shards`: the number of partitions that a channel is spread over, 1 to 64. One shard takes 500 joins a second, while as many leave; each costs a query in every broadcast.
+    - `everyone_shards`: that of the channel `*`, which each connection joins; null means as many as other channels. With more than 500 connects a second, set it alone: small channels then cost one query still.
+    - `former_shards`: after a decrease, the greater number that was in force before. These shards are still read, of all channels. Remove it 2 h 10 min later: the rows in them have expired by then. Without it, connections in them receive nothing until they reconnect.
   EOT
   type = object({
     existing               = optional(object({ name = string, arn = string }))

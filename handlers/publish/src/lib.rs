@@ -1,4 +1,4 @@
-//! The function of two queues: broadcasts publications of backends to channels, users and connections, and performs the
+//! The function of the queues: broadcasts publications of backends to channels, users and connections, and performs the
 //! tasks that other functions left.
 
 use lambda_websocket::{Broadcaster, Error, Publication, Task, runtime::Record, time::unix_millis};

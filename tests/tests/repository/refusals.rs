@@ -366,8 +366,11 @@ const PUBLISHER: Module = Module {
         ("batching_window_seconds = 301", "batching_window_seconds is 0 to 300"),
         ("maximum_concurrency = 3", "maximum_concurrency is 4 to 2000"),
         ("maximum_concurrency = 2001", "maximum_concurrency is 4 to 2000"),
-        ("broadcasts = { rate_limit = 0 }", "broadcasts.rate_limit is a whole number, 1 or more"),
-        ("broadcasts = { rate_limit = 1.5 }", "broadcasts.rate_limit is a whole number, 1 or more"),
+        (
+            "broadcasts = { rate_limit = 3 }",
+            "broadcasts.rate_limit is a whole number, and at least its concurrency",
+        ),
+        ("broadcasts = { rate_limit = 5.5 }", "broadcasts.rate_limit is a whole number, and at least"),
         ("broadcasts = { concurrency = 1 }", "broadcasts.concurrency is a whole number from 2 to 1000"),
         ("broadcasts = { concurrency = 1001 }", "broadcasts.concurrency is a whole number from 2 to 1000"),
         ("queue = { max_receive_count = 0 }", "queue.max_receive_count is 1 to 1000"),

@@ -73,12 +73,13 @@ pub struct Broadcaster {
 }
 
 impl Broadcaster {
-    /// Builds the broadcaster from the environment variables: the table, its shards, `@connections`, and the history
-    /// and the delivery queue where they are set. With a queue, a broadcast is handed over after `hand_over_after`
+    /// Builds the broadcaster from the environment variables: the table, its shards, `@connections`, and the history,
+    /// the delivery queue and the queue of ranges where they are set. With a queue, a broadcast is handed over after `hand_over_after`
     /// recipients.
     ///
     /// # Errors
-    /// When the table's name is missing, or the number of shards or a limit of the history is invalid.
+    /// When the table's name is missing, or a number of shards, a limit of the history, or what a queue of ranges needs
+    /// is missing or invalid.
     pub async fn from_env(hand_over_after: usize) -> Result<Self, lambda_runtime::Error> {
         let queue = config::delivery_queue_url()?;
         let sdk = aws::sdk_config().await;
@@ -181,8 +182,7 @@ impl Broadcaster {
         let Some(ranges) = ranges else {
             return self.read_and_post(broadcast, &places, after, stop, until).await;
         };
-        let found = ranges.read(&self.registry, &broadcast.channel, &places, after, stop).await;
-        match found.map_err(DeliveryError::Store)? {
+        match ranges.read(&self.registry, &broadcast.channel, &places, after, stop).await {
             Found::Few(pages) => {
                 let mut reader =
                     Reader::new(stream::iter(pages), &places, &broadcast.exclude, usize::MAX, stop);

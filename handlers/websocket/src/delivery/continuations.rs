@@ -37,7 +37,8 @@ pub struct Continuations {
 impl Continuations {
     /// Puts the remaining work into the queue: the posts to repeat, and then, last, the recipients not yet posted to.
     ///
-    /// So if the queue fails, this step is done again, and the rest has not begun meanwhile.
+    /// So if the queue fails, this step is done again, and the rest has not begun meanwhile. Of several ranges, some may
+    /// have: their members then receive the message twice.
     pub(crate) async fn hand_over(
         &self,
         poster: &Poster,
@@ -70,7 +71,7 @@ impl Continuations {
         report.queued = !again.is_empty() || !rest.is_empty();
         self.queue.send(again.into_iter().map(|again| (Task::Broadcast(again), delay)), until).await?;
         let (queue, rate) = match &self.ranges {
-            Some(ranges) => (&ranges.queue, Some(ranges.share(rest.len()))),
+            Some(ranges) => (&ranges.queue, Some(ranges.share())),
             None => (&self.queue, None),
         };
         let rest = rest.into_iter().map(|rest| {

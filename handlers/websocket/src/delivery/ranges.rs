@@ -8,15 +8,15 @@
 use std::num::NonZeroU32;
 
 use aws_config::SdkConfig;
-use futures::{StreamExt, TryStreamExt, stream};
-use tokio::time::Instant;
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     aws, config,
     delivery::task_queue::TaskQueue,
+    log::chain,
     protocol::{broadcast::Recipients, channel::Channel, cursor::ShardCursor},
     store::{
-        error::StoreError,
         pages::{Page, read_on},
         registry::{MemberKey, Registry},
     },
@@ -75,17 +75,13 @@ impl Ranges {
         }))
     }
 
-    /// The posts a second of each of so many ranges. If there are more ranges than invocations, some wait.
-    pub(crate) fn share(&self, ranges: usize) -> NonZeroU32 {
-        let at_once = u32::try_from(ranges).unwrap_or(u32::MAX).clamp(1, self.concurrency.get());
-        NonZeroU32::new(self.rate_limit.get() / at_once).unwrap_or(NonZeroU32::MIN)
+    /// The posts a second of an invocation. However many broadcasts there are, no more are under way at once.
+    pub(crate) fn share(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.rate_limit.get() / self.concurrency).unwrap_or(NonZeroU32::MIN)
     }
 
-    /// Reads these parts of a channel. If they have more than `max` members, it cuts them into ranges of about `max` at
-    /// most. What it has no time to read before `stop` is in a range too, to be cut by the invocation that gets it.
-    ///
-    /// # Errors
-    /// When a shard of a large channel could not be read. In a small one, the error is in a page.
+    /// Reads these parts of a channel. If they have more than `max` members, it cuts them into ranges of `max` at most.
+    /// What could not be read, or not before `stop`, is in a range too, to be cut by the invocation that gets it.
     pub(crate) async fn read(
         &self,
         registry: &Registry,
@@ -93,18 +89,20 @@ impl Ranges {
         places: &[ShardCursor],
         max: usize,
         stop: Instant,
-    ) -> Result<Found, StoreError> {
+    ) -> Found {
         let mut rest: Vec<_> = places.iter().cloned().map(Some).collect();
         let (mut pages, mut members) = (vec![], 0);
         // One more than an invocation posts to shows that there are more. Rows that have expired do not count.
         while members <= max {
             let open: Vec<_> =
                 (0..).zip(&rest).filter_map(|(index, place)| Some((index, place.clone()?))).collect();
-            if open.is_empty() {
-                return Ok(Found::Few(pages));
+            // What is left over is then handed over as it is.
+            let is_over = Instant::now() >= stop || pages.iter().any(|page: &Page| page.members.is_err());
+            if open.is_empty() || is_over {
+                return Found::Few(pages);
             }
             let (indices, open): (Vec<usize>, Vec<_>) = open.into_iter().unzip();
-            let rows = (max - members).saturating_add(1).max(MIN_ROWS);
+            let rows = (max - members).saturating_add(1).max(MIN_ROWS.min(max));
             let read: Vec<_> = read_on(registry, channel, &open, rows).collect().await;
             for page in read {
                 let page = Page { index: indices[page.index], ..page };
@@ -112,27 +110,30 @@ impl Ranges {
                 members += page.members.as_ref().map_or(0, Vec::len);
                 pages.push(page);
             }
-            if pages.iter().any(|page| page.members.is_err()) {
-                return Ok(Found::Few(pages));
-            }
         }
         let mut shards: Vec<_> = places.iter().map(|place| Grains::new(place, max)).collect();
         for page in pages {
-            shards[page.index].add(&page.members?);
+            shards[page.index].add(page.members.as_deref().unwrap_or_default());
         }
         let shards = shards.into_iter().zip(rest).map(async |(mut grains, mut rest)| {
-            while let Some(place) = &rest
-                && Instant::now() < stop
-            {
-                let (members, next) = registry.long_page(channel, place).await?;
-                grains.add(&members);
-                rest = next;
+            while let Some(place) = &rest {
+                match timeout_at(stop, registry.long_page(channel, place)).await {
+                    Ok(Ok((members, next))) => {
+                        grains.add(&members);
+                        rest = next;
+                    }
+                    Ok(Err(error)) => {
+                        tracing::warn!(error = chain(&error), "shard not read to its end");
+                        break;
+                    }
+                    Err(_) => break,
+                }
             }
-            Ok(grains.end(rest.is_some()))
+            grains.end(rest.is_some())
         });
-        let grains: Vec<_> = stream::iter(shards).buffered(SHARDS_AT_ONCE).try_concat().await?;
+        let grains: Vec<_> = stream::iter(shards).buffered(SHARDS_AT_ONCE).concat().await;
         let ranges = cut(&grains, max, self.concurrency.get() as usize);
-        Ok(Found::Many(ranges.into_iter().map(Recipients::Cursor).collect()))
+        Found::Many(ranges.into_iter().map(Recipients::Cursor).collect())
     }
 }
 
@@ -164,10 +165,12 @@ impl Grains {
         }
     }
 
-    /// All grains. The last one holds what was not read, if there is any.
+    /// All grains: together they are the whole range. So who was added just now is in the last one, even if the read,
+    /// which may lag behind, did not find them.
     fn end(mut self, is_cut_short: bool) -> Vec<Grain> {
-        if self.members > 0 || is_cut_short {
-            self.grains.push(Grain { range: self.open, members: self.members });
+        match self.grains.last_mut() {
+            Some(last) if self.members == 0 && !is_cut_short => last.range.through = self.open.through,
+            _ => self.grains.push(Grain { range: self.open, members: self.members }),
         }
         self.grains
     }
@@ -249,6 +252,13 @@ mod tests {
             max in prop_oneof![1..10_usize, Just(50), Just(125)],
         ) {
             let ranges = cut(&grains(&shards, max), max, concurrency);
+            let holders = |shard: usize, id: &ConnectionId| {
+                ranges.iter().filter(|range| range.iter().any(|place| holds(place, shard as u8, id))).count()
+            };
+            for (shard, id) in (0..shards.len()).flat_map(|shard| [(shard, "a="), (shard, "z=")]) {
+                let id = ConnectionId::parse(id).unwrap();
+                prop_assert_eq!(holders(shard, &id), 1, "who came just now, in shard {}", shard);
+            }
             let mut sizes = vec![0; ranges.len()];
             for (shard, count) in shards.iter().enumerate() {
                 for number in 0..*count {
@@ -284,15 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn ranges_share_the_rate() {
+    fn invocations_share_the_rate() {
         let (concurrency, rate_limit) = (NonZeroU32::new(8).unwrap(), NonZeroU32::new(5_000).unwrap());
         let client = aws_sdk_sqs::Client::from_conf(
             aws_sdk_sqs::Config::builder().behavior_version(aws_config::BehaviorVersion::latest()).build(),
         );
         let ranges = Ranges { queue: TaskQueue::new(client, ""), concurrency, rate_limit };
-        let share = |count| ranges.share(count).get();
-        assert_eq!([0, 1, 2, 8, 40].map(share), [5_000, 5_000, 2_500, 625, 625]);
+        assert_eq!(ranges.share().get(), 625);
         let ranges = Ranges { rate_limit: NonZeroU32::MIN, ..ranges };
-        assert_eq!(ranges.share(8).get(), 1, "none would never end");
+        assert_eq!(ranges.share().get(), 1, "none would never end");
     }
 }

@@ -96,9 +96,9 @@ impl Broadcast {
         Self { to, sent_at: None, ..self.clone() }
     }
 
-    /// Limits the rate of the posts, unless it is limited.
+    /// Limits the rate of the posts.
     pub(crate) fn at_rate(self, rate: NonZeroU32) -> Self {
-        Self { rate: self.rate.or(Some(rate)), ..self }
+        Self { rate: Some(rate), ..self }
     }
 
     /// A retry of the broadcast for these connections, none of them excluded.

@@ -43,6 +43,14 @@ impl Shards {
         (fnv1a(id.as_str()) % u64::from(self.of(channel).0)) as u8
     }
 
+    /// The numbers of the shards that may hold a connection's row in a channel: that of now, and the former one.
+    pub(crate) fn numbers_of(self, channel: &Channel, id: &ConnectionId) -> impl Iterator<Item = u8> + use<> {
+        let (now, former) =
+            (self.number_of(channel, id), (fnv1a(id.as_str()) % u64::from(self.former.0)) as u8);
+        let is_another = self.former > self.of(channel) && former != now;
+        [Some(now), is_another.then_some(former)].into_iter().flatten()
+    }
+
     fn of(self, channel: &Channel) -> ShardCount {
         if *channel == Channel::everyone() { self.everyone } else { self.channel }
     }
@@ -107,7 +115,16 @@ mod tests {
         assert_eq!((shards.numbers(&channel("lobby")), shards.numbers(&Channel::everyone())), (0..4, 0..8));
         for number in 0..100 {
             let id = ConnectionId::parse(format!("c{number}=")).unwrap();
-            assert!(shards.number_of(&channel("lobby"), &id) < 2, "nothing is put into a former one");
+            let now = shards.number_of(&channel("lobby"), &id);
+            assert!(now < 2, "nothing is put into a former one");
+            let former = "4".parse::<Shards>().unwrap().number_of(&channel("lobby"), &id);
+            let found: Vec<_> = shards.numbers_of(&channel("lobby"), &id).collect();
+            assert_eq!(found, if former == now { vec![now] } else { vec![now, former] });
+            assert_eq!(
+                shards.numbers_of(&Channel::everyone(), &id).count(),
+                1,
+                "of everyone's there were fewer"
+            );
         }
     }
 

@@ -452,12 +452,17 @@ impl Registry {
     /// # Errors
     /// When the row could not be read.
     pub(crate) async fn is_member(&self, channel: &Channel, id: &ConnectionId) -> Result<bool, StoreError> {
-        let query = self
-            .live_rows(&channel.partition_key(self.shards.number_of(channel, id)))
-            .key_condition_expression("channel = :channel AND connectionId = :id")
-            .expression_attribute_values(":id", text(id.as_str()));
-        let found = query.send().await.map_err(|error| self.failed("Query", error))?;
-        Ok(!found.items().is_empty())
+        for shard in self.shards.numbers_of(channel, id) {
+            let query = self
+                .live_rows(&channel.partition_key(shard))
+                .key_condition_expression("channel = :channel AND connectionId = :id")
+                .expression_attribute_values(":id", text(id.as_str()));
+            let found = query.send().await.map_err(|error| self.failed("Query", error))?;
+            if !found.items().is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The key of a connection's row, in the shard that it is put into.
