@@ -39,6 +39,6 @@ pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error>
         return Ok(());
     }
     let report = broadcaster.send(&publication.into_broadcast(&id, claim.sent_at)?, deadline).await?;
-    broadcaster.complete(&key, claim.sent_at, &report).await;
+    broadcaster.complete(&key, claim.sent_at, &report, deadline).await;
     Ok(())
 }

@@ -76,7 +76,7 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response,
     tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id, "sent");
     let report = broadcaster.send(&broadcast, event.deadline).await?;
     if let Some(key) = &key {
-        broadcaster.complete(key, claim.sent_at, &report).await;
+        broadcaster.complete(key, claim.sent_at, &report, event.deadline).await;
     }
     Ok(ack(report))
 }

@@ -19,7 +19,7 @@ use testkit::{
     dynamodb::ConnectionTable,
     fixtures, hostile,
     queue::FakeQueue,
-    simulation::{Fate, Simulation},
+    simulation::{Call, Fate, Simulation},
 };
 
 struct Chat {
@@ -392,6 +392,33 @@ async fn a_message_whose_first_request_died_is_sent_by_the_next_as_of_then() {
     let rows = chat.table.history_rows().await;
     let kept = rows.iter().filter(|row| row.contains_key("frame")).count();
     assert_eq!((kept, rows.len()), (1, 2), "one message, and one claim");
+}
+
+/// A table that hangs once the message is sent must not cost the answer.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_cannot_be_completed_in_time_delays_no_answer() {
+    let simulation = Simulation::start();
+    let mut writes = 0;
+    simulation.decide(move |call| match call {
+        Call::History("PutItem", _) if writes == 2 => Fate::Ignored,
+        Call::History("PutItem", _) => {
+            writes += 1; // The claim, and the message.
+            Fate::Served(Duration::from_millis(10))
+        }
+        _ => Fate::Served(Duration::from_millis(10)),
+    });
+    let broadcaster = Broadcaster {
+        registry: simulation.registry(1),
+        poster: simulation.poster(),
+        continuations: None,
+        notifier: None,
+        history: Some(simulation.history(10)),
+    };
+    let mut event = fixtures::message("a=", r#"{"action":"send","message":1,"id":"1"}"#);
+    event.deadline = tokio::time::Instant::now() + Duration::from_secs(4);
+    let deadline = event.deadline;
+    send(&broadcaster, event).await.unwrap();
+    assert!(tokio::time::Instant::now() < deadline, "{:?} too late", tokio::time::Instant::now() - deadline);
 }
 
 #[tokio::test]

@@ -1,10 +1,17 @@
 //! Sends a message once, however often it is asked for under the same key.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     delivery::{broadcaster::Broadcaster, error::DeliveryError, report::Report},
     log::chain,
     protocol::idempotency::IdempotencyKey,
 };
+
+/// The time at the end of an invocation that is kept for the answer.
+const FOR_THE_ANSWER: Duration = Duration::from_millis(200);
 
 /// What is known of a message that may have been sent before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +35,15 @@ impl Broadcaster {
         Ok(Claim { sent_at: claim.sent_at, report })
     }
 
-    /// Notes what came of a message that was claimed, and sent.
+    /// Notes what came of a message that was claimed, and sent, in an invocation that Lambda ends at the deadline.
     ///
-    /// If that fails, another request under the same key sends the message again, and recipients drop it by its id.
-    pub async fn complete(&self, key: &IdempotencyKey, sent_at: u64, report: &Report) {
+    /// If that fails, or takes too long, another request under the same key sends the message again, and recipients drop it by its id.
+    pub async fn complete(&self, key: &IdempotencyKey, sent_at: u64, report: &Report, deadline: Instant) {
         let (Some(history), Ok(outcome)) = (&self.history, serde_json::to_string(report)) else { return };
-        if let Err(error) = history.complete(key, sent_at, outcome).await {
-            tracing::warn!(error = chain(&error), "claim not completed");
+        match timeout_at(deadline - FOR_THE_ANSWER, history.complete(key, sent_at, outcome)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "claim not completed"),
+            Err(_) => tracing::warn!("claim not completed in time"),
         }
     }
 }
