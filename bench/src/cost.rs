@@ -63,6 +63,9 @@ const RANGE: f64 = 5_000.0;
 /// How many posts a second a function does in a range: the publisher's `broadcasts.rate_limit`, by its `concurrency`.
 const RANGE_POSTS_PER_SECOND: f64 = 1_250.0;
 
+/// A row of the history without the message, in bytes: names, keys, and what is around the message in its frame.
+const HISTORY_ROW_BYTES: u32 = 350;
+
 /// How long a connection lives at the most, in hours: who stays longer connects anew.
 const CONNECTION_HOURS: f64 = 2.0;
 
@@ -95,17 +98,20 @@ pub struct Workload {
     pub message_bytes: u32,
     /// Who sends it.
     pub sender: Sender,
+    /// Whether a history keeps it. The sender, or the queue, gives it an id.
+    pub history: bool,
 }
 
 /// The three that docs/costs.md quotes.
 pub const WORKLOADS: [Workload; 3] = [
     Workload {
-        name: "100 people in a chat for 8 hours a day, 1,000 messages a day",
+        name: "100 people in a chat with a history for 8 hours a day, 1,000 messages a day",
         connections: 100.0,
         hours_a_day: 8.0,
         messages_a_day: 1_000.0,
         message_bytes: 300,
         sender: Sender::Client,
+        history: true,
     },
     Workload {
         name: "1,000 dashboards always on, an update every minute from your backend",
@@ -114,6 +120,7 @@ pub const WORKLOADS: [Workload; 3] = [
         messages_a_day: 24.0 * 60.0,
         message_bytes: 2_000,
         sender: Sender::Backend,
+        history: false,
     },
     Workload {
         name: "100,000 apps always on, news once an hour from your backend",
@@ -122,6 +129,7 @@ pub const WORKLOADS: [Workload; 3] = [
         messages_a_day: 24.0,
         message_bytes: 2_000,
         sender: Sender::Backend,
+        history: false,
     },
 ];
 
@@ -168,9 +176,11 @@ impl Workload {
         let ranges = broadcasts * ranges(self.connections);
 
         // A row and its copy in the index, written by $connect and deleted by $disconnect.
-        let write_units = connects * 2.0 * 2.0;
-        // $disconnect asks the index, eventually consistent.
-        let read_units = connects * 0.5 + broadcasts * read_units(self.connections);
+        let write_units = connects * 2.0 * 2.0 + broadcasts * self.history_writes();
+        // $disconnect asks the index, eventually consistent. With a history, the claim of each message is looked for.
+        let of_history = f64::from(u8::from(self.history));
+        let read_units =
+            connects * 0.5 + broadcasts * (read_units(self.connections) + of_history) + connects * of_history;
 
         Month {
             minutes,
@@ -181,6 +191,14 @@ impl Workload {
                 + ranges * 3.0 * prices::QUEUE_REQUEST,
             dynamodb: write_units * prices::WRITE_UNIT + read_units * prices::READ_UNIT,
         }
+    }
+
+    /// How many write units a message takes in the history: its number, itself, its claim, and the claim's outcome.
+    fn history_writes(&self) -> f64 {
+        if !self.history {
+            return 0.0;
+        }
+        f64::from((self.message_bytes + HISTORY_ROW_BYTES).div_ceil(1_024)) + 3.0
     }
 }
 
@@ -259,7 +277,9 @@ mod tests {
         let broadcast = 100.0 / 5_000.0 / (512.0 / 1_769.0) * 0.5;
         close(month.lambda, 54_000.0 * 0.2e-6 + (24_000.0 * 0.005 + 30_000.0 * broadcast) * 0.000_013_333_4);
         // 4 writes and half a read for each connection, and 5 reads (18,000 bytes) for each broadcast.
-        close(month.dynamodb, 48_000.0 * 0.625e-6 + (6_000.0 + 30_000.0 * 5.0) * 0.125e-6);
+        // In the history, 4 writes and a read for each message, and a read for each subscription.
+        let writes = 48_000.0 + 30_000.0 * 4.0;
+        close(month.dynamodb, writes * 0.625e-6 + (6_000.0 + 12_000.0 + 30_000.0 * 6.0) * 0.125e-6);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use futures::{
 use lambda_websocket::{
     Broadcaster,
     delivery::{continuations::Continuations, ranges::Ranges},
-    runtime::Record,
+    lambda::queue_batch::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;

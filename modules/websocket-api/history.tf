@@ -5,7 +5,7 @@ resource "aws_dynamodb_table" "history" {
   name                        = "${var.name}-history"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "channel"
-  range_key                   = "at"
+  range_key                   = "seq"
   deletion_protection_enabled = var.history.deletion_protection
   tags                        = var.tags
 
@@ -15,8 +15,8 @@ resource "aws_dynamodb_table" "history" {
   }
 
   attribute {
-    name = "at"
-    type = "S"
+    name = "seq"
+    type = "N"
   }
 
   ttl {
@@ -36,10 +36,11 @@ resource "aws_dynamodb_table" "history" {
 }
 
 locals {
-  # The grants of each intent, as for the connection table.
+  # The grants of each intent, as for the connection table. Who reads puts, too: it closes the numbers of messages that
+  # were never recorded.
   history_grants = merge([for table in aws_dynamodb_table.history : {
-    read  = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = [table.arn] }]
-    write = [{ Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [table.arn] }]
+    read  = [{ Effect = "Allow", Action = ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem"], Resource = [table.arn] }]
+    write = [{ Effect = "Allow", Action = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], Resource = [table.arn] }]
   }]...)
   history_key_grants = [for key in flatten([for history in var.history[*] : history.kms_key[*]]) : {
     Effect    = "Allow"

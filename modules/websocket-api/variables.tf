@@ -561,7 +561,7 @@ variable "history" {
     day of them. See The history.
 
     - `seconds`: how long a message is kept, 300 (5 minutes) to 2592000 (30 days).
-    - `messages`: how many messages a returning client receives at most, 1 to 1000: the newest.
+    - `messages`: how many messages a replay holds at most, 1 to 1000. A client asks for further ones.
     - `kms_key`: `arn` of your own key that encrypts the table. Without it, DynamoDB's own key is used.
     - `point_in_time_recovery`: whether the table can be restored.
     - `deletion_protection`: whether the table is protected from deletion.

@@ -299,11 +299,20 @@ async fn who_comes_back_loses_nothing(cloud: &Cloud) -> Result<()> {
         let missed = replayed.iter().filter(|message| !ids.contains(&message["id"].to_string()));
         let missed: Vec<_> = missed.map(|message| message["message"].as_u64()).collect();
         ensure!(missed == (3..23).map(Some).collect::<Vec<_>>(), "each once and in order: {missed:?}");
-        let place = |message: &Value| (message["sentAt"].as_u64(), message["id"].as_str().map(str::to_owned));
-        ensure!(replayed.is_sorted_by_key(place), "by time and id: {replayed:?}");
+        ensure!(replayed.is_sorted_by_key(|message| message["seq"].as_u64()), "by number: {replayed:?}");
 
         say_in(&mut bob, channel, 23).await?;
-        ensure!(ada.hear("message").await?["message"] == 23, "and then it hears the others as before");
+        let live = ada.hear("message").await?;
+        ensure!(live["message"] == 23, "and then it hears the others as before");
+        let after = seen[0]["seq"].as_u64().context("a number")?;
+        let count = live["seq"].as_u64().context("a number")? - after;
+        ada.say(json!({"action": "subscribe", "channel": channel, "after": after}).to_string()).await?;
+        let answer = ada.hear("subscribed").await?;
+        ensure!(answer["replayed"] == count && answer["complete"] == true, "{answer}");
+        ensure!(answer["seq"] == live["seq"], "up to the last one: {answer}");
+        for seq in after + 1..=after + count {
+            ensure!(ada.heard("message")?["seq"] == seq, "exactly what came after {after}");
+        }
     }
     part(cloud, [ada, bob]).await
 }

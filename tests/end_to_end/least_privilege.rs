@@ -51,7 +51,7 @@ async fn each_grant_is_needed() -> Result<()> {
     with(&cloud, "send_history", r#"["read"]"#).await?;
     client.say(SEND).await?;
     cloud
-        .logs(&["least-privilege-send: ", "PutItem on the table least-privilege-history", "AccessDenied"])
+        .logs(&["least-privilege-send: ", "UpdateItem on the table least-privilege-history", "AccessDenied"])
         .await?;
 
     with(&cloud, "subscribe_history", r#"["write"]"#).await?;

@@ -1,7 +1,10 @@
 //! The function of the queues: broadcasts publications of backends to channels, users and connections, and performs the
 //! tasks that other functions left.
 
-use lambda_websocket::{Broadcaster, Error, Publication, Task, runtime::Record, time::unix_millis};
+use lambda_websocket::{
+    Broadcaster, Error, Publication, Task, delivery::report::Sent, lambda::queue_batch::Record,
+    time::unix_millis,
+};
 
 /// The number of recipients that one invocation posts to. A channel with more is cut into ranges, for several at once.
 pub const HAND_OVER_AFTER: usize = 5_000;
@@ -28,17 +31,10 @@ pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error>
     if task_queues.contains(&queue) {
         return Ok(broadcaster.perform(Task::parse(&body, unix_millis())?, receives, deadline).await?);
     }
-    let publication = Publication::parse(&body)?;
-    let Some(key) = publication.idempotency_key() else {
-        broadcaster.send(&publication.into_broadcast(&id, sent_at)?, deadline).await?;
-        return Ok(());
-    };
-    let claim = broadcaster.claim(&key, sent_at).await?;
-    if claim.report.is_some() {
-        tracing::info!(record_id = id, "published before");
-        return Ok(());
+    let broadcast = Publication::parse(&body)?.into_broadcast(&id, sent_at)?;
+    let Sent { seq, is_duplicate, .. } = broadcaster.send(&broadcast, deadline).await?;
+    if let Some(seq) = seq.filter(|_| !is_duplicate) {
+        broadcaster.tell_excluded(&broadcast, seq, deadline).await;
     }
-    let report = broadcaster.send(&publication.into_broadcast(&id, claim.sent_at)?, deadline).await?;
-    broadcaster.complete(&key, claim.sent_at, &report, deadline).await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The program behind the queues.
 
-use lambda_websocket::{Broadcaster, config, runtime};
+use lambda_websocket::{Broadcaster, config, lambda::queue_batch, runtime};
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,5 +13,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let task_queues =
         [config::required(config::DELIVERY_QUEUE_ARN)?, config::required(config::BROADCAST_QUEUE_ARN)?];
     let publisher = Publisher { broadcaster, task_queues };
-    runtime::run_queue(async |record| publish(&publisher, record).await).await
+    queue_batch::run_queue(async |record| publish(&publisher, record).await).await
 }

@@ -3,8 +3,7 @@
 mod request;
 
 use lambda_websocket::{
-    Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response,
-    delivery::{claims::Claim, report::Report},
+    Broadcast, Broadcaster, Error, ErrorCode, Frame, Message, Rejection, Response, delivery::report::Sent,
     protocol::idempotency::IdempotencyKey,
 };
 use request::Request;
@@ -34,39 +33,25 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response,
     };
 
     let key = id.map(|id| IdempotencyKey::of_client(sender, &channel, &id));
-    let claim = match &key {
-        Some(key) => broadcaster.claim(key, event.received_at).await?,
-        None => Claim { sent_at: event.received_at, report: None },
-    };
-    let message_id = key.as_ref().map_or(event.message_id.as_str(), IdempotencyKey::as_str);
-    let ack = |report: Report| {
-        Response::frame(&Frame::Ack {
-            id: message_id,
-            request: event.request(),
-            delivered: report.delivered,
-            gone: report.gone,
-            failed: report.failed + report.slow,
-            queued: report.queued,
-            incomplete: report.incomplete,
-            duplicate: claim.report.is_some(),
-        })
-    };
-    if let Some(report) = claim.report {
-        tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id, "sent before");
-        return Ok(ack(report));
-    }
-
+    let message_id = key.as_ref().map_or(event.message_id.as_str(), IdempotencyKey::as_str).to_owned();
     let frame = Frame::Message {
-        id: message_id,
+        id: &message_id,
         channel: Some(&channel),
         from: Some(&sender.id),
         principal: sender.principal.as_ref(),
         message,
-        sent_at: claim.sent_at,
+        sent_at: event.received_at,
     }
     .to_json();
-    let broadcast = match Broadcast::new(message_id, channel, frame) {
-        Ok(broadcast) => broadcast.except((!echo).then(|| sender.id.clone())).kept(claim.sent_at),
+    let broadcast = Broadcast::new(&message_id, channel, frame).and_then(|broadcast| {
+        let broadcast = broadcast.except((!echo).then(|| sender.id.clone()));
+        match key {
+            Some(key) => broadcast.kept_once(key),
+            None => broadcast.kept(),
+        }
+    });
+    let broadcast = match broadcast {
+        Ok(broadcast) => broadcast,
         Err(too_large) => {
             return Ok(
                 Rejection::new(ErrorCode::MessageTooLarge, too_large.to_string()).into_response(&event)
@@ -74,9 +59,16 @@ pub async fn send(broadcaster: &Broadcaster, event: Message) -> Result<Response,
         }
     };
     tracing::info!(connection_id = %sender.id, request_id = event.request_id, message_id, "sent");
-    let report = broadcaster.send(&broadcast, event.deadline).await?;
-    if let Some(key) = &key {
-        broadcaster.complete(key, claim.sent_at, &report, event.deadline).await;
-    }
-    Ok(ack(report))
+    let Sent { report, seq, is_duplicate } = broadcaster.send(&broadcast, event.deadline).await?;
+    Ok(Response::frame(&Frame::Ack {
+        id: &message_id,
+        request: event.request(),
+        seq,
+        delivered: report.delivered,
+        gone: report.gone,
+        failed: report.failed + report.slow,
+        queued: report.queued,
+        incomplete: report.incomplete,
+        duplicate: is_duplicate,
+    }))
 }

@@ -1,6 +1,6 @@
 //! The client's request: `{"action": "send", "channel": "lobby", "message": …, "echo": true}`.
 
-use lambda_websocket::{Channel, Fields, Message, Rejection, protocol::idempotency::SendId};
+use lambda_websocket::{Channel, Fields, Message, Rejection, protocol::idempotency::MessageId};
 use serde_json::value::RawValue;
 
 /// The expected request, as rejections show it.
@@ -16,7 +16,7 @@ pub(crate) struct Request<'a> {
     /// Whether the sender gets the message too, if it is in the channel.
     pub(crate) echo: bool,
     /// What tells the message from the sender's others, also where it is sent again.
-    pub(crate) id: Option<SendId>,
+    pub(crate) id: Option<MessageId>,
 }
 
 impl<'a> Request<'a> {
@@ -29,7 +29,7 @@ impl<'a> Request<'a> {
             channel: fields.optional("channel", Channel::EXPECTED)?.unwrap_or_else(Channel::everyone),
             message: fields.required("message", "any JSON")?,
             echo: fields.optional("echo", "true or false")?.unwrap_or(true),
-            id: fields.optional("id", SendId::EXPECTED)?,
+            id: fields.optional("id", MessageId::EXPECTED)?,
         };
         fields.end()?;
         event.channels.check(&request.channel)?;

@@ -279,11 +279,13 @@ async fn what_fits_is_delivered_and_one_byte_more_is_refused() {
     chat.say("a=", &body(0)).await;
     let envelope = chat.connections.delivered_to("a=")[0].len();
 
-    let ack = chat.say("a=", &body(128 * 1024 - envelope)).await;
+    // There is room for the number that a history would give it.
+    let most = 128 * 1024 - format!(r#","seq":{}"#, u64::MAX).len();
+    let ack = chat.say("a=", &body(most - envelope)).await;
     assert_eq!(ack["delivered"], 1, "{ack}");
-    assert_eq!(chat.connections.delivered_to("a=")[1].len(), 128 * 1024);
+    assert_eq!(chat.connections.delivered_to("a=")[1].len(), most);
 
-    let answer = chat.say("a=", &body(128 * 1024 - envelope + 1)).await;
+    let answer = chat.say("a=", &body(most - envelope + 1)).await;
     assert_eq!(
         (&answer["type"], &answer["code"]),
         (&json!("error"), &json!("message_too_large")),
@@ -327,16 +329,26 @@ async fn what_is_sent_is_kept_as_it_is_heard_whoever_hears_it() {
     }
     chat.say("a=", r#"{"action":"send","message":1}"#).await;
     chat.say("a=", r#"{"action":"send"}"#).await;
-    let rows = chat.table.history_rows().await;
-    let mut kept: Vec<_> = rows.iter().map(|row| row["channel"].as_s().unwrap().as_str()).collect();
-    kept.sort_unstable();
-    assert_eq!(kept, ["*", "lobby", "user:ada"], "each message once, and no other");
-    for row in &rows {
-        assert_eq!(row["at"].as_s().unwrap(), "1732293408520#BkQ5ad_qFiACIhw=");
-        if row["channel"].as_s().unwrap() == "*" {
-            assert_eq!(row["frame"].as_s().unwrap(), &chat.connections.delivered_to("a=")[0]);
-        }
+    let kept = chat.table.messages().await;
+    let names: Vec<_> = kept.iter().map(|(channel, seq, _)| (channel.as_str(), *seq)).collect();
+    assert_eq!(names, [("*", 1), ("*", 2), ("lobby", 1), ("user:ada", 1)], "each message once, and no other");
+    let heard = chat.connections.delivered_to("a=");
+    assert_eq!(heard, [kept[1].2.clone()], "as it is kept");
+    assert!(heard[0].ends_with(r#","sentAt":1732293408520,"seq":2}"#), "{}", heard[0]);
+}
+
+#[tokio::test]
+async fn the_ack_tells_the_number_though_the_sender_is_left_out() {
+    let mut chat = Chat::with(&["a=", "b="]).await;
+    chat.broadcaster.history = Some(chat.table.history(10).await);
+    for seq in 1..=2 {
+        let ack = chat.say("a=", r#"{"action":"send","message":1,"echo":false}"#).await;
+        assert_eq!((&ack["seq"], &ack["delivered"]), (&json!(seq), &json!(1)), "{ack}");
+        assert_eq!(chat.heard_by("b=").last().unwrap()["seq"], seq);
     }
+    chat.broadcaster.history = None;
+    let ack = chat.say("a=", r#"{"action":"send","message":1}"#).await;
+    assert_eq!((ack.get("seq"), chat.heard_by("a=")[0].get("seq")), (None, None), "no history, no number");
 }
 
 /// The same request of a principal, on another connection.
@@ -375,23 +387,85 @@ async fn a_message_that_is_sent_again_is_one_message_and_the_answer_the_first_on
     }
 }
 
-#[tokio::test]
-async fn a_message_whose_first_request_died_is_sent_by_the_next_as_of_then() {
-    let mut chat = Chat::with(&["a=", "b="]).await;
-    let history = chat.table.history(10).await;
-    chat.broadcaster.history = Some(history);
-    let event = of_ada("a=", r#"{"action":"send","message":"once","id":"1"}"#);
-    let (key, channel) = ("1".to_owned().try_into().unwrap(), Channel::everyone());
-    let key = IdempotencyKey::of_client(&event.connection, &channel, &key);
-    chat.broadcaster.claim(&key, event.received_at).await.unwrap(); // And then it dies.
-    let mut again = event.clone();
-    again.received_at += 60_000;
-    let ack = chat.answer(again).await;
-    assert_eq!((&ack["delivered"], ack.get("duplicate")), (&json!(2), None));
-    assert_eq!(chat.heard_by("b=")[0]["sentAt"], event.received_at);
-    let rows = chat.table.history_rows().await;
-    let kept = rows.iter().filter(|row| row.contains_key("frame")).count();
-    assert_eq!((kept, rows.len()), (1, 2), "one message, and one claim");
+/// What the first request does before it dies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Died {
+    Numbered,
+    Claimed,
+    Recorded,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_first_request_died_is_sent_by_the_next() {
+    for died in [Died::Numbered, Died::Claimed, Died::Recorded] {
+        let simulation = Simulation::start();
+        let history = simulation.history(10);
+        let broadcaster = simulated(&simulation);
+        let event = of_ada("a=", r#"{"action":"send","message":"once","id":"1"}"#);
+        let (id, everyone) = ("1".to_owned().try_into().unwrap(), Channel::everyone());
+        let key = IdempotencyKey::of_client(&event.connection, &everyone, &id);
+        let seq = history.next_seq(&everyone).await.unwrap();
+        if died != Died::Numbered {
+            assert_eq!(history.claim(&key, seq, None).await.unwrap(), None);
+        }
+        let first = r#"{"type":"message","message":"of the first","seq":1}"#;
+        if died == Died::Recorded {
+            history.record(&everyone, seq, key.as_str(), first).await.unwrap();
+        }
+        let start = tokio::time::Instant::now();
+        let event = Message { deadline: start + Duration::from_secs(29), ..event };
+        let reply = serde_json::to_value(send(&broadcaster, event).await.unwrap()).unwrap();
+        let ack: Value = serde_json::from_str(reply["body"].as_str().unwrap()).unwrap();
+        let waited = start.elapsed() > Duration::from_secs(15);
+        assert_eq!(waited, died != Died::Numbered, "{died:?}: the first one may still be at work");
+        let expected = if died == Died::Recorded { 1 } else { 2 };
+        assert_eq!((&ack["seq"], ack.get("duplicate")), (&json!(expected), None), "{died:?}");
+        let kept = history.after(&everyone, 0).await.unwrap().messages;
+        assert_eq!(kept.len(), 1, "{died:?}");
+        assert_eq!((kept[0].seq, kept[0].frame == first), (expected, died == Died::Recorded), "{died:?}");
+        assert_eq!(history.record(&everyone, 1, "late", "late").await.unwrap(), None, "{died:?}");
+    }
+}
+
+/// The web client sends again as soon as its connection is lost, while the first request is at work.
+#[tokio::test(start_paused = true)]
+async fn two_requests_at_once_are_one_message_and_have_one_answer() {
+    let simulation = Simulation::start();
+    simulation.open("a=");
+    let broadcaster = simulated(&simulation);
+    let body = r#"{"action":"send","channel":"user:ada","message":1,"id":"1"}"#;
+    broadcaster
+        .registry
+        .add(&Channel::parse("user:ada").unwrap(), &of_ada("a=", body).connection)
+        .await
+        .unwrap();
+    let ask = async |connection: &str| {
+        let reply =
+            serde_json::to_value(send(&broadcaster, of_ada(connection, body)).await.unwrap()).unwrap();
+        serde_json::from_str::<Value>(reply["body"].as_str().unwrap()).unwrap()
+    };
+    let (first, second) = tokio::join!(ask("a="), ask("b="));
+    assert_eq!((&first["delivered"], &second["delivered"]), (&json!(1), &json!(1)));
+    assert_eq!((&first["seq"], &first["id"]), (&second["seq"], &second["id"]));
+    let duplicates = [&first, &second].map(|ack| ack.get("duplicate").is_some());
+    assert!(duplicates.contains(&true) && duplicates.contains(&false), "{first} {second}");
+    assert_eq!(simulation.delivered(), 1, "posted once");
+    // The number that the loser took is closed: nobody waits for it.
+    let user = Channel::parse("user:ada").unwrap();
+    let last = simulation.history(10).last_seq(&user).await.unwrap();
+    for seq in (1..=last).filter(|seq| first["seq"] != *seq) {
+        assert_eq!(simulation.history(10).record(&user, seq, "late", "late").await.unwrap(), None);
+    }
+}
+
+fn simulated(simulation: &Simulation) -> Broadcaster {
+    Broadcaster {
+        registry: simulation.registry(1),
+        poster: simulation.poster(),
+        continuations: None,
+        notifier: None,
+        history: Some(simulation.history(10)),
+    }
 }
 
 /// A table that hangs once the message is sent must not cost the answer.
@@ -407,13 +481,7 @@ async fn a_claim_that_cannot_be_completed_in_time_delays_no_answer() {
         }
         _ => Fate::Served(Duration::from_millis(10)),
     });
-    let broadcaster = Broadcaster {
-        registry: simulation.registry(1),
-        poster: simulation.poster(),
-        continuations: None,
-        notifier: None,
-        history: Some(simulation.history(10)),
-    };
+    let broadcaster = simulated(&simulation);
     let mut event = fixtures::message("a=", r#"{"action":"send","message":1,"id":"1"}"#);
     event.deadline = tokio::time::Instant::now() + Duration::from_secs(4);
     let deadline = event.deadline;

@@ -9,7 +9,7 @@ use std::{pin::pin, time::Duration};
 use futures::TryStreamExt;
 use lambda_websocket::{
     Channel, Error, ErrorCode, Frame, Message, PresenceNotifier, Registry, Rejection, Response,
-    delivery::departure,
+    delivery::{departure, error::DeliveryError},
     log::chain,
     protocol::{
         cursor::Cursor,
@@ -18,7 +18,7 @@ use lambda_websocket::{
     },
     store::registry::Subscription,
 };
-use request::{Limit, Request};
+use request::{Limit, Request, Start};
 use tokio::time::{Instant, timeout_at};
 
 pub use max::{InvalidMaxSubscriptions, MAX_SUBSCRIPTIONS, MaxSubscriptions};
@@ -52,7 +52,7 @@ pub struct Subscriptions {
 /// When the table, or the history, could not be read or written.
 pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<Response, Error> {
     match Request::parse(&event) {
-        Ok(Request::Subscribe { channel, since }) => subscriptions.add(&channel, since, &event).await,
+        Ok(Request::Subscribe { channel, missed }) => subscriptions.add(&channel, missed, &event).await,
         Ok(Request::Unsubscribe { channel }) => subscriptions.remove(&channel, &event).await,
         Ok(Request::List { channel, limit, after }) => {
             subscriptions.list(&channel, limit, after.as_ref(), &event).await
@@ -62,10 +62,22 @@ pub async fn subscribe(subscriptions: &Subscriptions, event: Message) -> Result<
 }
 
 impl Subscriptions {
-    async fn add(&self, channel: &Channel, since: Option<u64>, event: &Message) -> Result<Response, Error> {
-        let Some((since, replayer)) = since.zip(self.replayer.as_ref()) else {
-            let replay = since.map(|_| Replay { replayed: 0, complete: false });
-            return self.enter(channel, event, async || Ok(replay)).await;
+    async fn add(
+        &self,
+        channel: &Channel,
+        missed: Option<Start>,
+        event: &Message,
+    ) -> Result<Response, Error> {
+        let Some(replayer) = &self.replayer else {
+            let nothing = Replay { replayed: 0, complete: false, more: false, missing: true };
+            return self.enter(channel, event, async || Ok((None, missed.map(|_| nothing)))).await;
+        };
+        let Some(start) = missed else {
+            // After the subscription: messages that take a later number reach the client as broadcasts.
+            let last = async || {
+                Ok((Some(replayer.history.last_seq(channel).await.map_err(DeliveryError::from)?), None))
+            };
+            return self.enter(channel, event, last).await;
         };
         // One replay at a time: a request of a few bytes brings hundreds of messages.
         let Message { connection, request_id, deadline, .. } = event;
@@ -75,7 +87,10 @@ impl Subscriptions {
             return Ok(Rejection::new(ErrorCode::TooManyRequests, sentence).into_response(event));
         }
         // After the subscription: messages sent from then on reach the client as broadcasts.
-        let replay = async || replayer.replay(channel, since, event).await.map(Some);
+        let replay = async || {
+            let (seq, replay) = replayer.replay(channel, start, event).await?;
+            Ok((Some(seq), Some(replay)))
+        };
         let response = self.enter(channel, event, replay).await;
         let end = timeout_at(*deadline - FOR_THE_REPLY, self.registry.end_replay(&connection.id, request_id));
         match end.await {
@@ -93,7 +108,7 @@ impl Subscriptions {
         &self,
         channel: &Channel,
         event: &Message,
-        replay: impl AsyncFnOnce() -> Result<Option<Replay>, Error>,
+        replay: impl AsyncFnOnce() -> Result<(Option<u64>, Option<Replay>), Error>,
     ) -> Result<Response, Error> {
         let Message { connection, request_id, .. } = event;
         let MaxSubscriptions(max) = self.max;
@@ -103,10 +118,10 @@ impl Subscriptions {
         };
         match subscription {
             Subscription::Made | Subscription::Kept => {
-                let replay = replay().await?;
+                let (seq, replay) = replay().await?;
                 let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
                 tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
-                Ok(Response::frame(&Frame::Subscribed { channel, request: event.request(), replay }))
+                Ok(Response::frame(&Frame::Subscribed { channel, request: event.request(), seq, replay }))
             }
             Subscription::TooMany => {
                 let sentence =

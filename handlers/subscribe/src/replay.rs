@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::request::Start;
 use lambda_websocket::{
     Channel, Error, History, Message,
     delivery::poster::{Outcome, Poster},
@@ -22,26 +23,33 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    /// Posts the channel's messages since that time to the sender of the request, one after another. The replay ends
-    /// with the first message that cannot be delivered: the client never has a message without those before it.
+    /// Posts the channel's messages from there on to the sender of the request, one after another. The replay ends with
+    /// the first message that cannot be delivered: the client never has a message without those before it. It also
+    /// returns the number through which the client has them.
     ///
     /// # Errors
     /// When the history could not be read.
     pub(crate) async fn replay(
         &self,
         channel: &Channel,
-        since: u64,
+        start: Start,
         event: &Message,
-    ) -> Result<Replay, Error> {
-        let Missed { frames, complete } = self.history.since(channel, since).await?;
+    ) -> Result<(u64, Replay), Error> {
+        let missed = match start {
+            Start::After(seq) => self.history.after(channel, seq).await?,
+            Start::Since(time) => self.history.since(channel, time).await?,
+        };
+        let Missed { messages, mut seq, mut more, missing } = missed;
         let deadline = event.deadline - FOR_THE_ANSWER;
         let mut replayed = 0;
-        for frame in &frames {
-            if self.poster.post_to(&event.connection.id, frame, deadline).await != Outcome::Delivered {
+        for message in &messages {
+            if self.poster.post_to(&event.connection.id, &message.frame, deadline).await != Outcome::Delivered
+            {
+                (seq, more) = (message.seq - 1, true);
                 break;
             }
             replayed += 1;
         }
-        Ok(Replay { replayed, complete: complete && replayed == frames.len() })
+        Ok((seq, Replay { replayed, complete: !more && !missing, more, missing }))
     }
 }

@@ -5,7 +5,7 @@ use lambda_websocket::{Channel, ErrorCode, Fields, Message, Rejection, protocol:
 use serde::Deserialize;
 
 /// The expected request, as rejections show it.
-const USAGE: &str = r#"{"action": "subscribe", "channel": name, "since": the sentAt of the last message seen}, {"action": "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
+const USAGE: &str = r#"{"action": "subscribe", "channel": name, "after": the seq of the last message seen, or "since": its sentAt}, {"action": "unsubscribe", "channel": name} or {"action": "list", "channel": name, "limit": 1 to 1000, "after": the next of the page before}"#;
 
 /// A request about the members of a channel. Unknown fields are rejected.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(crate) enum Request {
     Subscribe {
         /// The channel.
         channel: Channel,
-        /// The time to replay missed messages from, in milliseconds since the Unix epoch. `None`: no replay.
-        since: Option<u64>,
+        /// The missed messages to replay. `None`: no replay.
+        missed: Option<Start>,
     },
     /// Unsubscribes from a channel.
     Unsubscribe {
@@ -31,6 +31,15 @@ pub(crate) enum Request {
         /// The cursor where the page begins. `None`: it begins with the first member.
         after: Option<Cursor>,
     },
+}
+
+/// Where a replay begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// After the message with this number.
+    After(u64),
+    /// With what was sent since this time, in milliseconds since the Unix epoch.
+    Since(u64),
 }
 
 /// The maximum number of members in a page: 1 to 1,000, and 100 by default.
@@ -92,8 +101,18 @@ impl Request {
         let channel = fields.required("channel", Channel::EXPECTED)?;
         let request = match action {
             Action::Subscribe => {
-                let expected = "the sentAt of a message, or 0";
-                Self::Subscribe { channel, since: fields.optional("since", expected)?.flatten() }
+                let after = fields.optional("after", "the seq of a message, or 0")?.flatten();
+                let since = fields.optional("since", "the sentAt of a message, or 0")?.flatten();
+                let missed = match (after, since) {
+                    (Some(_), Some(_)) => {
+                        let sentence =
+                            r#"Ask for what you missed either "after" a number or "since" a time."#;
+                        return Err(Rejection::new(ErrorCode::InvalidRequest, sentence));
+                    }
+                    (Some(after), None) => Some(Start::After(after)),
+                    (None, since) => since.map(Start::Since),
+                };
+                Self::Subscribe { channel, missed }
             }
             Action::Unsubscribe => Self::Unsubscribe { channel },
             Action::List => Self::List {

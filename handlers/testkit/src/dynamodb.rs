@@ -51,7 +51,7 @@ impl ConnectionTable {
             .key_schema(key("connectionId", KeyType::Hash))
             .key_schema(key("channel", KeyType::Range))
             .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
-        let table = new_table(&client, Self::NAME, "connectionId");
+        let table = new_table(&client, Self::NAME, "connectionId", ScalarAttributeType::S);
         let table = table.global_secondary_indexes(index.build().expect("complete"));
         table.send().await.expect("a table");
         Self { endpoint, client }
@@ -70,7 +70,7 @@ impl ConnectionTable {
 
     /// Creates an empty history beside the table. It replays so many messages at most.
     pub async fn history(&self, max: u16) -> History {
-        new_table(&self.client, HISTORY, "at").send().await.expect("a table");
+        new_table(&self.client, HISTORY, "seq", ScalarAttributeType::N).send().await.expect("a table");
         history(self.client.clone(), max)
     }
 
@@ -78,6 +78,49 @@ impl ConnectionTable {
     pub async fn history_rows(&self) -> Vec<Row> {
         let items = self.client.scan().table_name(HISTORY).into_paginator().items();
         items.send().try_collect().await.expect("a scan")
+    }
+
+    /// Every message of the history: its channel, its number, and its frame, in order.
+    pub async fn messages(&self) -> Vec<(String, u64, String)> {
+        let rows = self.history_rows().await;
+        let message = |row: &Row| {
+            let frame = row.get("frame")?.as_s().expect("a text").clone();
+            let channel = row["channel"].as_s().expect("a text").clone();
+            Some((channel, row["seq"].as_n().expect("a number").parse().expect("a number"), frame))
+        };
+        let mut messages: Vec<_> = rows.iter().filter_map(message).collect();
+        messages.sort();
+        messages
+    }
+
+    /// Writes a message as one that was recorded at this time, in milliseconds since the Unix epoch.
+    pub async fn put_recorded(&self, channel: &str, seq: u64, recorded_at: u64, frame: &str) {
+        let number = |value: u64| AttributeValue::N(value.to_string());
+        let put = self.client.put_item().table_name(HISTORY);
+        let put = put.item("channel", AttributeValue::S(channel.to_owned())).item("seq", number(seq));
+        let put = put.item("recordedAt", number(recorded_at)).item("id", AttributeValue::S(frame.to_owned()));
+        put.item("frame", AttributeValue::S(frame.to_owned())).send().await.expect("a put");
+    }
+
+    /// Sets when a channel's counter began, in milliseconds since the Unix epoch.
+    pub async fn age_counter(&self, channel: &str, created_at: u64) {
+        self.set_history(&format!("#seq:{channel}"), "createdAt", created_at).await;
+    }
+
+    /// Lets all claims expire, without deleting them.
+    pub async fn expire_claims(&self) {
+        for row in self.history_rows().await.iter().filter(|row| row.contains_key("messageSeq")) {
+            self.set_history(row["channel"].as_s().expect("a text"), "expiresAt", 1).await;
+        }
+    }
+
+    async fn set_history(&self, hash: &str, name: &str, value: u64) {
+        let update = self.client.update_item().table_name(HISTORY);
+        let update = update.key("channel", AttributeValue::S(hash.to_owned()));
+        let update = update.key("seq", AttributeValue::N("0".to_owned()));
+        let update = update.update_expression(format!("SET {name} = :value"));
+        let update = update.expression_attribute_values(":value", AttributeValue::N(value.to_string()));
+        update.send().await.expect("an update");
     }
 
     /// Deletes the history's table: every later call about it fails.
@@ -121,18 +164,22 @@ pub fn history(client: Client, max: u16) -> History {
 }
 
 /// A table with the hash key `channel` and this range key.
-fn new_table(client: &Client, name: &str, range: &str) -> CreateTableFluentBuilder {
-    let attribute = |name: &str| {
-        let attribute =
-            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+fn new_table(
+    client: &Client,
+    name: &str,
+    range: &str,
+    range_type: ScalarAttributeType,
+) -> CreateTableFluentBuilder {
+    let attribute = |name: &str, of_type: ScalarAttributeType| {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(of_type);
         attribute.build().expect("complete")
     };
     client
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute("channel"))
-        .attribute_definitions(attribute(range))
+        .attribute_definitions(attribute("channel", ScalarAttributeType::S))
+        .attribute_definitions(attribute(range, range_type))
         .key_schema(key("channel", KeyType::Hash))
         .key_schema(key(range, KeyType::Range))
 }

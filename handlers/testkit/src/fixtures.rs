@@ -1,7 +1,8 @@
 //! Events as API Gateway sends them: the shapes of real ones, with made-up ids and addresses.
 
 use lambda_websocket::{
-    Connect, Disconnect, Event, Message, lambda::event::Request, runtime::Record, time::unix_millis,
+    Connect, Disconnect, Event, Message, lambda::event::Request, lambda::queue_batch::Record,
+    time::unix_millis,
 };
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};

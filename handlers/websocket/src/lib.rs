@@ -9,8 +9,8 @@
 //! | [`store`] | DynamoDB: the members of each channel, and the history of messages |
 //! | [`protocol`] | data on the wire, checked as it is read: channels, connections, frames, publications |
 //!
-//! Below them all are [`aws`], the SDK's clients, [`config`], the environment variables, [`log`], [`metrics`] and
-//! [`time`].
+//! Below them all are [`aws`], the SDK's clients, [`config`], the environment variables, `hash`, [`log`], [`metrics`],
+//! `sigv4`, which signs posts, and [`time`].
 //!
 //! [`runtime::run`] receives an event, parses it into a [`Message`] and calls the handler. The handler reads the
 //! message's [`Fields`], asks the [`ChannelPermissions`] of the connection, makes a [`Frame`], and sends it as a
@@ -37,6 +37,7 @@
 pub mod aws;
 pub mod config;
 pub mod delivery;
+mod hash;
 pub mod lambda;
 pub mod log;
 pub mod metrics;
@@ -49,8 +50,8 @@ pub use delivery::{broadcaster::Broadcaster, presence::PresenceNotifier};
 pub use lambda::{
     error::Error,
     event::{Connect, Disconnect, Event, Message},
-    fields::Fields,
     rejection::Rejection,
+    request_fields::Fields,
     response::Response,
     runtime,
 };

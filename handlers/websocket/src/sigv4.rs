@@ -8,10 +8,9 @@
 use std::fmt::Write;
 
 use aws_credential_types::Credentials;
-use ring::{
-    digest::{SHA256, digest},
-    hmac::{HMAC_SHA256, Key, sign},
-};
+use ring::hmac::{HMAC_SHA256, Key, sign};
+
+use crate::hash::{hex, sha256};
 
 const SERVICE: &str = "execute-api";
 
@@ -83,11 +82,6 @@ impl SigningKey {
     }
 }
 
-/// The SHA-256 of these bytes, in hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
 /// The text, percent-encoded but for unreserved characters, as RFC 3986 calls them.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -103,12 +97,6 @@ fn escape_into(escaped: &mut String, text: &str, also: impl Fn(u8) -> bool) {
             let _ = write!(escaped, "%{byte:02X}");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

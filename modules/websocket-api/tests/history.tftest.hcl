@@ -43,17 +43,17 @@ run "unless_it_is_asked_for_nothing_is_kept" {
   }
 }
 
-run "a_channel_is_a_partition_in_order_of_time_and_messages_expire" {
+run "a_channel_is_a_partition_in_order_of_numbers_and_messages_expire" {
   assert {
     condition = (
       aws_dynamodb_table.history[0].name == "chat-history"
       && aws_dynamodb_table.history[0].hash_key == "channel"
-      && aws_dynamodb_table.history[0].range_key == "at"
+      && aws_dynamodb_table.history[0].range_key == "seq"
       && aws_dynamodb_table.history[0].billing_mode == "PAY_PER_REQUEST"
       && aws_dynamodb_table.history[0].ttl[0].enabled
       && aws_dynamodb_table.history[0].ttl[0].attribute_name == "expiresAt"
     )
-    error_message = "a replay queries the end of one channel"
+    error_message = "a replay queries a range of one channel"
   }
 
   assert {
@@ -72,9 +72,9 @@ run "each_function_may_do_what_it_says" {
       other = []
       send = [
         { Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-connections"] },
-        { Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history"] },
+        { Effect = "Allow", Action = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history"] },
       ]
-      subscribe = [{ Effect = "Allow", Action = ["dynamodb:Query"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history"] }]
+      subscribe = [{ Effect = "Allow", Action = ["dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem"], Resource = ["arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history"] }]
     }
     error_message = jsonencode({ for key, p in aws_iam_role_policy.function : key => p.policy })
   }
@@ -132,13 +132,13 @@ run "protected_by_a_key_of_ones_own" {
   }
 
   assert {
-    condition = merge(output.history, { policies = { for intent, policy in output.history.policies : intent => [for s in jsondecode(policy).Statement : "${s.Action[0]} ${s.Resource[0]}"] } }) == {
+    condition = merge(output.history, { policies = { for intent, policy in output.history.policies : intent => [for s in jsondecode(policy).Statement : "${join(" ", s.Action)} ${s.Resource[0]}"] } }) == {
       table_name = "chat-history"
       seconds    = 3600
       messages   = 50
       policies = {
-        read  = ["dynamodb:Query arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
-        write = ["dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
+        read  = ["dynamodb:Query dynamodb:GetItem dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
+        write = ["dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/chat-history", "kms:Decrypt arn:aws:kms:eu-central-1:123456789012:key/k"]
       }
     }
     error_message = jsonencode(output.history)

@@ -18,6 +18,7 @@ use crate::{
     client::Client,
     journal::frame,
     lambda::Environment,
+    memory::Start,
     presence::ANNOUNCED,
     world::{CHANNELS, LASTS, World},
 };
@@ -134,35 +135,76 @@ impl World {
             if !client.channels_of_connect().contains(channel) {
                 self.journal.borrow_mut().enters(&client.id, channel);
             }
-            let body = json!({"action": "subscribe", "channel": channel, "since": since});
-            let is_complete = |answer: &Value| answer["complete"] == true;
-            if self.request(&client, body, is_complete).await {
+            let start = if rng.bool() {
+                self.catch_up(&client, channel).await.then_some(Start::After(0))
+            } else {
+                let body = json!({"action": "subscribe", "channel": channel, "since": since});
+                let is_complete = |answer: &Value| answer["complete"] == true;
+                self.request(&client, body, is_complete).await.map(|_| Start::Since(since))
+            };
+            if let Some(start) = start {
                 let mut journal = self.journal.borrow_mut();
                 journal.is_in(&client.id, channel);
-                journal.memory.has_all(&client.id, channel, since);
+                journal.memory.has_all(&client.id, channel, start);
             }
+        }
+    }
+
+    /// Asks a channel for all of its messages by number, page by page, until it has them all.
+    async fn catch_up(&self, client: &Client, channel: &str) -> bool {
+        let mut after = 0;
+        loop {
+            let body = json!({"action": "subscribe", "channel": channel, "after": after});
+            let is_answer = |answer: &Value| answer["type"] == "subscribed";
+            let Some(answer) = self.request(client, body, is_answer).await else { return false };
+            let Some(through) = answer["seq"].as_u64().filter(|through| *through >= after) else {
+                self.breaks(format!("{channel} after {after} was answered with {answer}"));
+                return false;
+            };
+            if answer["missing"] == true {
+                self.breaks(format!("{channel} after {after} lacks messages: {answer}"));
+            }
+            self.journal.borrow_mut().memory.has(&client.id, channel, after, through);
+            after = through;
+            if answer["complete"] == true {
+                return true;
+            }
+            sleep(Duration::from_millis(100)).await;
         }
     }
 
     async fn subscribe(&self, client: &Client, channel: &str) {
         self.journal.borrow_mut().enters(&client.id, channel);
-        if self.request(client, json!({"action": "subscribe", "channel": channel}), |_| true).await {
-            self.journal.borrow_mut().is_in(&client.id, channel);
+        let is_answer = |answer: &Value| answer["type"] == "subscribed";
+        let body = json!({"action": "subscribe", "channel": channel});
+        if let Some(answer) = self.request(client, body, is_answer).await {
+            let mut journal = self.journal.borrow_mut();
+            journal.is_in(&client.id, channel);
+            journal.memory.begins(channel, answer["seq"].as_u64().unwrap_or(u64::MAX));
         }
     }
 
     async fn unsubscribe(&self, client: &Client, channel: &str) {
         self.journal.borrow_mut().leaves(&client.id, channel);
-        if self.request(client, json!({"action": "unsubscribe", "channel": channel}), |_| true).await {
+        if self
+            .request(client, json!({"action": "unsubscribe", "channel": channel}), |_| true)
+            .await
+            .is_some()
+        {
             self.journal.borrow_mut().is_out(&client.id, channel);
         }
     }
 
-    /// Asks until it is answered so, or the connection is closed.
-    async fn request(&self, client: &Client, body: Value, is_answer: impl Fn(&Value) -> bool) -> bool {
+    /// Asks until it is answered so, and returns the answer; `None`: the connection is closed.
+    async fn request(
+        &self,
+        client: &Client,
+        body: Value,
+        is_answer: impl Fn(&Value) -> bool,
+    ) -> Option<Value> {
         let mut rng = generator(self.seed, ("request", &client.id, self.number()));
         while self.simulation.is_open(&client.id) {
-            if body["since"].is_u64() {
+            if body["since"].is_u64() || body["after"].is_u64() {
                 self.journal.borrow_mut().memory.asks(&client.id);
             }
             let event = client.message("request", &body);
@@ -174,9 +216,10 @@ impl World {
             self.collect();
             if let Some(Ok(answer)) = answer {
                 let answer = serde_json::to_value(answer).unwrap();
-                if is_answer(&serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()) {
+                let answer = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                if is_answer(&answer) {
                     // Closed meanwhile, it is not there any more, whatever the row says.
-                    return self.simulation.is_open(&client.id);
+                    return self.simulation.is_open(&client.id).then_some(answer);
                 }
             }
             if body["channel"] == ANNOUNCED {
@@ -184,7 +227,7 @@ impl World {
             }
             sleep(Duration::from_secs(1)).await;
         }
-        false
+        None
     }
 
     /// Sends a message to a channel. Without an id of its own once: it may be on its way though there was an error.

@@ -166,6 +166,15 @@ impl Journal {
         for Delivery { at, connection, frame } in deliveries {
             let mut frame: Value =
                 serde_json::from_str(frame).map_err(|error| format!("{frame}: {error}"))?;
+            if frame["type"] == "skipped" {
+                let is_left_out = |message: &Message| {
+                    frame["channel"] == message.to && message.exclude.contains(connection)
+                };
+                if !frame["seq"].is_u64() || !self.messages.values().any(is_left_out) {
+                    return Err(format!("{connection} heard {frame} and was not left out"));
+                }
+                continue;
+            }
             if frame["type"] != "message" {
                 self.presence.check_heard(&self.stays, connection, *at, &frame)?;
                 continue;
@@ -173,6 +182,10 @@ impl Journal {
             let sent_at = frame.as_object_mut().and_then(|fields| fields.remove("sentAt"));
             if !sent_at.is_some_and(|sent_at| sent_at.is_u64()) {
                 return Err(format!("{connection} heard {frame} without a time"));
+            }
+            let seq = frame.as_object_mut().and_then(|fields| fields.remove("seq"));
+            if seq.is_some_and(|seq| seq.is_u64()) != frame["channel"].is_string() {
+                return Err(format!("{connection} heard {frame} with the wrong number"));
             }
             let id = frame["id"].as_str().unwrap_or_default();
             let Some(message) = self.messages.get(id) else {

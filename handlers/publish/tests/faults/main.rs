@@ -26,8 +26,11 @@
 //!   out, whose row has expired. And nobody gets anything but frames that were sent, whole and unchanged.
 //! - Nobody hears a message more often than can be explained: by a post of whose delivery nobody heard, by an environment
 //!   that died, by a record that came twice, by a replay.
-//! - Such a message is in the history, once, as everybody heard it; its time is the same however often it came.
-//! - A client that comes back hears all that was sent since it went, once it is told that it has all.
+//! - Such a message is in the history, once, under a number of its own, as everybody heard it. What was sent after
+//!   another message was done has a higher number.
+//! - A client that comes back hears all that was sent since it went, once it is told that it has all. If it asked by
+//!   number, it has by then every message up to the number that it was told, whatever is still under way.
+//! - A client that was told a number when it subscribed hears what is sent afterwards under higher ones.
 //! - Joins and leaves are announced, within [limits](presence).
 //! - Each invocation ends before its deadline.
 //! - No record becomes a dead letter, but for one case: see below.

@@ -9,7 +9,7 @@ use std::{
 
 use fastrand::Rng;
 use futures::future::{join_all, select};
-use lambda_websocket::{Error, delivery::error::DeliveryError, runtime::Record};
+use lambda_websocket::{Error, delivery::error::DeliveryError, lambda::queue_batch::Record};
 use publish::publish;
 use serde_json::Value;
 use testkit::fixtures;

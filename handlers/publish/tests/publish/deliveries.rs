@@ -15,7 +15,7 @@ use futures::future::join_all;
 use lambda_websocket::{
     Broadcast, Broadcaster, Channel, ChannelPermissions, ConnectionId, Error, PresenceNotifier, Task,
     delivery::{continuations::Continuations, error::DeliveryError},
-    runtime::Record,
+    lambda::queue_batch::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use send::send;
@@ -399,17 +399,17 @@ async fn who_was_refused_for_a_while_hears_the_next_message() {
         Broadcast::new(id, pair, to_raw_value(id).unwrap()).unwrap()
     };
     let deadline = || Instant::now() + Duration::from_secs(28);
-    let report = publisher.broadcaster.send(&message("1"), deadline()).await.unwrap();
+    let report = publisher.broadcaster.send(&message("1"), deadline()).await.unwrap().report;
     assert!(report.queued);
     let start = Instant::now();
-    let report = publisher.broadcaster.send(&message("2"), deadline()).await.unwrap();
+    let report = publisher.broadcaster.send(&message("2"), deadline()).await.unwrap().report;
     assert!(
         report.queued && start.elapsed() < Duration::from_millis(500),
         "nobody waits once more: {:?}",
         start.elapsed()
     );
     simulation.open("a=");
-    let report = publisher.broadcaster.send(&message("3"), deadline()).await.unwrap();
+    let report = publisher.broadcaster.send(&message("3"), deadline()).await.unwrap().report;
     assert_eq!(report.delivered, 1);
     assert!(to_the_end(&publisher, &simulation).await.is_empty());
     let mut heard: Vec<_> = simulation.deliveries().into_iter().map(|delivery| delivery.frame).collect();

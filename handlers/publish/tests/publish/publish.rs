@@ -9,17 +9,12 @@ use lambda_websocket::{
         continuations::Continuations,
         poster::{Policy, Poster},
     },
-    runtime::Record,
+    lambda::queue_batch::Record,
 };
 use proptest::prelude::*;
 use publish::{Publisher, publish};
 use serde_json::{Value, json};
-use testkit::{
-    connections::Connections,
-    dynamodb::{ConnectionTable, Row},
-    fixtures, hostile,
-    queue::FakeQueue,
-};
+use testkit::{connections::Connections, dynamodb::ConnectionTable, fixtures, hostile, queue::FakeQueue};
 
 struct World {
     table: ConnectionTable,
@@ -141,18 +136,29 @@ async fn what_is_published_to_a_channel_or_a_user_is_kept() {
     for sent in world.queue.take() {
         world.deliver(&sent.body).await.unwrap();
     }
-    let mut kept = Vec::new();
-    let is_message = |row: &Row| row.contains_key("frame"); // And no claim.
-    for row in world.table.history_rows().await.into_iter().filter(is_message) {
-        let text = |name: &str| row[name].as_s().unwrap().clone();
-        let frame: Value = serde_json::from_str(&text("frame")).unwrap();
-        assert_eq!(text("at"), format!("{}#{}", frame["sentAt"], frame["id"].as_str().unwrap()));
-        assert_eq!(text("channel"), frame["channel"]);
-        kept.push((text("channel"), frame["message"].clone()));
-    }
-    kept.sort_by_key(|(channel, _)| channel.clone());
+    let kept = world.table.messages().await.into_iter().map(|(channel, seq, frame)| {
+        let frame: Value = serde_json::from_str(&frame).unwrap();
+        assert_eq!((&frame["channel"], &frame["seq"]), (&json!(channel), &json!(seq)));
+        (channel, frame["message"].clone())
+    });
+    let kept: Vec<_> = kept.collect();
     let expected = [("*", 1), ("orders", 2), ("user:ada", 3)];
     assert_eq!(kept, expected.map(|(channel, message)| (channel.to_owned(), json!(message))));
+}
+
+#[tokio::test]
+async fn who_is_left_out_hears_that_a_number_is_not_missing() {
+    let mut world = World::with(&[("a=", &["orders"]), ("b=", &["orders"])]).await;
+    world.publisher.broadcaster.history = Some(world.table.history(10).await);
+    for _ in 0..2 {
+        world.publish(r#"{"channel": "orders", "message": 2, "id": "2", "exclude": ["a="]}"#).await.unwrap();
+    }
+    let skipped = r#"{"type":"skipped","channel":"orders","seq":1}"#;
+    assert_eq!(world.connections.delivered_to("a="), [skipped], "once");
+    assert_eq!(world.heard_by("b=").len(), 1);
+    world.publisher.broadcaster.history = None;
+    world.publish(r#"{"channel": "orders", "message": 2, "exclude": ["a="]}"#).await.unwrap();
+    assert_eq!(world.connections.delivered_to("a=").len(), 1, "without a history there are no numbers");
 }
 
 #[tokio::test]
@@ -361,9 +367,10 @@ async fn a_publication_that_a_backend_sends_again_is_one_message() {
         }
     }
     assert_eq!(world.heard_by("a=").len(), 2, "once in each channel");
-    for _ in 0..2 {
+    for record_id in ["1", "2"] {
         world.publish(r#"{"connection":"a=","message":1,"id":"order-4711"}"#).await.unwrap();
-        world.publish(r#"{"channel":"orders","message":1}"#).await.unwrap();
+        let record = fixtures::publication(r#"{"channel":"orders","message":1}"#);
+        publish(&world.publisher, Record { id: record_id.to_owned(), ..record }).await.unwrap();
     }
     assert_eq!(world.heard_by("a=").len(), 6, "nothing tells these apart but the client");
 }
@@ -378,9 +385,9 @@ async fn a_publication_that_comes_again_is_kept_once_and_was_sent_when_it_was() 
         publish(&world.publisher, Record { sent_at, receives, ..record }).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let rows = world.table.history_rows().await;
-    let times: Vec<_> = rows.iter().map(|row| row["at"].as_s().unwrap().clone()).collect();
-    assert_eq!(times, [format!("{sent_at}#sqs-id")]);
+    let kept = world.table.messages().await;
+    let [(channel, 1, frame)] = kept.as_slice() else { panic!("one message, not {kept:?}") };
+    assert_eq!((channel.as_str(), &world.connections.delivered_to("a=")), ("orders", &vec![frame.clone()]));
     for heard in world.connections.delivered_to("a=") {
         assert_eq!(serde_json::from_str::<Value>(&heard).unwrap()["sentAt"], sent_at);
     }

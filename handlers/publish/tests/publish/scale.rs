@@ -11,8 +11,8 @@ use futures::future::join_all;
 use lambda_websocket::{
     Broadcaster, Task,
     delivery::{continuations::Continuations, ranges::Ranges},
+    lambda::queue_batch::Record,
     protocol::frame::MAX_BYTES,
-    runtime::Record,
 };
 use publish::{HAND_OVER_AFTER, Publisher, publish};
 use serde_json::json;
@@ -153,7 +153,7 @@ async fn the_longest_message_can_be_handed_over() {
     let simulation = Simulation::start();
     connected(&simulation, 700, 64, 503);
     let exclude: Vec<_> = (0..1_000).map(|number| format!("L0SM9cOFvH{number:05}=")).collect();
-    let text = "\"".repeat((MAX_BYTES - 100) / 2);
+    let text = "\"".repeat((MAX_BYTES - 130) / 2);
     let body = json!({"channel": "*", "message": text, "id": "m", "exclude": exclude}).to_string();
     publish(&publisher(&simulation, 64, 650), fixtures::publication(body)).await.unwrap();
 

@@ -56,15 +56,21 @@ impl Chat {
         Self { table, connections, history, subscriptions }
     }
 
-    /// Writes down what was sent to the lobby, from the time on, a millisecond after the other.
-    async fn was_sent(&self, from: u64, frames: &[&str]) {
-        for (sent_at, frame) in (from..).zip(frames) {
-            self.history.record(&lobby(), sent_at, "id", frame).await.unwrap();
+    /// Records what was sent to the lobby.
+    async fn was_sent(&self, frames: &[&str]) {
+        for frame in frames {
+            let seq = self.history.next_seq(&lobby()).await.unwrap();
+            self.history.record(&lobby(), seq, "id", frame).await.unwrap();
         }
     }
 
     async fn subscribe(&self, since: u64) -> Value {
         self.answer(subscription(since)).await
+    }
+
+    async fn subscribe_after(&self, seq: u64) -> Value {
+        let body = json!({"action": "subscribe", "channel": "lobby", "after": seq});
+        self.answer(fixtures::message("a=", &body.to_string())).await
     }
 
     /// The frame that the client gets back.
@@ -108,50 +114,99 @@ fn expired_replay() -> Row {
     .into()
 }
 
-fn subscribed(replayed: usize, complete: bool) -> Value {
+/// The answer to who has all that it asked for, up to this number.
+fn subscribed(seq: u64, replayed: usize) -> Value {
     let request_id = "BkQ5aH5UliAFpOA=";
-    json!({"type": "subscribed", "channel": "lobby", "requestId": request_id, "replayed": replayed, "complete": complete})
+    json!({"type": "subscribed", "channel": "lobby", "requestId": request_id, "seq": seq, "replayed": replayed, "complete": true})
+}
+
+/// The answer to who has not: for these reasons.
+fn incomplete(seq: u64, replayed: usize, reasons: &[&str]) -> Value {
+    let mut answer = subscribed(seq, replayed);
+    answer["complete"] = json!(false);
+    for reason in reasons {
+        answer[reason] = json!(true);
+    }
+    answer
 }
 
 #[tokio::test]
 async fn who_comes_back_hears_what_it_missed_in_order_and_then_how_many() {
     let chat = Chat::start(100).await;
     let now = now_millis();
-    assert_eq!(chat.subscribe(now).await, subscribed(0, true));
+    assert_eq!(chat.subscribe(now).await, subscribed(0, 0));
     let sent: Vec<_> = (0..50).map(|n| format!("message {n}")).collect();
     let frames: Vec<_> = sent.iter().map(String::as_str).collect();
-    chat.was_sent(now, &frames).await;
+    chat.was_sent(&frames).await;
     // The first posts are slow and refused: the next ones wait for them.
     chat.connections.set("a=", Answer::RefuseFirst(500, 2));
-    assert_eq!(chat.subscribe(now).await, subscribed(50, true));
+    assert_eq!(chat.subscribe(now).await, subscribed(50, 50));
     assert_eq!(chat.heard(), sent);
     assert_eq!(chat.table.connection_ids().await, ["a="]);
 }
 
 #[tokio::test]
-async fn who_does_not_ask_is_told_nothing() {
+async fn who_does_not_ask_hears_only_where_the_live_messages_begin() {
     let chat = Chat::start(100).await;
-    chat.was_sent(now_millis(), &["1"]).await;
-    let answer = chat.answer(fixtures::message("a=", r#"{"action":"subscribe","channel":"lobby"}"#)).await;
-    assert_eq!(answer, json!({"type": "subscribed", "channel": "lobby", "requestId": "BkQ5aH5UliAFpOA="}));
+    let plain = || fixtures::message("a=", r#"{"action":"subscribe","channel":"lobby"}"#);
+    for seq in 0..2 {
+        let answer = chat.answer(plain()).await;
+        assert_eq!(
+            answer,
+            json!({"type": "subscribed", "channel": "lobby", "requestId": "BkQ5aH5UliAFpOA=", "seq": seq})
+        );
+        chat.was_sent(&["1"]).await;
+    }
     assert!(chat.heard().is_empty());
+}
+
+#[tokio::test]
+async fn who_tells_its_last_number_hears_what_comes_after_it_page_by_page() {
+    let chat = Chat::start(2).await;
+    chat.was_sent(&["1", "2", "3", "4", "5"]).await;
+    assert_eq!(chat.subscribe_after(1).await, incomplete(3, 2, &["more"]));
+    assert_eq!(chat.subscribe_after(3).await, subscribed(5, 2));
+    assert_eq!(chat.subscribe_after(5).await, subscribed(5, 0));
+    assert_eq!(chat.heard(), ["2", "3", "4", "5"]);
+    assert_eq!(
+        chat.subscribe_after(9).await,
+        incomplete(5, 0, &["missing"]),
+        "of another time of this channel"
+    );
+}
+
+#[tokio::test]
+async fn a_request_has_one_beginning() {
+    let chat = Chat::start(2).await;
+    for body in [
+        r#"{"action":"subscribe","channel":"lobby","after":1,"since":1}"#,
+        r#"{"action":"subscribe","channel":"lobby","after":-1}"#,
+        r#"{"action":"subscribe","channel":"lobby","after":"1"}"#,
+    ] {
+        let answer = chat.answer(fixtures::message("a=", body)).await;
+        assert_eq!(answer["code"], "invalid_request", "{body}");
+    }
+    assert!(chat.table.rows().await.is_empty());
 }
 
 #[tokio::test]
 async fn who_missed_more_than_is_kept_hears_so() {
     let chat = Chat::start(2).await;
     let now = now_millis();
-    chat.was_sent(now, &["1", "2", "3"]).await;
-    assert_eq!(chat.subscribe(now).await, subscribed(2, false));
+    chat.was_sent(&["1", "2", "3"]).await;
+    assert_eq!(chat.subscribe(now).await, incomplete(3, 2, &["missing"]));
     assert_eq!(chat.heard(), ["2", "3"]);
-    assert_eq!(chat.subscribe(0).await, subscribed(2, false));
+    assert_eq!(chat.subscribe(0).await, incomplete(3, 2, &["missing"]));
 }
 
 #[tokio::test]
 async fn where_nothing_is_kept_the_client_hears_so() {
     let mut chat = Chat::start(100).await;
     chat.subscriptions.replayer = None;
-    assert_eq!(chat.subscribe(now_millis()).await, subscribed(0, false));
+    let mut expected = incomplete(0, 0, &["missing"]);
+    expected.as_object_mut().unwrap().remove("seq");
+    assert_eq!(chat.subscribe(now_millis()).await, expected);
+    assert_eq!(chat.subscribe_after(7).await, expected);
     assert_eq!(chat.table.connection_ids().await, ["a="]);
 }
 
@@ -163,7 +218,9 @@ async fn everyones_and_the_users_own_are_replayed_whatever_the_patterns_say() {
     event.connection.principal = Some("ada".to_owned().try_into().unwrap());
     event.channels = lambda_websocket::ChannelPermissions::parse("").unwrap();
     for channel in ["*", "user:ada", "user:eve", "lobby"] {
-        chat.history.record(&Channel::parse(channel).unwrap(), now, "id", channel).await.unwrap();
+        let to = Channel::parse(channel).unwrap();
+        let seq = chat.history.next_seq(&to).await.unwrap();
+        chat.history.record(&to, seq, "id", channel).await.unwrap();
         event.body = json!({"action": "subscribe", "channel": channel, "since": now}).to_string();
         let answer = chat.answer(event.clone()).await;
         if ["*", "user:ada"].contains(&channel) {
@@ -180,9 +237,9 @@ async fn a_replay_ends_with_the_first_message_that_does_not_arrive() {
     for (status, attempts) in [(400, Some(1)), (410, Some(1)), (429, None), (500, Some(3))] {
         let chat = Chat::start(100).await;
         let now = now_millis();
-        chat.was_sent(now, &["1", "2", "3"]).await;
+        chat.was_sent(&["1", "2", "3"]).await;
         chat.connections.set("a=", Answer::Refuse(status));
-        assert_eq!(chat.subscribe(now).await, subscribed(0, false), "{status}");
+        assert_eq!(chat.subscribe(now).await, incomplete(0, 0, &["more"]), "{status}");
         // 429 is tried for as long as patience lasts.
         let attempts = attempts.unwrap_or_else(|| chat.connections.posts_to("a="));
         assert_eq!(chat.connections.posts_to("a="), attempts, "the others are not tried: {status}");
@@ -193,11 +250,11 @@ async fn a_replay_ends_with_the_first_message_that_does_not_arrive() {
 async fn at_the_deadline_the_client_hears_how_far_it_went() {
     let chat = Chat::start(100).await;
     let now = now_millis();
-    chat.was_sent(now, &["1", "2", "3"]).await;
+    chat.was_sent(&["1", "2", "3"]).await;
     chat.connections.set("a=", Answer::Never);
     let deadline = Instant::now() + Duration::from_secs(2);
     let answer = chat.answer(Message { deadline, ..subscription(now) }).await;
-    assert_eq!(answer, subscribed(0, false));
+    assert_eq!(answer, incomplete(0, 0, &["more"]));
 }
 
 #[tokio::test]
@@ -212,7 +269,7 @@ async fn a_history_that_is_away_is_our_fault() {
 async fn a_connection_has_one_replay_under_way() {
     let chat = Arc::new(Chat::start(100).await);
     let now = now_millis();
-    chat.was_sent(now, &["1", "2"]).await;
+    chat.was_sent(&["1", "2"]).await;
     chat.connections.set("a=", Answer::Never);
     let deadline = Instant::now() + Duration::from_secs(3);
     let first = Message { deadline, request_id: "first".to_owned(), ..subscription(now) };
@@ -245,7 +302,7 @@ async fn a_connection_has_one_replay_under_way() {
     assert_eq!(first.await.unwrap()["type"], "subscribed");
     assert_eq!(chat.channels().await, ["hall#0", "lobby#0", "lobby#0"], "it has ended");
     chat.connections.set("a=", Answer::Deliver);
-    assert_eq!(chat.subscribe(now).await, subscribed(2, true));
+    assert_eq!(chat.subscribe(now).await, subscribed(2, 2));
 }
 
 #[tokio::test]
@@ -259,7 +316,7 @@ async fn a_replay_that_failed_or_never_ended_does_not_keep_the_next_one_off_for_
     registry.end_replay(&id, "next").await.unwrap();
     assert!(!registry.begin_replay(&id, "next", 30).await.unwrap(), "only its own ends");
     chat.table.put(expired_replay()).await;
-    assert_eq!(chat.subscribe(now).await, subscribed(0, true));
+    assert_eq!(chat.subscribe(now).await, subscribed(0, 0));
 
     chat.table.drop_history().await;
     for _ in 0..2 {
@@ -292,12 +349,13 @@ async fn a_replays_row_is_nobodys_membership_and_goes_with_the_connection() {
 
 /// Whatever the order of their calls, who subscribes while another sends hears the message: live, or replayed, or both.
 ///
-/// One side writes the message down, and reads who is there. The other begins its replay, reads its subscriptions, writes
-/// one, reads what was sent, and ends its replay. Each call waits until its turn comes; every order of these turns is tried.
+/// One side takes a number, records the message, and reads who is there. The other begins its replay, reads its
+/// subscriptions, writes one, reads what was sent, closes the number that it does not find, and ends its replay. Each call
+/// waits until its turn comes; every order of these turns is tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
     let mut ways = BTreeSet::new();
-    for order in orders(2, 5) {
+    for order in orders(3, 7) {
         let chat = Chat::start(100).await;
         let [sender, subscriber] = {
             let send = Side::begin(&chat, async |table, history, connections| {
@@ -305,8 +363,8 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
                 let history = Some(history);
                 let broadcaster =
                     Broadcaster { registry: table, poster, continuations: None, notifier: None, history };
-                let said = to_raw_value("said").unwrap();
-                let said = Broadcast::new("id", lobby(), said).unwrap().kept(now_millis());
+                let said = to_raw_value(&json!({"text": "said"})).unwrap();
+                let said = Broadcast::new("id", lobby(), said).unwrap().kept().unwrap();
                 broadcaster.send(&said, Instant::now() + Duration::from_secs(29)).await?;
                 Ok(())
             });
@@ -315,7 +373,8 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
                 let replayer = Some(Replayer { history, poster });
                 let max = MaxSubscriptions::default();
                 let subscriptions = Subscriptions { registry, max, notifier: None, replayer };
-                subscribe(&subscriptions, subscription(now_millis())).await.map(drop)
+                let body = json!({"action": "subscribe", "channel": "lobby", "after": 0});
+                subscribe(&subscriptions, fixtures::message("a=", &body.to_string())).await.map(drop)
             });
             [send, subscribe]
         };
@@ -324,16 +383,21 @@ async fn nothing_falls_between_the_replay_and_what_is_heard_live() {
             for sends in order {
                 if sends { sender.next() } else { subscriber.next() }
             }
-            sender.ends();
             subscriber.ends();
+            sender.ends();
         })
         .await
         .unwrap();
         let heard = chat.heard();
-        assert!(!heard.is_empty() && heard.iter().all(|text| text == r#""said""#), "lost where {order_said}");
-        ways.insert(heard.len());
+        let [(_, seq, kept)] = &chat.table.messages().await[..] else { panic!("kept once: {order_said}") };
+        assert!(!heard.is_empty() && heard.iter().all(|frame| frame == kept), "lost where {order_said}");
+        ways.insert((heard.len(), *seq));
     }
-    assert_eq!(ways, BTreeSet::from([1, 2]), "once, or by both ways");
+    assert_eq!(
+        ways,
+        BTreeSet::from([(1, 1), (1, 2), (2, 1)]),
+        "once or by both ways; or the reader closed its number"
+    );
 }
 
 /// Every order of so many turns of the one and so many of the other.
@@ -381,19 +445,19 @@ impl Side {
         Self { turn, waits, is_waiting, thread }
     }
 
-    /// Lets it make its next call, and waits until it is before another, or at the end.
+    /// Lets it make its next call, if it makes another, and waits until it is before the next, or at the end.
     fn next(&self) {
-        assert!(self.is_waiting.get(), "it makes fewer calls than it is given turns");
+        if !self.is_waiting.get() {
+            return;
+        }
         self.turn.send(()).unwrap();
         self.is_waiting.set(self.waits.recv().unwrap());
     }
 
     fn ends(self) {
-        assert!(
-            !self.is_waiting.get(),
-            "it makes more calls than it is given turns: {:?}",
-            self.thread.thread().id()
-        );
+        while self.is_waiting.get() {
+            self.next();
+        }
         self.thread.join().unwrap().unwrap();
     }
 }

@@ -12,6 +12,7 @@
 mod connections;
 mod expression;
 mod table;
+mod update;
 
 use std::{
     fmt,
@@ -137,7 +138,7 @@ impl Simulation {
         let aws = Aws(Arc::new(Mutex::new(State {
             fates: Box::new(|_| Fate::Served(Duration::from_millis(10))),
             table: Table::new(keys, Some(CONNECTION_INDEX)),
-            history: Table::new(Keys { range: "at", ..keys }, None),
+            history: Table::new(Keys { range: "seq", ..keys }, None),
             lag: Duration::ZERO,
             rows_in_a_page: 5_000,
             connections: Connections::default(),
@@ -233,7 +234,7 @@ impl Simulation {
         self.state().table.rows().map(|(key, _)| key.clone()).collect()
     }
 
-    /// Every row of the history, ordered by channel and time.
+    /// Every row of the history, ordered by channel and number.
     pub fn history_rows(&self) -> Vec<Row> {
         self.state().history.rows().map(|(_, row)| row.clone()).collect()
     }
@@ -413,6 +414,7 @@ impl Request {
         }
         let operation = match target {
             "DynamoDB_20120810.PutItem" => "PutItem",
+            "DynamoDB_20120810.UpdateItem" => "UpdateItem",
             "DynamoDB_20120810.DeleteItem" => "DeleteItem",
             "DynamoDB_20120810.GetItem" => "GetItem",
             "DynamoDB_20120810.Query" => "Query",

@@ -10,7 +10,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::expression::{Expression, Row};
+use super::{
+    expression::{Expression, Row},
+    update::Update,
+};
 
 /// The maximum size of the rows that a page of a query is read from, in bytes.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
@@ -22,7 +25,7 @@ pub(super) struct Keys {
     pub(super) range: &'static str,
 }
 
-/// A hash key and a range key.
+/// A hash key and a range key. A number is a text of as many digits as the largest one has, so that they are in order.
 type Key = (String, String);
 
 type Rows = BTreeMap<Key, Arc<Row>>;
@@ -54,7 +57,10 @@ impl Keys {
 }
 
 fn text(value: &Value) -> String {
-    value["S"].as_str().expect("a text").to_owned()
+    match value["N"].as_str() {
+        Some(number) => format!("{:020}", number.parse::<u64>().expect("a whole number")),
+        None => value["S"].as_str().expect("a text").to_owned(),
+    }
 }
 
 /// The row, or the key, in a call.
@@ -143,6 +149,15 @@ impl Table {
                 let old = if operation == "PutItem" { self.put(row) } else { self.delete(&key) };
                 let old = old.filter(|_| call["ReturnValues"] == "ALL_OLD");
                 (200, old.map_or(json!({}), |row| json!({ "Attributes": *row })))
+            }
+            "UpdateItem" => {
+                let key = self.keys.of(&call["Key"]);
+                let mut row =
+                    self.rows.get(&key).map_or_else(|| row_of(&mut call, "Key"), |row| (**row).clone());
+                let changed = Update::of(&call).apply(&mut row);
+                self.put(row);
+                assert_eq!(call["ReturnValues"], "UPDATED_NEW", "the simulation returns what it has changed");
+                (200, json!({ "Attributes": changed }))
             }
             "GetItem" => {
                 let key = self.keys.of(&call["Key"]);

@@ -30,14 +30,16 @@ use crate::{
         presence::PresenceNotifier,
         ranges::{Found, Ranges},
         reader::Reader,
-        report::{Posted, Report},
+        recording::{self, Recording},
+        report::{Posted, Report, Sent},
         task_queue::TaskQueue,
     },
     log::chain,
     metrics,
     protocol::{
-        broadcast::{Broadcast, Recipients},
+        broadcast::{Broadcast, Keep, Recipients},
         cursor::ShardCursor,
+        frame::Frame,
         task::{MAX_CONNECTIONS, Prune, Task},
     },
     store::{
@@ -109,11 +111,52 @@ impl Broadcaster {
     /// connections reached none of them, after more than a minute of retries. The queue then delivers the task once
     /// more, or makes it a dead letter. Some recipients may have the message by then. If the history did not take the
     /// message, no recipient has it.
-    pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, DeliveryError> {
-        if let (Some(history), Some(sent_at)) = (&self.history, broadcast.sent_at) {
-            // Before any member's row is read: a client that is not found there finds the message in the history.
-            history.record(&broadcast.channel, sent_at, &broadcast.message_id, broadcast.frame.get()).await?;
+    pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Sent, DeliveryError> {
+        // Before any member's row is read: a client that is not found there finds the message in the history.
+        let recording = match &self.history {
+            Some(history) => recording::record(history, broadcast, deadline).await?,
+            None => None,
+        };
+        match recording {
+            None => {
+                let report = self.deliver(broadcast, deadline).await?;
+                Ok(Sent { report, seq: None, is_duplicate: false })
+            }
+            Some(Recording::Recorded { seq, frame }) => {
+                let report = self.deliver(&broadcast.recorded(frame), deadline).await?;
+                if let (Some(history), Keep::Once(key)) = (&self.history, &broadcast.keep)
+                    && !report.incomplete
+                {
+                    recording::complete(history, key, seq, &report, deadline).await;
+                }
+                Ok(Sent { report, seq: Some(seq), is_duplicate: false })
+            }
+            Some(Recording::Sent { seq, report }) => {
+                tracing::info!(message_id = broadcast.message_id, seq, "sent before");
+                Ok(Sent { report, seq: Some(seq), is_duplicate: true })
+            }
         }
+    }
+
+    /// Tells the connections that a message excludes that its number is not missing. It is best effort: a client that
+    /// does not hear of it asks for the message.
+    pub async fn tell_excluded(&self, broadcast: &Broadcast, seq: u64, deadline: Instant) {
+        let Broadcast { message_id, channel, exclude, .. } = broadcast;
+        if exclude.is_empty() {
+            return;
+        }
+        let frame = Frame::Skipped { channel, seq }.to_json();
+        let told = match Broadcast::new(message_id, channel.clone(), frame) {
+            Ok(skipped) => self.deliver(&skipped.only(exclude.iter().cloned()), deadline).await,
+            Err(too_large) => Err(too_large.into()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(message_id, error = chain(&error), "excluded connections not told");
+        }
+    }
+
+    /// Posts a message to the recipients that it has yet to reach, and hands over what there is no time for.
+    async fn deliver(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, DeliveryError> {
         let mut posted = self.post_to_all(broadcast, deadline).await?;
         let gone = mem::take(&mut posted.gone);
         let until = deadline - FOR_THE_ANSWER;

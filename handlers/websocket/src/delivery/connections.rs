@@ -32,8 +32,9 @@ use tokio::time::timeout;
 
 use crate::{
     aws,
+    hash::sha256,
     protocol::connection::ConnectionId,
-    sigv4::{self, SigningKey, escape, sha256},
+    sigv4::{self, SigningKey, escape},
     time::{amz_date, unix_seconds},
 };
 

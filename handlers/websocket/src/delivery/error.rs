@@ -18,6 +18,9 @@ pub enum DeliveryError {
     /// A frame is longer than can be delivered.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// A row of the history holds no frame.
+    #[error("the history holds a message that is not JSON")]
+    Frame(#[source] serde_json::Error),
     /// Connections could not be reached for a reason that may pass.
     #[error("{failed} connections could not be reached")]
     Undelivered {
@@ -34,7 +37,7 @@ impl DeliveryError {
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::Store(StoreError { store: Store::Registry, .. }) => "WebSocket.Registry",
-            Self::Store(StoreError { store: Store::History, .. }) => "WebSocket.History",
+            Self::Store(StoreError { store: Store::History, .. }) | Self::Frame(_) => "WebSocket.History",
             Self::Queue(_) => "WebSocket.Queue",
             Self::TooLarge(_) => "WebSocket.TooLarge",
             Self::Undelivered { .. } => "WebSocket.Undelivered",

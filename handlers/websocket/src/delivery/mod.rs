@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`broadcaster`] | a broadcast: records it, reads its recipients, posts, leaves the rest to another invocation |
-//! | [`claims`] | sends a message once, however often it is asked for |
+//! | `recording` | records a message before it is delivered, once however often it is asked for |
 //! | `reader` | the recipients, page by page, and the cursors where reading stopped |
 //! | [`poster`] | posts through `@connections`, and the outcome of each: delivered, gone (410), slow, refused |
 //! | [`connections`] | a client of `@connections`, whose posts skip the SDK's orchestration |
@@ -18,7 +18,6 @@
 //! | [`error`] | the errors of a delivery |
 
 pub mod broadcaster;
-pub mod claims;
 pub mod connections;
 pub mod continuations;
 pub mod departure;
@@ -29,5 +28,6 @@ pub mod poster;
 pub mod presence;
 pub mod ranges;
 mod reader;
+mod recording;
 pub mod report;
 pub mod task_queue;

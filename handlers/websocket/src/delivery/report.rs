@@ -26,6 +26,17 @@ pub struct Report {
     pub incomplete: bool,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The outcome; where it was sent before, that of then.
+    pub report: Report,
+    /// Its number, if the history keeps it.
+    pub seq: Option<u64>,
+    /// Whether it was sent before, under the same key.
+    pub is_duplicate: bool,
+}
+
 /// The outcome of a message's posts, and the remaining work.
 #[derive(Debug, Default)]
 pub(crate) struct Posted {

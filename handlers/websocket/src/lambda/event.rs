@@ -16,9 +16,9 @@ use crate::{
     log::chain,
     protocol::{
         connection::{Connection, ConnectionId, InvalidConnectionId},
+        correlation::{Correlation, Reference},
         permissions::{ChannelPermissions, InvalidPattern},
         principal::{InvalidPrincipal, Principal},
-        reference::{Answered, Reference},
     },
 };
 
@@ -82,8 +82,8 @@ pub struct Message {
 
 impl Message {
     /// The request, as an answer names it.
-    pub fn request(&self) -> Answered<'_> {
-        Answered { request_id: &self.request_id, reference: self.reference.as_ref() }
+    pub fn request(&self) -> Correlation<'_> {
+        Correlation { request_id: &self.request_id, reference: self.reference.as_ref() }
     }
 }
 

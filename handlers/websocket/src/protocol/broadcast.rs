@@ -5,7 +5,13 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::protocol::{channel::Channel, connection::ConnectionId, cursor::ShardCursor, frame::MAX_BYTES};
+use crate::protocol::{
+    channel::Channel,
+    connection::ConnectionId,
+    cursor::ShardCursor,
+    frame::{self, MAX_BYTES},
+    idempotency::IdempotencyKey,
+};
 
 /// The maximum number of retries of a broadcast's failed posts: over a minute in total.
 pub(crate) const MAX_RETRIES: u8 = 5;
@@ -26,8 +32,19 @@ pub struct Broadcast {
     pub(crate) retries: u8,
     /// How many posts a second this part of the broadcast takes of the account's rate; `None`: as many as it can.
     pub(crate) rate: Option<NonZeroU32>,
-    /// The send time, in milliseconds since the Unix epoch, if the history has yet to record the message.
-    pub(crate) sent_at: Option<u64>,
+    /// Whether the history has yet to record the message.
+    pub(crate) keep: Keep,
+}
+
+/// Whether the history, if there is one, records a message before it is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It does not, or it has the message already.
+    No,
+    /// It does.
+    Yes,
+    /// It does, unless it has recorded it under that key before.
+    Once(IdempotencyKey),
 }
 
 /// The recipients that have yet to be reached.
@@ -51,7 +68,10 @@ pub struct TooLarge {
 
 impl TooLarge {
     pub(crate) fn check(frame: &RawValue) -> Result<(), Self> {
-        let bytes = frame.get().len();
+        Self::check_bytes(frame.get().len())
+    }
+
+    fn check_bytes(bytes: usize) -> Result<(), Self> {
         if bytes > MAX_BYTES { Err(Self { bytes }) } else { Ok(()) }
     }
 }
@@ -69,7 +89,7 @@ impl Broadcast {
         TooLarge::check(&frame)?;
         let to = Recipients::Everyone;
         let message_id = message_id.into();
-        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, rate: None, sent_at: None })
+        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, rate: None, keep: Keep::No })
     }
 
     /// Excludes these connections: at most 1,000. A continuation that excludes more cannot be read from the queue.
@@ -84,16 +104,32 @@ impl Broadcast {
         Self { to: Recipients::Connections(connections.into_iter().collect()), ..self }
     }
 
-    /// Marks the message for the channel's history, if there is one, as sent at this time in milliseconds since the
-    /// Unix epoch. Excluded connections may find it there.
-    #[must_use]
-    pub fn kept(self, sent_at: u64) -> Self {
-        Self { sent_at: Some(sent_at), ..self }
+    /// Marks the message for the channel's history, if there is one. There it gets a number, which its recipients see
+    /// as `seq`, if the frame is an object. Excluded connections may find it there.
+    ///
+    /// # Errors
+    /// When the frame with its number would be longer than [`MAX_BYTES`].
+    pub fn kept(self) -> Result<Self, TooLarge> {
+        TooLarge::check_bytes(self.frame.get().len() + frame::SEQ_BYTES)?;
+        Ok(Self { keep: Keep::Yes, ..self })
+    }
+
+    /// As [`kept`](Self::kept): if the history has recorded a message under that key, this is the same message.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn kept_once(self, key: IdempotencyKey) -> Result<Self, TooLarge> {
+        Ok(Self { keep: Keep::Once(key), ..self.kept()? })
+    }
+
+    /// The same broadcast, recorded as this frame.
+    pub(crate) fn recorded(&self, frame: Box<RawValue>) -> Self {
+        Self { frame, keep: Keep::No, ..self.clone() }
     }
 
     /// The same broadcast to the remaining recipients. The history already has the message.
     pub(crate) fn to(&self, to: Recipients) -> Self {
-        Self { to, sent_at: None, ..self.clone() }
+        Self { to, keep: Keep::No, ..self.clone() }
     }
 
     /// Limits the rate of the posts.
@@ -113,7 +149,7 @@ impl Broadcast {
             to,
             retries: retries + 1,
             rate: None,
-            sent_at: None,
+            keep: Keep::No,
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::protocol::{
-    channel::Channel, connection::ConnectionId, cursor::Cursor, member::Member, principal::Principal,
-    reference::Answered,
+    channel::Channel, connection::ConnectionId, correlation::Correlation, cursor::Cursor, member::Member,
+    principal::Principal,
 };
 
 /// The maximum length of a message that `@connections` accepts, in bytes ([quota], fixed).
@@ -15,13 +15,18 @@ use crate::protocol::{
 /// [quota]: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 pub const MAX_BYTES: usize = 128 * 1024;
 
+/// The maximum size of a message's number in a frame, in bytes.
+pub(crate) const SEQ_BYTES: usize = r#","seq":"#.len() + 20;
+
 /// A frame to a client. Its `type` names the variant.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Frame<'a> {
-    /// A message from a client or a backend.
+    /// A message from a client or a backend. Where the channel has a history, it comes with its number,
+    /// `seq`, as the last field.
     Message {
-        /// Unique to the message. Delivery is at least once: a client drops an id that it has seen.
+        /// Unique to the message, as long as the history keeps it. Delivery is at least once: a client drops a `seq`,
+        /// or where there is none an id, that it has seen.
         id: &'a str,
         /// The channel that it was sent to; omitted if it was sent to a single connection.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +48,10 @@ pub enum Frame<'a> {
         id: &'a str,
         /// The request that it answers.
         #[serde(flatten)]
-        request: Answered<'a>,
+        request: Correlation<'a>,
+        /// The message's number in the channel, if the channel has a history.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
         /// The number of connections that the message was posted to.
         delivered: u64,
         /// The number of connections that were found closed; they are pruned from the registry.
@@ -66,7 +74,11 @@ pub enum Frame<'a> {
         channel: &'a Channel,
         /// The request that it answers.
         #[serde(flatten)]
-        request: Answered<'a>,
+        request: Correlation<'a>,
+        /// The last number that the client need not wait for, if the channel has a history: messages with higher ones
+        /// come live. If there was a replay, it covers all up to this number.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
         /// The replay that preceded this answer, if the client asked for missed messages.
         #[serde(flatten)]
         replay: Option<Replay>,
@@ -77,7 +89,7 @@ pub enum Frame<'a> {
         channel: &'a Channel,
         /// The request that it answers.
         #[serde(flatten)]
-        request: Answered<'a>,
+        request: Correlation<'a>,
     },
     /// The answer to a request for a channel's members: one page of them.
     Members {
@@ -90,7 +102,14 @@ pub enum Frame<'a> {
         next: Option<Cursor>,
         /// The request that it answers.
         #[serde(flatten)]
-        request: Answered<'a>,
+        request: Correlation<'a>,
+    },
+    /// A message that this connection was left out of: its number is not missing.
+    Skipped {
+        /// The channel.
+        channel: &'a Channel,
+        /// The message's number.
+        seq: u64,
     },
     /// A principal, or a connection without one, joined the channel.
     Joined {
@@ -126,7 +145,7 @@ pub enum Frame<'a> {
         message: Cow<'a, str>,
         /// The request that it answers.
         #[serde(flatten)]
-        request: Answered<'a>,
+        request: Correlation<'a>,
     },
 }
 
@@ -135,8 +154,14 @@ pub enum Frame<'a> {
 pub struct Replay {
     /// How many messages were posted.
     pub replayed: usize,
-    /// Whether they are all the messages that were sent.
+    /// Whether they are all the messages that were asked for.
     pub complete: bool,
+    /// `true`: the replay ended before the newest message. The client asks on after `seq`.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub more: bool,
+    /// `true`: some messages that were asked for are not kept any more.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub missing: bool,
 }
 
 /// The reason why a client's message was rejected.
@@ -174,6 +199,15 @@ impl Frame<'_> {
     }
 }
 
+/// The frame with this number at its end, as `seq`; a frame that is no object as it is.
+pub(crate) fn numbered(frame: &RawValue, seq: u64) -> String {
+    match frame.get().strip_suffix('}') {
+        Some("{") => format!(r#"{{"seq":{seq}}}"#),
+        Some(fields) => format!(r#"{fields},"seq":{seq}}}"#),
+        None => frame.get().to_owned(),
+    }
+}
+
 /// The maximum length of an error's sentence, in characters.
 const SENTENCE: usize = 400;
 
@@ -190,8 +224,8 @@ mod tests {
 
     use super::*;
 
-    fn request() -> Answered<'static> {
-        Answered { request_id: "r", reference: None }
+    fn request() -> Correlation<'static> {
+        Correlation { request_id: "r", reference: None }
     }
 
     #[test]
@@ -236,10 +270,13 @@ mod tests {
     #[test]
     fn a_subscription_is_confirmed() {
         let channel = &Channel::parse("lobby").unwrap();
-        let subscribed = |replay| Frame::Subscribed { channel, request: request(), replay }.to_json();
-        assert_snapshot!(subscribed(None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
-        let replay = Replay { replayed: 3, complete: true };
-        assert_snapshot!(subscribed(Some(replay)), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","replayed":3,"complete":true}"#);
+        let subscribed =
+            |seq, replay| Frame::Subscribed { channel, request: request(), seq, replay }.to_json();
+        assert_snapshot!(subscribed(None, None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
+        assert_snapshot!(subscribed(Some(0), None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":0}"#);
+        let replay = |complete| Replay { replayed: 3, complete, more: !complete, missing: !complete };
+        assert_snapshot!(subscribed(Some(7), Some(replay(true))), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":7,"replayed":3,"complete":true}"#);
+        assert_snapshot!(subscribed(Some(7), Some(replay(false))), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":7,"replayed":3,"complete":false,"more":true,"missing":true}"#);
         let frame = Frame::Unsubscribed { channel, request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
     }
@@ -272,12 +309,25 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_last_field_of_a_frame() {
+        let number = |frame: &str, seq| numbered(&RawValue::from_string(frame.to_owned()).unwrap(), seq);
+        assert_eq!(number(r#"{"a":{"seq":1}}"#, 7), r#"{"a":{"seq":1},"seq":7}"#);
+        assert_eq!(number("{}", 7), r#"{"seq":7}"#);
+        assert_eq!(number(r#""text}""#, 7), r#""text}""#);
+        let longest = number("{}", u64::MAX).len() - "{}".len();
+        assert_eq!(longest + ",".len(), SEQ_BYTES, "and a comma");
+        let channel = &Channel::parse("lobby").unwrap();
+        assert_snapshot!(Frame::Skipped { channel, seq: 7 }.to_json(), @r#"{"type":"skipped","channel":"lobby","seq":7}"#);
+    }
+
+    #[test]
     fn an_ack_counts() {
-        let ack = |queued, incomplete| {
+        let ack = |queued, incomplete: bool| {
             let id = "IAjG6fdVIAMCIZg=";
             Frame::Ack {
                 id,
                 request: request(),
+                seq: incomplete.then_some(7),
                 delivered: 3,
                 gone: 1,
                 failed: 0,
@@ -287,7 +337,7 @@ mod tests {
             }
             .to_json()
         };
-        assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
+        assert_snapshot!(ack(false, true), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","seq":7,"delivered":3,"gone":1,"failed":0,"incomplete":true}"#);
         assert_snapshot!(ack(false, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0}"#);
         assert_snapshot!(ack(true, false), @r#"{"type":"ack","id":"IAjG6fdVIAMCIZg=","requestId":"r","delivered":3,"gone":1,"failed":0,"queued":true}"#);
     }

@@ -1,18 +1,21 @@
 //! What makes two requests to send a message one message.
 
 use crate::{
-    protocol::{channel::Channel, connection::Connection, reference::Chosen},
-    sigv4::sha256,
+    hash::sha256,
+    protocol::{bounded_text::BoundedText, channel::Channel, connection::Connection},
 };
 
 /// How many hexadecimal digits of the hash there are: 128 bits.
 const DIGITS: usize = 32;
 
-/// The id that a client chose for its message: 1 to 128 characters.
-pub type SendId = Chosen<128>;
+/// The id that its sender, a client or a backend, chose for a message: 1 to 128 characters.
+pub type MessageId = BoundedText<MAX_ID>;
 
-impl SendId {
-    /// What an id is, for a client that sent something else.
+/// The maximum length of a message's id, in characters.
+pub(crate) const MAX_ID: usize = 128;
+
+impl MessageId {
+    /// What an id is, for a sender that sent something else.
     pub const EXPECTED: &str = "a text of 1 to 128 characters";
 }
 
@@ -25,7 +28,7 @@ pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// The key of a client's message. The sender is the principal, on whatever device; without one, the connection.
-    pub fn of_client(sender: &Connection, channel: &Channel, id: &SendId) -> Self {
+    pub fn of_client(sender: &Connection, channel: &Channel, id: &MessageId) -> Self {
         let id = id.as_str();
         match &sender.principal {
             Some(principal) => Self::of("principal", principal.as_str(), channel, id),
@@ -36,6 +39,11 @@ impl IdempotencyKey {
     /// The key of a message that a backend published. All backends are one sender.
     pub fn of_backend(channel: &Channel, id: &str) -> Self {
         Self::of("backend", "", channel, id)
+    }
+
+    /// The key of a message that a backend published without an id: the queue may deliver its record more than once.
+    pub fn of_record(channel: &Channel, record_id: &str) -> Self {
+        Self::of("record", "", channel, record_id)
     }
 
     fn of(kind: &str, sender: &str, channel: &Channel, id: &str) -> Self {
@@ -68,7 +76,7 @@ mod tests {
         }
     }
 
-    fn id_of(text: &str) -> SendId {
+    fn id_of(text: &str) -> MessageId {
         text.to_owned().try_into().unwrap()
     }
 

@@ -7,16 +7,19 @@
 //! | [`channel`], [`shards`] | a named set of connections, and the partitions that it is spread over |
 //! | [`connection`], [`principal`], [`member`] | a connection, its principal, and what others see of it |
 //! | [`cursor`] | a pagination cursor for a channel's members |
-//! | [`reference`](mod@reference) | a client's own name for a request, and the request that a frame answers |
+//! | [`correlation`] | what tells a client which request a frame answers |
+//! | [`bounded_text`] | a text that a client chose, with a bound on its length |
 //! | [`permissions`] | the channels that a connection may use |
 //! | [`idempotency`] | what makes two requests to send a message one message |
 //! | [`broadcast`] | a message on its way to a channel |
 //! | [`publication`] | a message that a backend puts into the publisher's queue |
 //! | [`task`] | work that functions put into the delivery queue: broadcasts, prunes, leaves |
 
+pub mod bounded_text;
 pub mod broadcast;
 pub mod channel;
 pub mod connection;
+pub mod correlation;
 pub mod cursor;
 pub mod frame;
 pub mod idempotency;
@@ -25,6 +28,5 @@ pub mod member;
 pub mod permissions;
 pub mod principal;
 pub mod publication;
-pub mod reference;
 pub mod shards;
 pub mod task;

@@ -8,16 +8,13 @@ use crate::protocol::{
     channel::Channel,
     connection::ConnectionId,
     frame::Frame,
-    idempotency::IdempotencyKey,
+    idempotency::{IdempotencyKey, MAX_ID},
     json,
     principal::Principal,
 };
 
 /// The maximum length of the reason why a text cannot be read, in characters.
 const MAX_REASON: usize = 400;
-
-/// The maximum length of a message's id, in characters.
-pub(crate) const MAX_ID: usize = 128;
 
 /// A message that a backend published. Its JSON Schema is `modules/publisher/message.schema.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -85,17 +82,11 @@ impl Publication {
         serde_json::from_str(text).map_err(|error| InvalidPublication::Unreadable(Reason::from(error)))
     }
 
-    /// What makes it one message, however often it is published; `None` if it has no id of its own, or no channel: the
-    /// history keeps no message to a single connection.
-    pub fn idempotency_key(&self) -> Option<IdempotencyKey> {
-        let user = self.user.as_ref().map(Channel::user);
-        Some(IdempotencyKey::of_backend(self.channel.as_ref().or(user.as_ref())?, self.id.as_deref()?))
-    }
-
     /// The broadcast of the publication.
     ///
-    /// `id` is the message's id if the publication has none of its own. Recipients are told that it was sent at
-    /// `sent_at`, in milliseconds since the Unix epoch.
+    /// `id` is the message's id if the publication has none of its own. Of publications with the same id to a channel or
+    /// a user, only the first is recorded and sent. Recipients are told that it was sent at `sent_at`, in milliseconds
+    /// since the Unix epoch.
     ///
     /// # Errors
     /// When it cannot be passed on.
@@ -123,11 +114,15 @@ impl Publication {
             sent_at,
         }
         .to_json();
-        // Every connection is in `*`: if this connection is found gone, it has a row there to prune.
-        let broadcast = Broadcast::new(id, channel.unwrap_or_else(Channel::everyone), frame)?;
-        Ok(match connection {
-            Some(connection) => broadcast.only([connection].into_iter().filter(|id| !exclude.contains(id))),
-            None => broadcast.except(exclude).kept(sent_at),
-        })
+        let Some(channel) = channel else {
+            // Every connection is in `*`: if this one is found gone, it has a row there to prune.
+            let to = connection.into_iter().filter(|id| !exclude.contains(id));
+            return Ok(Broadcast::new(id, Channel::everyone(), frame)?.only(to));
+        };
+        let key = match &own_id {
+            Some(id) => IdempotencyKey::of_backend(&channel, id),
+            None => IdempotencyKey::of_record(&channel, id),
+        };
+        Ok(Broadcast::new(id, channel, frame)?.except(exclude).kept_once(key)?)
     }
 }

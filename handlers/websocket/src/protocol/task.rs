@@ -23,12 +23,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::protocol::{
-    broadcast::{Broadcast, MAX_EXCLUDED, MAX_RETRIES, Recipients, TooLarge},
+    broadcast::{Broadcast, Keep, MAX_EXCLUDED, MAX_RETRIES, Recipients, TooLarge},
     channel::Channel,
     connection::ConnectionId,
     cursor::Cursor,
+    idempotency::MAX_ID,
     principal::Principal,
-    publication::{MAX_ID, Reason},
+    publication::Reason,
     shards::ShardCount,
 };
 
@@ -210,7 +211,7 @@ impl From<Task> for Wire {
                 to,
                 retries,
                 rate,
-                sent_at: _,
+                keep: _,
             }) => Self::Broadcast { message_id, channel, frame, exclude, to, retries, rate },
             Task::Prune(Prune { channel, members, found_at }) => Self::Prune { channel, members, found_at },
             Task::Leave(Leave { channel, connection_id, principal, shard, at }) => {
@@ -225,8 +226,8 @@ impl From<Wire> for Task {
         match wire {
             // A message that the history keeps is recorded before it enters the queue.
             Wire::Broadcast { message_id, channel, frame, exclude, to, retries, rate } => {
-                let sent_at = None;
-                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, rate, sent_at })
+                let keep = Keep::No;
+                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, rate, keep })
             }
             Wire::Prune { channel, members, found_at } => Self::Prune(Prune { channel, members, found_at }),
             Wire::Leave { channel, connection_id, principal, shard, at } => {

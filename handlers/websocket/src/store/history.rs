@@ -1,50 +1,56 @@
-//! The last messages of each channel, for clients that were away, in a DynamoDB table of their own.
+//! The last messages of each channel, numbered, for clients that were away: a DynamoDB table of their own.
 //!
 //! | attribute | key | type |
 //! |---|---|---|
 //! | `channel` | hash | the channel's name |
-//! | `at` | range | the send time in milliseconds since the Unix epoch, with 13 digits, `#`, and the message's id |
+//! | `seq` | range | the message's number in the channel: 1, 2, 3 … |
+//! | `id` | | the message's id |
 //! | `frame` | | the text that its recipients got |
+//! | `recordedAt` | | when it was recorded, in milliseconds since the Unix epoch |
 //! | `expiresAt` | TTL | seconds since the Unix epoch |
 //!
-//! There is also a row for each message that may be sent again under the same id.
+//! A row without `id` and `frame` is a number that no message has, and none ever will: it is closed. There are also
+//! rows for the counter of each channel, and for each message that may be sent again under the
+//! [same key](claims).
 //!
-//! So a channel's messages are sorted by send time, and those of one millisecond by id.
+//! A sender first takes the next number from the counter, and then records its message under it. If it dies in between,
+//! no message has the number. Whoever reads the channel and finds a gap closes it. If the sender was only slow, its
+//! write then fails, and it takes another number. So what a reader has once read up to a number never changes.
 //!
 //! No message is lost between a replay and the live messages. A sender first records its message, and then reads the
 //! channel's members. A subscriber is first added to the channel, and then reads the history. Both reads are
 //! consistent. So if the sender did not find the connection, the connection finds the message. If both find each other,
-//! the message comes twice, under the same id.
+//! the message comes twice, under the same number.
 //!
-//! A channel's rows are one partition, those of `*` too. A partition is read at [3,000 units of 4 KB a
-//! second][partition], 12 MB. API Gateway lets in 500 clients a second by default: if as many come back, that is 24 KB
-//! for each. Beyond that, DynamoDB throttles and a replay fails. Spread over more partitions, a replay would cost a
-//! query of each.
+//! A channel's rows are one partition, those of `*` too. A partition takes [1,000 writes of 1 KB, and reads of 12 MB, a
+//! second][partition]. The counter is a partition of its own. So a channel takes up to 1,000 messages a second. API
+//! Gateway lets in 500 clients a second by default: if as many come back, that is 24 KB for each. Beyond that, DynamoDB
+//! throttles and a replay fails. Spread over more partitions, a replay would cost a query of each.
 //!
 //! [partition]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 
-mod claims;
+pub mod claims;
+mod limits;
+mod messages;
+mod replay;
+mod sequence;
 
-use std::{error::Error as StdError, str::FromStr, time::Duration};
+use std::error::Error as StdError;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 
+pub use self::{
+    limits::{InvalidMaxAge, InvalidMaxMessages, MaxAge, MaxMessages},
+    messages::Recorded,
+    replay::{Missed, OVERLAP},
+};
 use crate::{
     aws,
     config::{self, InvalidVariable},
-    protocol::channel::Channel,
-    store::{
-        attributes::{number, text},
-        error::{Store, StoreError},
-    },
+    store::error::{Store, StoreError},
     time::unix_millis,
 };
-
-/// How long before the client's `since` a replay begins. A client can get a later message before an earlier one. A
-/// message has the time when API Gateway received it, but is recorded at any moment of the 29 seconds that a function
-/// then has at most. And clocks differ.
-pub const OVERLAP: Duration = Duration::from_secs(60);
 
 /// The table of recorded messages.
 #[derive(Clone, Debug)]
@@ -53,35 +59,6 @@ pub struct History {
     table: String,
     max_age: MaxAge,
     max_messages: MaxMessages,
-}
-
-/// How long a message is kept: 5 minutes to 30 days, and a day by default.
-///
-/// It can change while messages are kept: each message gets its expiry when it is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxAge(Duration);
-
-/// The maximum number of messages in a replay: 1 to 1,000, and 500 by default. They are posted one after another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxMessages(u16);
-
-/// The text is not a valid time to keep messages.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a message is kept for {} to {} seconds", MaxAge::SECONDS.0, MaxAge::SECONDS.1)]
-pub struct InvalidMaxAge;
-
-/// The text is not a number of messages to replay.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("at most 1 to {} messages are replayed", MaxMessages::MAX)]
-pub struct InvalidMaxMessages;
-
-/// The messages that were sent to a channel while a client was away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
-    /// The messages as their recipients got them, in order.
-    pub frames: Vec<String>,
-    /// Whether they are all the messages that were sent.
-    pub complete: bool,
 }
 
 impl History {
@@ -101,123 +78,18 @@ impl History {
         Ok(Some(Self::new(aws::dynamodb(sdk), table, max_age, max_messages)))
     }
 
-    /// Records a message as sent at this time, in milliseconds since the Unix epoch. Recording is idempotent.
-    ///
-    /// # Errors
-    /// When the row could not be written.
-    pub async fn record(
-        &self,
-        channel: &Channel,
-        sent_at: u64,
-        id: &str,
-        frame: &str,
-    ) -> Result<(), StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item("channel", text(channel.as_str()))
-            .item("at", text(format!("{}#{id}", digits(sent_at))))
-            .item("frame", text(frame))
-            .item("expiresAt", number(self.expires_at(sent_at)));
-        put.send().await.map_err(|error| self.failed("PutItem", error))?;
-        Ok(())
+    /// When what is written now expires, in seconds since the Unix epoch.
+    fn expires_at(&self) -> u64 {
+        unix_millis().div_ceil(1_000).saturating_add(self.max_age.0.as_secs())
     }
 
-    /// The messages that were sent to a channel since a time, in milliseconds since the Unix epoch, and in the
-    /// [`OVERLAP`] before it. They are the newest, up to the limit of a replay and to one page of DynamoDB, 1 MB.
-    ///
-    /// They are not [complete](Missed::complete) if older messages were left out, or are no longer kept.
-    ///
-    /// # Errors
-    /// When the table could not be read.
-    pub async fn since(&self, channel: &Channel, since: u64) -> Result<Missed, StoreError> {
-        let (MaxAge(max_age), MaxMessages(max)) = (self.max_age, self.max_messages);
-        let now = unix_millis();
-        let start = before(since.min(now), OVERLAP);
-        // Older messages have expired, but DynamoDB deletes them within days, not at once.
-        let oldest = before(now, max_age);
-        let page = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("channel = :channel AND #at >= :start")
-            .expression_attribute_names("#at", "at") // a reserved word of DynamoDB
-            .expression_attribute_values(":channel", text(channel.as_str()))
-            .expression_attribute_values(":start", text(digits(start.max(oldest))))
-            .scan_index_forward(false)
-            .limit(i32::from(max) + 1) // One more shows whether some are left out.
-            .send()
-            .await
-            .map_err(|error| self.failed("Query", error))?;
-        let newest = page.items().iter().take(max.into());
-        let mut frames: Vec<_> = newest.filter_map(|row| row.get("frame")?.as_s().ok()).cloned().collect();
-        frames.reverse();
-        let cut_off = page.items().len() > max.into() || page.last_evaluated_key.is_some();
-        Ok(Missed { frames, complete: start >= oldest && !cut_off })
-    }
-
-    /// When what was sent at this time expires, in seconds since the Unix epoch.
-    fn expires_at(&self, sent_at: u64) -> u64 {
-        let MaxAge(max_age) = self.max_age;
-        sent_at.div_ceil(1_000).saturating_add(max_age.as_secs())
+    /// The time of the oldest messages that are kept, in milliseconds since the Unix epoch. Older ones have expired,
+    /// but DynamoDB deletes them within days, not at once.
+    fn oldest(&self) -> u64 {
+        unix_millis().saturating_sub(self.max_age.0.as_secs() * 1_000)
     }
 
     fn failed(&self, operation: &'static str, source: impl StdError + Send + Sync + 'static) -> StoreError {
         StoreError { store: Store::History, operation, table: self.table.clone(), source: Box::new(source) }
-    }
-}
-
-/// A time as text that sorts in the order of time, until the year 2286.
-fn digits(millis: u64) -> String {
-    format!("{millis:013}")
-}
-
-fn before(millis: u64, duration: Duration) -> u64 {
-    millis.saturating_sub(duration.as_secs() * 1_000)
-}
-
-impl MaxAge {
-    /// The minimum and the maximum. The [`OVERLAP`] is well within the minimum.
-    const SECONDS: (u64, u64) = (300, 30 * 24 * 60 * 60);
-}
-
-impl Default for MaxAge {
-    fn default() -> Self {
-        Self(Duration::from_secs(24 * 60 * 60))
-    }
-}
-
-impl FromStr for MaxAge {
-    type Err = InvalidMaxAge;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMaxAge> {
-        let seconds = text.parse().map_err(|_| InvalidMaxAge)?;
-        let (least, most) = Self::SECONDS;
-        if (least..=most).contains(&seconds) {
-            Ok(Self(Duration::from_secs(seconds)))
-        } else {
-            Err(InvalidMaxAge)
-        }
-    }
-}
-
-impl MaxMessages {
-    const MAX: u16 = 1_000;
-}
-
-impl Default for MaxMessages {
-    fn default() -> Self {
-        Self(500)
-    }
-}
-
-impl FromStr for MaxMessages {
-    type Err = InvalidMaxMessages;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMaxMessages> {
-        let count = text.parse().map_err(|_| InvalidMaxMessages)?;
-        if (1..=Self::MAX).contains(&count) { Ok(Self(count)) } else { Err(InvalidMaxMessages) }
     }
 }

@@ -11,7 +11,7 @@
 //! | `attributes` | attributes of rows |
 //! | [`error`] | a table that could not be read or written |
 
-mod attributes;
+mod attribute_values;
 pub mod error;
 pub mod history;
 pub(crate) mod pages;

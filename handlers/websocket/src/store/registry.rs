@@ -47,7 +47,7 @@ use crate::{
         shards::Shards,
     },
     store::{
-        attributes::{Row, number, read_text, text},
+        attribute_values::{Row, number, read_text, text},
         error::{Store, StoreError},
     },
     time::unix_seconds,

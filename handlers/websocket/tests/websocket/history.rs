@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use lambda_websocket::{
     Channel, History,
-    store::history::{MaxAge, MaxMessages, Missed},
+    protocol::idempotency::IdempotencyKey,
+    store::history::{MaxAge, MaxMessages, Missed, Recorded, claims::Claim},
 };
 use proptest::prelude::*;
 use testkit::{dynamodb::ConnectionTable, fixtures::now_millis};
@@ -17,104 +19,289 @@ fn channel(name: &str) -> Channel {
     Channel::parse(name).unwrap()
 }
 
-/// Writes these down as sent to the lobby, each as a frame that tells its time and its id.
-async fn record(history: &History, messages: impl IntoIterator<Item = (u64, &str)>) {
-    for (sent_at, id) in messages {
-        history.record(&channel("lobby"), sent_at, id, &frame(sent_at, id)).await.unwrap();
+fn lobby() -> Channel {
+    channel("lobby")
+}
+
+/// Records messages in the lobby, and returns their numbers.
+async fn record(history: &History, frames: &[&str]) -> Vec<u64> {
+    let mut numbers = vec![];
+    for frame in frames {
+        let seq = history.next_seq(&lobby()).await.unwrap();
+        assert!(history.record(&lobby(), seq, frame, frame).await.unwrap().is_some());
+        numbers.push(seq);
     }
+    numbers
 }
 
-fn frame(sent_at: u64, id: &str) -> String {
-    format!("{id} at {sent_at}")
+/// Takes a number, as a sender that dies before it records its message.
+async fn die(history: &History) -> u64 {
+    history.next_seq(&lobby()).await.unwrap()
 }
 
-async fn since(history: &History, since: u64) -> Missed {
-    history.since(&channel("lobby"), since).await.unwrap()
+/// What was missed: the messages by number and frame, and the number that they cover.
+fn missed(messages: &[(u64, &str)], seq: u64) -> Missed {
+    let recorded = |(seq, frame): &(u64, &str)| Recorded { seq: *seq, frame: (*frame).to_owned() };
+    Missed { messages: messages.iter().map(recorded).collect(), seq, more: false, missing: false }
 }
 
-fn missed<'a>(messages: impl IntoIterator<Item = (u64, &'a str)>, complete: bool) -> Missed {
-    Missed { frames: messages.into_iter().map(|(sent_at, id)| frame(sent_at, id)).collect(), complete }
+async fn after(history: &History, seq: u64) -> Missed {
+    history.after(&lobby(), seq).await.unwrap()
+}
+
+async fn since(history: &History, time: u64) -> Missed {
+    history.since(&lobby(), time).await.unwrap()
 }
 
 #[tokio::test]
-async fn what_is_written_again_is_there_once_and_expires() {
+async fn each_channel_numbers_its_messages_from_one_on() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    let now = now_millis();
-    record(&history, [(now, "a"), (now, "a")]).await;
-    assert_eq!(since(&history, now).await, missed([(now, "a")], true));
+    for name in ["lobby", "lobby2", "user:lobby", "*"] {
+        assert_eq!(history.last_seq(&channel(name)).await.unwrap(), 0, "{name}");
+        for seq in 1..=2 {
+            assert_eq!(history.next_seq(&channel(name)).await.unwrap(), seq, "{name}");
+            history.record(&channel(name), seq, "a", name).await.unwrap();
+        }
+    }
+    for name in ["lobby", "lobby2", "user:lobby", "*"] {
+        let Missed { messages, seq, .. } = history.after(&channel(name), 0).await.unwrap();
+        let frames: Vec<_> = messages.iter().map(|message| message.frame.as_str()).collect();
+        assert_eq!((frames, seq, history.last_seq(&channel(name)).await.unwrap()), (vec![name; 2], 2, 2));
+    }
+    assert_eq!(history.after(&channel("another"), 0).await.unwrap(), missed(&[], 0));
+}
+
+#[tokio::test]
+async fn senders_at_once_get_different_numbers() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let numbers = join_all((0..20).map(async |_| history.next_seq(&lobby()).await.unwrap())).await;
+    assert_eq!(numbers.into_iter().collect::<BTreeSet<_>>(), (1..=20).collect());
+}
+
+#[tokio::test]
+async fn a_message_that_is_recorded_again_stays_as_it_was_and_expires() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let before = now_millis();
+    let seq = history.next_seq(&lobby()).await.unwrap();
+    for frame in ["first", "second"] {
+        let recorded = history.record(&lobby(), seq, "a", frame).await.unwrap();
+        assert_eq!(recorded, Some(Recorded { seq, frame: "first".to_owned() }));
+    }
+    assert_eq!(history.record(&lobby(), seq, "b", "another").await.unwrap(), None, "the number is taken");
 
     let rows = table.history_rows().await;
-    let [row] = rows.as_slice() else { panic!("one row, not {rows:?}") };
-    let text = |name: &str| row[name].as_s().unwrap().as_str();
-    assert_eq!((text("channel"), text("at")), ("lobby", format!("{now}#a").as_str()));
-    assert_eq!(text("frame"), frame(now, "a"));
-    assert_eq!(row["expiresAt"].as_n().unwrap(), &(now.div_ceil(1_000) + 86_400).to_string());
+    let message = rows.iter().find(|row| row.contains_key("frame")).unwrap();
+    let number = |name: &str| message[name].as_n().unwrap().parse::<u64>().unwrap();
+    let text = |name: &str| message[name].as_s().unwrap().as_str();
+    assert_eq!((text("channel"), number("seq"), text("id"), text("frame")), ("lobby", 1, "a", "first"));
+    assert!((before..=now_millis()).contains(&number("recordedAt")));
+    assert!((0..=1).contains(&(number("expiresAt") - number("recordedAt").div_ceil(1_000) - 86_400)));
+    let counter = rows.iter().find(|row| row.contains_key("lastSeq")).unwrap();
+    assert!(
+        counter["expiresAt"].as_n().unwrap().parse::<u64>().unwrap() > number("expiresAt") + 365 * 86_400
+    );
 }
 
 #[tokio::test]
-async fn each_channel_has_a_history_of_its_own() {
+async fn a_number_whose_sender_died_is_closed_by_who_reads_beyond_it() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    let now = now_millis();
-    for name in ["lobby", "lobby2", "user:lobby", "*"] {
-        history.record(&channel(name), now, "a", name).await.unwrap();
-    }
-    for name in ["lobby", "lobby2", "user:lobby", "*", "another"] {
-        let frames = history.since(&channel(name), now).await.unwrap().frames;
-        assert_eq!(frames, if name == "another" { vec![] } else { vec![name.to_owned()] });
+    record(&history, &["a"]).await;
+    let died = die(&history).await;
+    assert_eq!(after(&history, 0).await, missed(&[(1, "a")], 1), "nobody has read beyond it");
+    record(&history, &["c"]).await;
+    let all = missed(&[(1, "a"), (3, "c")], 3);
+    assert_eq!(after(&history, 0).await, all);
+    assert_eq!(
+        history.record(&lobby(), died, "b", "b").await.unwrap(),
+        None,
+        "it was only slow, and too late"
+    );
+    assert_eq!((after(&history, 0).await, since(&history, 0).await.messages), (all.clone(), all.messages));
+    for from in [1, 2] {
+        assert_eq!(after(&history, from).await, missed(&[(3, "c")], 3), "{from}");
     }
 }
 
 #[tokio::test]
-async fn a_message_that_was_written_down_late_is_not_missed() {
+async fn who_reads_by_time_closes_gaps_too() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    let seen = now_millis();
-    record(&history, [(seen, "seen"), (seen - 29_000, "late"), (seen - MINUTE - 1, "long ago")]).await;
-    assert_eq!(since(&history, seen).await, missed([(seen - 29_000, "late"), (seen, "seen")], true));
+    record(&history, &["a"]).await;
+    let died = die(&history).await;
+    record(&history, &["c"]).await;
+    assert_eq!(since(&history, now_millis()).await.messages, missed(&[(1, "a"), (3, "c")], 3).messages);
+    assert_eq!(history.record(&lobby(), died, "b", "b").await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn of_too_many_the_newest_are_replayed_and_the_client_hears_so() {
+async fn a_gap_in_which_a_message_was_recorded_meanwhile_is_none() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let recorded = record(&history, &["a"]).await[0];
+    assert_eq!(history.close(&lobby(), recorded).await.unwrap().unwrap().frame, "a");
+    assert_eq!(history.close(&lobby(), recorded + 1).await.unwrap(), None);
+    assert_eq!(history.close(&lobby(), recorded + 1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_first_numbers_of_a_channel_are_closed_too_when_all_their_senders_died() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    for seq in 1..=3 {
+        assert_eq!(die(&history).await, seq);
+    }
+    assert_eq!(after(&history, 0).await, missed(&[], 3));
+    assert_eq!(since(&history, 0).await, Missed { missing: true, ..missed(&[], 3) });
+    for seq in 1..=3 {
+        assert_eq!(history.record(&lobby(), seq, "late", "late").await.unwrap(), None, "{seq}");
+    }
+    record(&history, &["d"]).await;
+    assert_eq!(after(&history, 0).await, missed(&[(4, "d")], 4));
+}
+
+#[tokio::test]
+async fn who_asks_a_channel_by_time_whose_first_messages_are_under_way_closes_their_numbers() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let numbers = [die(&history).await, die(&history).await];
+    assert_eq!(since(&history, now_millis()).await, missed(&[], 2));
+    for seq in numbers {
+        assert_eq!(history.record(&lobby(), seq, "late", "late").await.unwrap(), None, "{seq}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_by_number_is_read_in_pages_from_the_oldest_on() {
     let table = ConnectionTable::start().await;
     let history = table.history(3).await;
-    let now = now_millis();
-    let all = [(now - 30, "a"), (now - 20, "b"), (now - 20, "c"), (now - 10, "d")];
-    record(&history, all[..3].iter().copied()).await;
-    assert_eq!(since(&history, now - 30).await, missed(all[..3].iter().copied(), true), "as many as may be");
-    record(&history, [all[3]]).await;
-    assert_eq!(since(&history, now - 30).await, missed(all[1..].iter().copied(), false));
+    record(&history, &["a", "b", "c", "d", "e", "f", "g"]).await;
+    for (from, messages, more) in [
+        (0, vec![(1, "a"), (2, "b"), (3, "c")], true),
+        (3, vec![(4, "d"), (5, "e"), (6, "f")], true),
+        (4, vec![(5, "e"), (6, "f"), (7, "g")], false),
+        (6, vec![(7, "g")], false),
+        (7, vec![], false),
+    ] {
+        let found = after(&history, from).await;
+        // A page that is full may say that there is more where there is not.
+        let more = more || found.more && from == 4;
+        assert_eq!(
+            found,
+            Missed { more, ..missed(&messages, from.max(messages.last().map_or(0, |last| last.0))) }
+        );
+    }
+    assert_eq!(
+        since(&history, 0).await,
+        Missed { missing: true, ..missed(&[(5, "e"), (6, "f"), (7, "g")], 7) }
+    );
 }
 
 #[tokio::test]
-async fn of_more_than_a_megabyte_the_newest_are_replayed_and_the_client_hears_so() {
+async fn of_more_than_a_megabyte_a_replay_holds_a_part() {
     let table = ConnectionTable::start().await;
     let history = table.history(100).await;
-    let now = now_millis();
     let long = |n: u64| format!("{n}{}", "x".repeat(127 * 1024));
-    for n in 0..12 {
-        history.record(&channel("lobby"), now + n, "id", &long(n)).await.unwrap();
+    for n in 1..=12 {
+        let seq = history.next_seq(&lobby()).await.unwrap();
+        history.record(&lobby(), seq, "id", &long(n)).await.unwrap();
     }
-    let Missed { frames, complete } = since(&history, now).await;
-    assert!((7..=9).contains(&frames.len()) && !complete, "{} {complete}", frames.len());
-    let newest: Vec<_> = (12 - frames.len() as u64..12).map(long).collect();
-    assert!(frames == newest, "the newest, in order");
+    let newest = since(&history, 0).await;
+    let count = newest.messages.len() as u64;
+    assert!((7..=9).contains(&count) && newest.missing && !newest.more, "{count}");
+    assert!(newest.messages.iter().map(|message| message.seq).eq(13 - count..=12), "the newest, in order");
+    let mut from = 0;
+    for page in 1.. {
+        let Missed { messages, seq, more, missing } = after(&history, from).await;
+        assert!(messages.iter().map(|message| message.seq).eq(from + 1..=seq) && !missing, "page {page}");
+        from = seq;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(from, 12);
+}
+
+/// Messages 1 to 4, of which the first two have expired. DynamoDB has not come to delete them, or it has.
+async fn with_expired(table: &ConnectionTable, history: &History, deleted: bool) {
+    let now = now_millis();
+    for (seq, age) in (1..).zip([DAY + 2 * MINUTE, DAY + MINUTE, DAY - MINUTE, 0]) {
+        history.next_seq(&lobby()).await.unwrap();
+        if !deleted || age < DAY {
+            table.put_recorded("lobby", seq, now - age, &seq.to_string()).await;
+        }
+    }
+    table.age_counter("lobby", now - 2 * DAY).await;
 }
 
 #[tokio::test]
 async fn what_is_older_than_is_kept_is_not_replayed_and_the_client_hears_so() {
+    for deleted in [false, true] {
+        let table = ConnectionTable::start().await;
+        let history = table.history(10).await;
+        with_expired(&table, &history, deleted).await;
+        let kept = missed(&[(3, "3"), (4, "4")], 4);
+        for from in [0, 1] {
+            assert_eq!(after(&history, from).await, Missed { missing: true, ..kept.clone() }, "after {from}");
+        }
+        assert_eq!(after(&history, 2).await, kept, "all that came after it is there");
+        assert_eq!(after(&history, 3).await, missed(&[(4, "4")], 4));
+        let now = now_millis();
+        for (time, missing) in [
+            (0, true),
+            (now - DAY, true),
+            (now - DAY + MINUTE / 2, true),
+            (now - DAY + 3 * MINUTE / 2, false),
+        ] {
+            assert_eq!(
+                since(&history, time).await,
+                Missed { missing, ..kept.clone() },
+                "{} ms ago",
+                now - time
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_all_has_expired_the_client_hears_so_and_goes_on_from_the_last_number() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    let now = now_millis();
-    // DynamoDB has not come to delete it.
-    record(&history, [(now - DAY - MINUTE, "expired"), (now - DAY + MINUTE, "kept"), (now, "new")]).await;
-    let kept = [(now - DAY + MINUTE, "kept"), (now, "new")];
-    for (from, complete) in
-        [(0, false), (now - DAY, false), (now - DAY + MINUTE / 2, false), (now - DAY + 2 * MINUTE, true)]
-    {
-        assert_eq!(since(&history, from).await, missed(kept, complete), "{} ms ago", now - from);
+    for seq in 1..=3 {
+        history.next_seq(&lobby()).await.unwrap();
+        table.put_recorded("lobby", seq, now_millis() - 2 * DAY, "expired").await;
     }
+    table.age_counter("lobby", now_millis() - 2 * DAY).await;
+    assert_eq!(after(&history, 1).await, Missed { missing: true, ..missed(&[], 3) });
+    assert_eq!(after(&history, 3).await, missed(&[], 3), "it has heard all");
+    let seq = record(&history, &["new"]).await[0];
+    assert_eq!((seq, after(&history, 3).await), (4, missed(&[(4, "new")], 4)));
+}
+
+#[tokio::test]
+async fn who_asks_after_a_number_that_was_never_given_begins_anew() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    assert_eq!(after(&history, 7).await, Missed { missing: true, ..missed(&[], 0) });
+    record(&history, &["a"]).await;
+    for from in [2, 7, u64::MAX] {
+        assert_eq!(after(&history, from).await, Missed { missing: true, ..missed(&[], 1) }, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_recorded_late_is_not_missed() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let seen = now_millis();
+    for (seq, age) in (1..).zip([MINUTE + 1, 29_000, 0]) {
+        history.next_seq(&lobby()).await.unwrap();
+        table.put_recorded("lobby", seq, seen - age, &seq.to_string()).await;
+    }
+    assert_eq!(since(&history, seen).await, missed(&[(2, "2"), (3, "3")], 3));
 }
 
 #[tokio::test]
@@ -122,10 +309,57 @@ async fn what_no_clock_has_shown_yet_is_now() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
     let now = now_millis();
-    record(&history, [(now - 2 * MINUTE, "old"), (now, "new")]).await;
-    for from in [now + DAY, 10_000_000_000_000, u64::MAX] {
-        assert_eq!(since(&history, from).await, missed([(now, "new")], true), "{from}");
+    for (seq, age) in (1..).zip([2 * MINUTE, 0]) {
+        history.next_seq(&lobby()).await.unwrap();
+        table.put_recorded("lobby", seq, now - age, &seq.to_string()).await;
     }
+    for from in [now + DAY, 10_000_000_000_000, u64::MAX] {
+        assert_eq!(since(&history, from).await, missed(&[(2, "2")], 2), "{from}");
+    }
+    table.put_recorded("quiet", 1, now - 2 * MINUTE, "old").await;
+    assert_eq!(history.since(&channel("quiet"), now).await.unwrap(), missed(&[], 1), "nothing since then");
+}
+
+fn key(id: &str) -> IdempotencyKey {
+    IdempotencyKey::of_backend(&lobby(), id)
+}
+
+#[tokio::test]
+async fn a_claim_is_the_first_requests_and_keeps_its_first_outcome() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let claim = async || history.claim_to(&key("1")).await.unwrap();
+    assert_eq!(claim().await, None);
+    for _ in 0..2 {
+        assert_eq!(
+            history.claim(&key("1"), 5, None).await.unwrap(),
+            None,
+            "its own, though it heard of no answer"
+        );
+    }
+    let first = claim().await.unwrap();
+    assert_eq!((first.seq, &first.outcome), (5, &None));
+    assert!(now_millis() - first.claimed_at < MINUTE);
+    assert_eq!(history.claim(&key("1"), 6, None).await.unwrap(), Some(first.clone()), "another request's");
+    assert_eq!(history.claim(&key("2"), 6, None).await.unwrap(), None, "another key");
+    assert_eq!(history.claim(&key("1"), 7, Some(5)).await.unwrap(), None, "in the place of the first");
+    assert_eq!(history.claim(&key("1"), 8, Some(5)).await.unwrap().unwrap().seq, 7, "which is gone");
+    for outcome in ["first", "second"] {
+        history.complete(&key("1"), 7, outcome.to_owned()).await.unwrap();
+        let Claim { seq, outcome, .. } = claim().await.unwrap();
+        assert_eq!((seq, outcome.as_deref()), (7, Some("first")));
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_has_expired_is_none() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    history.claim(&key("1"), 5, None).await.unwrap();
+    table.expire_claims().await;
+    assert_eq!(history.claim_to(&key("1")).await.unwrap(), None);
+    assert_eq!(history.claim(&key("1"), 6, None).await.unwrap(), None);
+    assert_eq!(history.claim_to(&key("1")).await.unwrap().unwrap().seq, 6);
 }
 
 #[tokio::test]
@@ -133,10 +367,18 @@ async fn a_table_that_is_away_is_an_error() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
     table.drop_history().await;
-    let error = history.record(&channel("lobby"), 0, "a", "").await.unwrap_err();
-    assert_eq!(error.to_string(), "PutItem on the table history");
-    let error = history.since(&channel("lobby"), 0).await.unwrap_err();
-    assert_eq!(error.to_string(), "Query on the table history");
+    let error = async |result: Result<(), _>| {
+        Result::<(), lambda_websocket::store::error::StoreError>::unwrap_err(result).to_string()
+    };
+    assert_eq!(
+        error(history.record(&lobby(), 1, "a", "").await.map(drop)).await,
+        "PutItem on the table history"
+    );
+    assert_eq!(error(history.next_seq(&lobby()).await.map(drop)).await, "UpdateItem on the table history");
+    assert_eq!(error(history.last_seq(&lobby()).await.map(drop)).await, "GetItem on the table history");
+    assert_eq!(error(history.claim_to(&key("1")).await.map(drop)).await, "GetItem on the table history");
+    assert_eq!(error(history.since(&lobby(), 0).await.map(drop)).await, "Query on the table history");
+    assert_eq!(error(history.after(&lobby(), 0).await.map(drop)).await, "Query on the table history");
 }
 
 #[test]
@@ -156,25 +398,44 @@ fn the_bounds_are_numbers() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// In the order of the time and of the id, byte by byte, whatever came first; and of the newest, all.
+    /// Whoever asks on from page to page has each message once, in order, and none that is recorded below what it has.
     #[test]
-    fn a_replay_is_in_order(
-        messages in prop::collection::vec((0..6_u64, ".{1,3}"), 0..24),
-        from in 0..6_u64,
-        most in 1..20_u16,
+    fn pages_by_number_are_whole(
+        steps in prop::collection::vec(0..4_u8, 0..30), most in 1..8_u16, between in 0..30_usize,
     ) {
-        let now = now_millis();
-        // Half a minute between one time and the next: many messages have the same, and some are in the overlap.
-        let time = |ago: u64| now - ago * MINUTE / 2;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let found = runtime.block_on(async {
+        runtime.block_on(async {
             let history = ConnectionTable::start().await.history(most).await;
-            record(&history, messages.iter().map(|(ago, id)| (time(*ago), id.as_str()))).await;
-            since(&history, time(from)).await
-        });
-        let sent: BTreeSet<_> = messages.iter().map(|(ago, id)| (time(*ago), id.as_str())).collect();
-        let asked: Vec<_> = sent.into_iter().filter(|(sent_at, _)| *sent_at >= time(from) - MINUTE).collect();
-        let left_out = asked.len().saturating_sub(most.into());
-        prop_assert_eq!(found, missed(asked[left_out..].iter().copied(), left_out == 0));
+            let (mut sent, mut slow, mut heard, mut from) = (BTreeSet::new(), vec![], vec![], 0);
+            for (number, step) in steps.iter().enumerate() {
+                match step {
+                    0 => slow.push(die(&history).await),
+                    1 => {
+                        let Some(seq) = slow.pop() else { continue };
+                        if history.record(&lobby(), seq, "slow", "slow").await.unwrap().is_some() {
+                            sent.insert(seq);
+                            prop_assert!(seq > from, "{} is recorded below {}", seq, from);
+                        }
+                    }
+                    _ => sent.extend(record(&history, &["frame"]).await),
+                }
+                if number == between {
+                    let found = after(&history, from).await;
+                    heard.extend(found.messages.iter().map(|message| message.seq));
+                    from = found.seq;
+                }
+            }
+            loop {
+                let Missed { messages, seq, more, missing } = after(&history, from).await;
+                prop_assert!(!missing && messages.len() <= most.into());
+                heard.extend(messages.iter().map(|message| message.seq));
+                from = seq;
+                if !more {
+                    break;
+                }
+            }
+            prop_assert_eq!(heard, sent.into_iter().collect::<Vec<_>>());
+            Ok(())
+        })?;
     }
 }

@@ -12,6 +12,7 @@ use lambda_websocket::{
         departure,
         poster::{Outcome, Policy, Poster},
     },
+    store::history::Missed,
 };
 use serde_json::{Value, value::to_raw_value};
 use testkit::{
@@ -86,7 +87,7 @@ async fn near_the_deadline_the_rest_is_handed_over() {
     });
     // 3 s are left for the rest; reading ends halfway to the last post, where little time is left.
     let start = Instant::now();
-    let report = broadcaster.send(&hello(), start + Duration::from_secs(4)).await.unwrap();
+    let report = broadcaster.send(&hello(), start + Duration::from_secs(4)).await.unwrap().report;
     assert!(report.queued && (1..2_000).contains(&report.delivered) && report.failed == 0, "{report:?}");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let queued = simulation.take_queued();
@@ -114,7 +115,7 @@ async fn a_shard_that_breaks_after_some_progress_is_handed_over_and_read_on_late
         }
         _ => Fate::Served(SOON),
     });
-    let report = broadcaster.send(&hello(), Instant::now() + Duration::from_secs(60)).await.unwrap();
+    let report = broadcaster.send(&hello(), Instant::now() + Duration::from_secs(60)).await.unwrap().report;
     assert!(report.queued && (5..40).contains(&report.delivered), "{report:?}");
     simulation.decide(|_| Fate::Served(SOON));
     go_on(&simulation, &broadcaster, simulation.take_queued()).await;
@@ -127,8 +128,17 @@ async fn what_was_just_written_down_is_replayed_though_copies_of_the_table_lag_b
     let simulation = Simulation::start();
     simulation.set_lag(Duration::from_secs(2));
     let (history, now) = (simulation.history(10), fixtures::now_millis());
-    history.record(&lobby(), now, "m", "hello").await.unwrap();
-    assert_eq!(history.since(&lobby(), now).await.unwrap().frames, ["hello"]);
+    let mut recorded = vec![];
+    for id in ["1", "2"] {
+        sleep(Duration::from_secs(3)).await;
+        let seq = history.next_seq(&lobby()).await.unwrap();
+        recorded.extend(history.record(&lobby(), seq, id, "hello").await.unwrap());
+        for missed in [history.since(&lobby(), now).await, history.after(&lobby(), 0).await] {
+            let Missed { messages, seq: last, .. } = missed.unwrap();
+            assert_eq!((&messages, last), (&recorded, seq));
+        }
+        assert_eq!(history.last_seq(&lobby()).await.unwrap(), seq);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,86 +1,111 @@
 //! The rows that make two requests to send a message one message: idempotency.
 //!
-//! The first request writes its row before anything else, and completes it once its message is sent. Another one with
-//! the same key finds the row. If the row is complete, the message is sent: the request gets the same answer. If it is
-//! not, the first one may have died. Then the other one sends the message, with the first one's time: it is the same
-//! row of the history, and recipients drop it by its id.
+//! A request reads the row of its key. If there is none, it takes a number, writes the row with it, records its message
+//! under that number, delivers it, and completes the row with what came of it. Another request with the same key finds the
+//! row. If it is complete, the message is sent: the request gets the same answer. If it is not, the first one is still at
+//! work, or died.
 //!
 //! | attribute | key | value |
 //! |---|---|---|
 //! | `channel` | hash | `#` and the key: a partition each; no channel's name, as those do not begin with `#` |
-//! | `at` | range | `claim` |
-//! | `sentAt` | | the first request's time, in milliseconds since the Unix epoch |
+//! | `seq` | range | 0 |
+//! | `messageSeq` | | the number that was taken for the message |
+//! | `claimedAt` | | when, in milliseconds since the Unix epoch |
 //! | `outcome` | | what the first request answered; absent until then |
 //! | `expiresAt` | TTL | seconds since the Unix epoch: as long as messages are kept |
 
-use aws_sdk_dynamodb::{
-    operation::put_item::{PutItemError, builders::PutItemFluentBuilder},
-    types::ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 
 use super::History;
 use crate::{
     protocol::idempotency::IdempotencyKey,
     store::{
-        attributes::{number, read_text, text},
+        attribute_values::{Row, number, read_number, read_text, text},
         error::StoreError,
     },
-    time::unix_seconds,
+    time::{unix_millis, unix_seconds},
 };
 
-/// What is known of a message that may have been sent before.
+/// What is known of a message that was sent, or is being sent, under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// When it was sent first, in milliseconds since the Unix epoch.
-    pub sent_at: u64,
+    /// The number that was taken for it.
+    pub seq: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub claimed_at: u64,
     /// What came of it, if it was sent.
     pub outcome: Option<String>,
 }
 
+impl Claim {
+    fn read(row: &Row) -> Option<Self> {
+        Some(Self {
+            seq: read_number(row, "messageSeq")?,
+            claimed_at: read_number(row, "claimedAt")?,
+            outcome: read_text(row, "outcome"),
+        })
+    }
+}
+
 impl History {
-    /// Claims a key for a message that is sent at this time, in milliseconds since the Unix epoch. If it was claimed
-    /// before, and messages of that time are still kept, it returns that claim.
+    /// The claim to a key, if it has not expired.
     ///
     /// # Errors
-    /// When the row could not be written.
-    pub async fn claim(&self, key: &IdempotencyKey, sent_at: u64) -> Result<Claim, StoreError> {
-        let put = self
-            .put_claim(key, sent_at)
-            .condition_expression("attribute_not_exists(channel) OR expiresAt < :now")
-            .expression_attribute_values(":now", number(unix_seconds()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Claim { sent_at, outcome: None }) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let row = failed.item().cloned().unwrap_or_default();
-                let first = row.get("sentAt").and_then(|time| time.as_n().ok()?.parse().ok());
-                Ok(Claim { sent_at: first.unwrap_or(sent_at), outcome: read_text(&row, "outcome") })
-            }
-            _ => Err(self.failed("PutItem", error)),
-        }
+    /// When the row could not be read.
+    pub async fn claim_to(&self, key: &IdempotencyKey) -> Result<Option<Claim>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("channel", text(hash(key)))
+            .key("seq", number(0))
+            .consistent_read(true);
+        let row = get.send().await.map_err(|error| self.failed("GetItem", error))?.item;
+        let is_kept = |row: &Row| read_number(row, "expiresAt").is_some_and(|at| at >= unix_seconds());
+        Ok(row.filter(is_kept).as_ref().and_then(Claim::read))
     }
 
-    /// Completes a claim: the message is sent.
+    /// Claims a key for a message under this number, in the place of the claim of that other number if there is one.
+    /// Returns the claim of another request, if that was first.
     ///
     /// # Errors
     /// When the row could not be written.
-    pub async fn complete(
+    pub async fn claim(
         &self,
         key: &IdempotencyKey,
-        sent_at: u64,
-        outcome: String,
-    ) -> Result<(), StoreError> {
-        let put = self.put_claim(key, sent_at).item("outcome", text(outcome));
-        put.send().await.map(drop).map_err(|error| self.failed("PutItem", error))
+        seq: u64,
+        former: Option<u64>,
+    ) -> Result<Option<Claim>, StoreError> {
+        let put = self
+            .put_claim(key, seq)
+            .condition_expression("attribute_not_exists(channel) OR expiresAt < :now OR messageSeq = :former")
+            .expression_attribute_values(":now", number(unix_seconds()))
+            .expression_attribute_values(":former", number(former.unwrap_or(0)));
+        let other = self.put_first(put).await?.as_ref().and_then(Claim::read);
+        Ok(other.filter(|other| other.seq != seq)) // It is this request's own where the first answer was lost.
     }
 
-    fn put_claim(&self, key: &IdempotencyKey, sent_at: u64) -> PutItemFluentBuilder {
+    /// Completes a claim: the message is sent. What another request completed it with stays.
+    ///
+    /// # Errors
+    /// When the row could not be written.
+    pub async fn complete(&self, key: &IdempotencyKey, seq: u64, outcome: String) -> Result<(), StoreError> {
+        let put = self.put_claim(key, seq).item("outcome", text(outcome));
+        self.put_first(put.condition_expression("attribute_not_exists(outcome)")).await.map(drop)
+    }
+
+    fn put_claim(&self, key: &IdempotencyKey, seq: u64) -> PutItemFluentBuilder {
         self.client
             .put_item()
             .table_name(&self.table)
-            .item("channel", text(format!("#{}", key.as_str())))
-            .item("at", text("claim"))
-            .item("sentAt", number(sent_at))
-            .item("expiresAt", number(self.expires_at(sent_at)))
+            .item("channel", text(hash(key)))
+            .item("seq", number(0))
+            .item("messageSeq", number(seq))
+            .item("claimedAt", number(unix_millis()))
+            .item("expiresAt", number(self.expires_at()))
     }
+}
+
+fn hash(key: &IdempotencyKey) -> String {
+    format!("#{}", key.as_str())
 }

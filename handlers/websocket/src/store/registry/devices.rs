@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use super::{Registry, read_id};
 use crate::{
     protocol::{channel::Channel, connection::ConnectionId, principal::Principal},
-    store::{attributes::text, error::StoreError},
+    store::{attribute_values::text, error::StoreError},
 };
 
 /// Up to this many connections of a principal are queried one by one: few people have more devices.

@@ -17,7 +17,7 @@ use super::{Registry, is_condition};
 use crate::{
     protocol::connection::ConnectionId,
     store::{
-        attributes::{Row, number, text},
+        attribute_values::{Row, number, text},
         error::StoreError,
     },
     time::unix_seconds,

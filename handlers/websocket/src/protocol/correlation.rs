@@ -1,24 +1,16 @@
-//! A client's own name for a request, which every answer to it carries.
+//! What tells a client which request a frame answers.
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::bounded_text::BoundedText;
+
 /// A client's own name for a request: 1 to 64 characters of any kind. Two requests may have the same.
-pub type Reference = Chosen<64>;
-
-/// A text that a client chose: 1 to `MAX` characters of any kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Chosen<const MAX: usize>(String);
-
-/// The text is empty or too long.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("it has 1 to {0} characters")]
-pub struct InvalidLength(usize);
+pub type Reference = BoundedText<64>;
 
 /// The request that a frame answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answered<'a> {
+pub struct Correlation<'a> {
     /// API Gateway's id of the request.
     pub request_id: &'a str,
     /// The client's own name for it, if it has one.
@@ -42,25 +34,11 @@ impl Reference {
 
     /// The reference in a client's message, if there is a valid one, whatever else is wrong with the message.
     pub fn of(message: &str) -> Option<Self> {
-        // Few messages have one: the others are not read once more. Serde would take an array for an object.
-        let may_have_one = message.trim_start().starts_with('{') && message.contains(r#""ref""#);
+        // Few messages have one: the others are not read once more. In JSON, a letter may be written as `\u0072`. Serde
+        // would take an array for an object.
+        let names_one = message.contains(r#""ref""#) || message.contains(r"\u00");
+        let may_have_one = message.trim_start().starts_with('{') && names_one;
         may_have_one.then(|| serde_json::from_str::<Referring>(message).ok())?.map(|found| found.reference)
-    }
-}
-
-impl<const MAX: usize> TryFrom<String> for Chosen<MAX> {
-    type Error = InvalidLength;
-
-    fn try_from(text: String) -> Result<Self, InvalidLength> {
-        let length = text.chars().take(MAX + 1).count();
-        if (1..=MAX).contains(&length) { Ok(Self(text)) } else { Err(InvalidLength(MAX)) }
-    }
-}
-
-impl<const MAX: usize> Chosen<MAX> {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -78,6 +56,7 @@ mod tests {
             r#"{"action":"send","ref":"7"}"#,
             r#"{"ref":"7","chanel":"lobby","message":{"ref":8}}"#,
             r#"{"ref" : "7", "action": 3}"#,
+            r#"{"\u0072ef":"7"}"#,
         ] {
             assert_eq!(found(message).as_deref(), Some("7"), "{message}");
         }
@@ -108,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_no_field_for_a_reference_that_was_not_given() {
-        let json = |reference| serde_json::to_string(&Answered { request_id: "r", reference }).unwrap();
+        let json = |reference| serde_json::to_string(&Correlation { request_id: "r", reference }).unwrap();
         assert_eq!(json(None), r#"{"requestId":"r"}"#);
         assert_eq!(
             json(Some(&Reference::try_from("7".to_owned()).unwrap())),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     lambda::rejection::Rejection,
-    protocol::{frame::ErrorCode, json, reference::Reference},
+    protocol::{correlation::Reference, frame::ErrorCode, json},
 };
 
 /// How much of an unknown field's name is quoted, in characters.

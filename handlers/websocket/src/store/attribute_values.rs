@@ -1,4 +1,4 @@
-//! The attributes of DynamoDB rows.
+//! Reads and writes the values of DynamoDB attributes. What each is called is in the file of its row.
 
 use std::collections::HashMap;
 
@@ -17,4 +17,8 @@ pub(super) fn number(value: u64) -> AttributeValue {
 
 pub(super) fn read_text(row: &Row, name: &str) -> Option<String> {
     row.get(name)?.as_s().ok().cloned()
+}
+
+pub(super) fn read_number(row: &Row, name: &str) -> Option<u64> {
+    row.get(name)?.as_n().ok()?.parse().ok()
 }
