@@ -20,7 +20,7 @@ class Server {
   #tokens = BURST;
   #filledAt = Date.now();
 
-  answer({ channel, since }) {
+  answer({ channel, after, ref }) {
     const time = Date.now();
     this.#tokens = Math.min(BURST, this.#tokens + ((time - this.#filledAt) / 1_000) * RATE);
     this.#filledAt = time;
@@ -30,7 +30,7 @@ class Server {
     }
     this.#tokens--;
     this.served++;
-    return { type: "subscribed", channel, requestId: "r", ...(since !== undefined && { replayed: 0, complete: true }) };
+    return { type: "subscribed", channel, requestId: "r", ref, seq: 7, ...(after !== undefined && { replayed: 0, complete: true }) };
   }
 }
 
@@ -93,7 +93,7 @@ test("200 clients with 50 channels come back to a server that takes 100 requests
   globalThis.WebSocket = Socket;
   context.after(() => mock.reset());
 
-  Socket.server = { answer: ({ channel }) => ({ type: "subscribed", channel, requestId: "r" }) };
+  Socket.server = { answer: ({ channel, ref }) => ({ type: "subscribed", channel, requestId: "r", ref, seq: 7 }) };
   const clients = Array.from({ length: CLIENTS }, () => new WebSocketClient("wss://example.test/dev"));
   const gaps = [];
   for (const client of clients) client.on("gap", ({ channel }) => gaps.push(channel));

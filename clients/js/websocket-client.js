@@ -9,6 +9,8 @@
 // API Gateway closes a connection that is idle for 10 minutes, and any after 2 hours.
 const HEARTBEAT_MS = 5 * 60_000;
 const PONG_WITHIN_MS = 10_000;
+/** After so long without a sign of life, while an answer is waited for, it asks whether the other side is there. */
+const SILENCE_MS = 10_000;
 const RENEW_MS = { least: 100 * 60_000, most: 110 * 60_000 };
 /** For how long a connection is kept beside the one that replaces it: what is on its way still comes. */
 const OVERLAP_MS = 5_000;
@@ -33,13 +35,21 @@ const AGAIN_MS = { least: 500, most: 15_000 };
  */
 const PATIENCE_MS = { throttled: 60_000, too_many_requests: 60_000 };
 /**
+ * The same for messages. To send one twice under one id does no harm.
+ *
+ * @type {Patience}
+ */
+const SEND_PATIENCE_MS = { ...PATIENCE_MS, gateway: 10_000 };
+/**
  * The same while subscriptions are restored, after a restart perhaps with all other clients. To subscribe twice does no
  * harm, so a fault is no reason either to give up the connection, and with it the subscriptions that are restored.
  *
  * @type {Patience}
  */
 const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
+/** How many requests wait at most, and how many are under way at once. */
 const QUEUE = 100;
+const UNDER_WAY = 32;
 /**
  * The bytes of the largest frame that API Gateway takes: it closes the connection for a larger one. A message may have
  * four times as many, but in several frames, and nobody can tell a browser where to split.
@@ -47,14 +57,19 @@ const QUEUE = 100;
 export const LARGEST_FRAME = 32_768;
 /** The length of the id that a message is sent with. */
 export const ID_LENGTH = 32;
+/** The length of the reference that each request carries, so that its answer finds it. */
+const REF_LENGTH = 8;
 const SEEN = 10_000;
-/** How often what was missed in a channel is asked for at most: in a busy one, there is always something new. */
-const REPLAYS = 5;
+/** How long a message that is missing may still come by itself, before it is asked for. */
+const MISSING_MS = 500;
+/** How many messages wait at most for one that is missing, before it is asked for at once. */
+const EARLY = 1_000;
 
 /**
  * @typedef {string | { url: string, protocols?: string | string[] }} Target
- * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number }} Message
- * @typedef {{ id: string, requestId: string, delivered: number, gone: number, failed: number, duplicate?: boolean }} Ack
+ * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number, seq?: number }} Message
+ *   `seq`: its number in the channel, where the server keeps a history
+ * @typedef {{ id: string, requestId: string, seq?: number, delivered: number, gone: number, failed: number, duplicate?: boolean }} Ack
  * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
  * @typedef {{ channel: string, members: Member[], next?: string }} Members
@@ -67,10 +82,11 @@ const REPLAYS = 5;
  *
  * @typedef {object} Events
  * @property {State} state what {@link WebSocketClient.state} has become
- * @property {Message} message somebody said something; each id comes once
+ * @property {Message} message a message arrived: each once. In a channel with a history, they come in the order of `seq`,
+ *   and none is left out unless a `gap` says so
  * @property {Presence} joined somebody entered a channel, where the server announces it
  * @property {Presence} left somebody left a channel
- * @property {{ channel: string, since?: number }} gap what was said in the channel while the connection was down may be missing
+ * @property {{ channel: string, since?: number }} gap messages of the channel may be missing since then
  * @property {RequestError} error what went wrong and has no promise to tell it
  * @property {any} frame anything else that the server sent: of your own routes, say. What is no JSON object comes as it
  *   came, as a text or a Blob
@@ -95,7 +111,7 @@ export class RequestError extends Error {
 
 /** The bytes of a request as it is sent. {@link LARGEST_FRAME} is the limit. @param {{ [field: string]: any }} frame */
 export function sizeOf(frame) {
-  return new TextEncoder().encode(JSON.stringify(frame)).length;
+  return new TextEncoder().encode(JSON.stringify({ ref: "-".repeat(REF_LENGTH), ...frame })).length;
 }
 
 /** A connection that is kept: it comes back, takes up its subscriptions, and sends what waited. */
@@ -120,10 +136,13 @@ export class WebSocketClient extends EventTarget {
 
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
-  /** @type {Waiting[]} */
+  /** @type {Map<string, Subscription>} Those whose answer is not there yet. */
+  #entering = new Map();
+  #count = 0;
+  /** @type {Waiting[]} In the order of their numbers. */
   #queue = [];
-  /** @type {Promise<void> | undefined} The request that waits for its answer. */
-  #underWay;
+  /** @type {Map<Waiting, Promise<void>>} The requests that wait for their answers. */
+  #underWay = new Map();
   /** @type {Set<string>} */
   #seen = new Set();
   #wake = () => {
@@ -141,6 +160,7 @@ export class WebSocketClient extends EventTarget {
     this.#target = typeof target === "function" ? target : () => target;
     globalThis.addEventListener?.("online", this.#wake);
     globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    networkOf(globalThis)?.addEventListener("change", this.#wake);
     this.#connect();
   }
 
@@ -162,15 +182,19 @@ export class WebSocketClient extends EventTarget {
    * Sends a message to a channel, `*` being everyone, as soon as there is a connection.
    *
    * It has an id. If the answer is lost, it is sent again under the same id: for a client that the server knows by a
-   * principal, and where it keeps a history, it is one message still.
+   * principal, and where it keeps a history, it is one message still. So it is with an `id` of your own that you send again.
+   *
+   * Messages to one channel are sent one after another, so that they arrive in this order. With `ordered: false`, a
+   * message does not wait for the one before.
    *
    * @param {string} channel
    * @param {any} message any JSON
-   * @param {{ echo?: boolean }} [options] `echo: false` leaves this connection out
+   * @param {{ echo?: boolean, id?: string, ordered?: boolean }} [options] `echo: false` leaves this connection out
    * @returns {Promise<Ack>} settled by the server's answer
    */
-  send(channel, message, { echo } = {}) {
-    return this.request({ action: "send", channel, message, echo, id: newId() }, (frame) => frame.type === "ack");
+  send(channel, message, { echo, id = newId(), ordered = true } = {}) {
+    const frame = { action: "send", channel, message, echo, id };
+    return this.#request(frame, { lane: ordered ? channel : undefined, patience: SEND_PATIENCE_MS });
   }
 
   /**
@@ -183,18 +207,14 @@ export class WebSocketClient extends EventTarget {
    * @returns {Promise<Replay>} with `since`, what came of it; otherwise nothing is in it
    */
   async subscribe(channel, { since } = {}) {
-    if (since === undefined && isGiven(channel)) {
-      this.#entered(channel);
-      return {};
-    }
-    const { replayed, complete } = await this.request(...subscribing(channel, since));
+    const { replayed, complete } = await this.#request({ action: "subscribe", channel, since }, { lane: channel });
     return { replayed, complete };
   }
 
   /** Leaves a channel. @param {string} channel */
   async unsubscribe(channel) {
-    this.#subscriptions.delete(channel);
-    if (!isGiven(channel)) await this.request({ action: "unsubscribe", channel }, answer("unsubscribed", channel));
+    this.#forget(channel);
+    if (!isGiven(channel)) await this.#request({ action: "unsubscribe", channel }, { lane: channel });
   }
 
   /**
@@ -205,19 +225,31 @@ export class WebSocketClient extends EventTarget {
    * @returns {Promise<Members>}
    */
   list(channel, { limit, after } = {}) {
-    return this.request({ action: "list", channel, limit, after }, answer("members", channel));
+    return this.#request({ action: "list", channel, limit, after });
   }
 
   /**
    * Sends a request and gives the answer to it. For actions of your own; the others have methods.
    *
-   * Answers do not tell which request they are for. So one request is under way at a time, and the others wait.
+   * Your own answers need not tell which request they are for. So one such request is under way at a time.
    *
    * @param {{ [field: string]: any }} frame
    * @param {(frame: any) => boolean} isAnswer
    * @returns {Promise<any>}
    */
-  async request(frame, isAnswer) {
+  request(frame, isAnswer) {
+    return this.#request(frame, { lane: OWN, isAnswer });
+  }
+
+  /**
+   * Queues a request and gives the answer to it. Requests in one lane are sent one after another.
+   *
+   * @param {{ [field: string]: any }} frame
+   * @param {{ lane?: string | symbol, isAnswer?: IsAnswer, patience?: Patience }} [options] without `isAnswer`, the answer
+   *   is known by its `ref`
+   * @returns {Promise<any>}
+   */
+  async #request(frame, { lane, isAnswer, patience = PATIENCE_MS } = {}) {
     if (this.#isClosed()) throw new RequestError("closed", "The client is closed.", frame);
     const size = sizeOf(frame);
     if (size > LARGEST_FRAME) {
@@ -225,7 +257,7 @@ export class WebSocketClient extends EventTarget {
     }
     if (this.#queue.length >= QUEUE) throw new RequestError("queue_full", `${QUEUE} requests are waiting already.`, frame);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ frame, isAnswer, resolve, reject, tries: 0 });
+      this.#queue.push({ number: this.#count++, frame, lane, isAnswer, patience, resolve, reject, tries: 0 });
       this.#work();
     });
   }
@@ -244,6 +276,8 @@ export class WebSocketClient extends EventTarget {
     clearTimeout(this.#timer);
     globalThis.removeEventListener?.("online", this.#wake);
     globalThis.document?.removeEventListener("visibilitychange", this.#wake);
+    networkOf(globalThis)?.removeEventListener("change", this.#wake);
+    for (const channel of [...this.#subscriptions.keys()]) this.#forget(channel);
     for (const connection of [this.#former, this.#connection, this.#next]) connection?.end(1000);
     for (const { frame, reject } of this.#queue.splice(0)) {
       reject(new RequestError("closed", "The client was closed.", frame));
@@ -269,7 +303,7 @@ export class WebSocketClient extends EventTarget {
       await connection.opened;
       this.#refusals = 0;
       this.#moving = true;
-      await this.#underWay;
+      await Promise.all(this.#underWay.values());
       await this.#restore(connection);
       if (connection.isOver) throw new Lost();
       this.#take(connection);
@@ -296,76 +330,98 @@ export class WebSocketClient extends EventTarget {
   async #restore(connection) {
     for (const [channel, subscription] of this.#subscriptions) {
       while (subscription.on !== connection) {
-        // As long as the connection before this one is there, nothing is missed.
         const { on, since } = subscription;
-        const complete = await this.#enter(connection, channel, on ? undefined : since);
-        if (on !== subscription.on) continue; // It is not there any more.
-        if (!complete) this.#emit("gap", { channel, since });
+        const isWhole = await this.#enter(connection, channel, subscription);
+        if (on !== subscription.on) continue; // The connection before this one is not there any more.
+        if (!isWhole) this.#emit("gap", { channel, since });
         subscription.on = connection;
-        subscription.since ??= Date.now();
       }
     }
   }
 
   /**
-   * Enters a channel on a connection, and says whether all that was said since then came.
+   * Enters a channel on a connection, and says whether all that was said meanwhile came.
    *
    * @param {Connection} connection
    * @param {string} channel
-   * @param {number | undefined} since
+   * @param {Subscription} subscription
    * @returns {Promise<boolean>}
    */
-  async #enter(connection, channel, since) {
-    if (since === undefined && isGiven(channel)) return true;
+  async #enter(connection, channel, subscription) {
     try {
-      if (since !== undefined) return await this.#catchUp(connection, channel, since);
-      await connection.request(...subscribing(channel, since), RESTORE_PATIENCE_MS);
-      return true;
+      if (subscription.order.last !== undefined) {
+        return await this.#catchUp(connection, channel, subscription, RESTORE_PATIENCE_MS);
+      }
+      const { seq } = await connection.request({ action: "subscribe", channel }, { patience: RESTORE_PATIENCE_MS });
+      if (seq !== undefined) subscription.order.begin(seq);
+      return subscription.on !== undefined; // As long as the connection before this one is there, nothing is missed.
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      if ((error.code === "gateway" || error.code === "throttled") && !isGiven(channel)) throw error;
-      if (since !== undefined) {
-        await this.#enter(connection, channel, undefined); // A server without a history may not know the field.
-        return false;
+      if (error.code === "gateway" || error.code === "throttled") {
+        if (isGiven(channel)) return false;
+        throw error;
       }
-      this.#subscriptions.delete(channel);
+      this.#forget(channel);
       this.#emit("error", new RequestError(error.code, error.message, { action: "subscribe", channel }));
       return true;
     }
   }
 
   /**
-   * Enters a channel with what was missed there, and says whether all of it came.
-   *
-   * A replay that ended early is continued from where it ended. It may also lack the beginning, since the history replays
-   * the newest messages; then no later replay brings what is missing, though it calls itself complete.
+   * Asks for what comes after the last message, page by page, and says whether all of it came.
    *
    * @param {Connection} connection
    * @param {string} channel
-   * @param {number} since
+   * @param {Subscription} subscription
+   * @param {Patience} patience
    * @returns {Promise<boolean>}
    */
-  async #catchUp(connection, channel, since) {
-    let hasBeginning = true;
-    for (let replay = 1; replay <= REPLAYS; replay++) {
-      /** @type {number[]} */
-      const times = [];
-      const [frame, isAnswer] = subscribing(channel, since);
-      const { replayed, complete } = await connection.request(frame, (answer) => {
-        if (answer.type === "message" && answer.channel === channel) times.push(answer.sentAt);
-        return isAnswer(answer);
-      }, isGiven(channel) ? PATIENCE_MS : RESTORE_PATIENCE_MS);
-      if (complete === true && replay === 1) return true;
-      // What is said meanwhile comes in between, and looks the same. So as many as were replayed are counted from the
-      // earliest on: that is where the replay ended, or earlier, and never beyond what it left out.
-      times.sort((a, b) => a - b);
-      const reached = times[replayed - 1];
-      if (!(reached > since)) return false;
-      if (complete === true) return hasBeginning;
-      hasBeginning &&= times[0] <= since; // The message that was the last one before is replayed, too.
-      since = reached;
+  async #catchUp(connection, channel, { order }, patience) {
+    let isWhole = true;
+    for (;;) {
+      const after = /** @type {number} */ (order.last);
+      const answer = await connection.request({ action: "subscribe", channel, after }, { patience });
+      if (answer.seq === undefined) order.end(); // There is no history any more.
+      else if (answer.seq < after) order.begin(answer.seq); // The numbers have begun anew.
+      else order.cover(answer.seq);
+      if (answer.missing) isWhole = false;
+      if (!answer.more) return isWhole && answer.seq !== undefined;
+      // What could not be posted is tried again.
+      if (answer.seq === after) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS.least));
     }
-    return false;
+  }
+
+  /** Waits for a message that is missing, and then asks for it. @param {string} channel @param {Subscription} subscription */
+  #watch(channel, subscription) {
+    if (!subscription.order.isWaiting) {
+      clearTimeout(subscription.timer);
+      subscription.timer = undefined;
+    } else if (subscription.order.early.size > EARLY) {
+      this.#heal(channel, subscription);
+    } else {
+      subscription.timer ??= setTimeout(() => this.#heal(channel, subscription), MISSING_MS);
+    }
+  }
+
+  /** Asks for what is missing between messages. @param {string} channel @param {Subscription} subscription */
+  async #heal(channel, subscription) {
+    clearTimeout(subscription.timer);
+    subscription.timer = undefined;
+    const connection = this.#connection;
+    // On another connection, all that is missing is asked for anyway.
+    if (!connection || subscription.on !== connection || subscription.isHealing) return;
+    subscription.isHealing = true;
+    const { since, order } = subscription;
+    try {
+      if (!(await this.#catchUp(connection, channel, subscription, PATIENCE_MS))) this.#emit("gap", { channel, since });
+    } catch (error) {
+      if (!(error instanceof RequestError)) return;
+      order.cover(Math.min(...order.early.keys()) - 1);
+      this.#emit("gap", { channel, since });
+    } finally {
+      subscription.isHealing = false;
+      if (this.#subscriptions.get(channel) === subscription) this.#watch(channel, subscription);
+    }
   }
 
   /** Uses a connection from now on. @param {Connection} connection */
@@ -383,7 +439,6 @@ export class WebSocketClient extends EventTarget {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.on !== connection) continue;
       subscription.on = isUsed ? undefined : this.#connection;
-      subscription.since = subscription.latest ?? subscription.since;
     }
     if (!isUsed) return;
     this.#connection = undefined;
@@ -411,49 +466,105 @@ export class WebSocketClient extends EventTarget {
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
-  /** Sends what waits, one request after the other. */
+  /** Sends what waits, as much as may be under way at once. */
   #work() {
-    if (!this.#connection || this.#moving || this.#underWay) return;
-    const waiting = this.#queue.shift();
-    if (!waiting) return;
-    this.#underWay = this.#ask(this.#connection, waiting).then(() => {
-      this.#underWay = undefined;
-      this.#work();
+    const connection = this.#connection;
+    if (!connection || this.#moving) return;
+    const lanes = new Set([...this.#underWay.keys()].map(({ lane }) => lane));
+    const rest = this.#queue.filter((waiting) => {
+      const { lane } = waiting;
+      const waits = this.#underWay.size >= UNDER_WAY || connection.isHeldBack || (lane !== undefined && lanes.has(lane));
+      lanes.add(lane);
+      if (!waits) this.#underWay.set(waiting, this.#ask(connection, waiting));
+      return waits;
     });
+    this.#queue = rest;
   }
 
   /** @param {Connection} connection @param {Waiting} waiting */
   async #ask(connection, waiting) {
-    const { frame, isAnswer, resolve, reject } = waiting;
+    const { number, frame, isAnswer, patience, resolve, reject } = waiting;
+    const { action, channel, since } = frame;
     try {
-      const answer = await connection.request(frame, isAnswer);
-      if (answer.type === "subscribed") this.#entered(answer.channel);
-      if (answer.type === "unsubscribed") this.#subscriptions.delete(answer.channel);
+      if (action === "subscribe" && !isAnswer) this.#entering.set(channel, this.#subscription(channel, since));
+      const ref = number.toString(36).padStart(REF_LENGTH, "0");
+      const answer = await connection.request(frame, { isAnswer, patience, ref });
+      if (!isAnswer) this.#learn(connection, frame, answer);
       resolve(answer);
     } catch (error) {
       const { code, message } = /** @type {Lost | RequestError} */ (error);
       const give = (/** @type {string} */ code, /** @type {string} */ message) => reject(new RequestError(code, message, frame));
       if (error instanceof RequestError) give(error.code, message);
+      else if (!(error instanceof Lost)) reject(error);
       else if (this.#isClosed()) give("closed", "The client was closed before the answer came.");
-      else if (code === TOO_LARGE) give("message_too_large", "The server takes no message as long as this.");
-      else if (++waiting.tries < TRIES) this.#queue.unshift(waiting);
+      else if (code === TOO_LARGE && this.#underWay.size === 1) give("message_too_large", "The server takes no message as long as this.");
+      else if (++waiting.tries < TRIES) this.#wait(waiting);
       else give("unanswered", "The connection was lost before the answer came, twice. It may have been done.");
+    } finally {
+      this.#entering.delete(channel);
+      this.#underWay.delete(waiting);
+      queueMicrotask(() => this.#work());
     }
   }
 
+  /** Puts a request into the queue again, where it was. @param {Waiting} waiting */
+  #wait(waiting) {
+    const behind = this.#queue.findIndex(({ number }) => number > waiting.number);
+    this.#queue.splice(behind < 0 ? this.#queue.length : behind, 0, waiting);
+  }
+
+  /** What an answer tells about a channel. @param {Connection} connection @param {any} frame @param {any} answer */
+  #learn(connection, { action, channel, since, echo }, answer) {
+    if (action === "subscribe") {
+      const subscription = /** @type {Subscription} */ (this.#entering.get(channel));
+      this.#subscriptions.set(channel, subscription);
+      subscription.on = connection;
+      subscription.since ??= Date.now();
+      if (answer.seq !== undefined) subscription.order.enter(answer.seq, since !== undefined);
+      if (answer.more) this.#heal(channel, subscription);
+      else this.#watch(channel, subscription);
+    } else if (action === "unsubscribe") {
+      this.#forget(channel);
+    } else if (action === "send" && echo === false && answer.seq !== undefined) {
+      this.#number(channel, answer.seq); // It does not come to this connection.
+    }
+  }
+
+  /** The subscription to a channel, a new one if there is none. @param {string} channel @param {number} [since] */
+  #subscription(channel, since) {
+    const subscription = this.#subscriptions.get(channel) ?? new Subscription((message) => {
+      subscription.since = message.sentAt;
+      this.#isDouble(message.id);
+      this.#emit("message", message);
+    });
+    if (since !== undefined) subscription.order.collect();
+    return subscription;
+  }
+
+  /** A number of a channel is there, with its message or without one. @param {string} channel @param {number} seq @param {Message} [message] */
+  #number(channel, seq, message) {
+    const subscription = this.#subscriptions.get(channel) ?? this.#entering.get(channel);
+    if (!subscription || (subscription.order.last === undefined && !this.#entering.has(channel))) return false;
+    subscription.order.hear(seq, message);
+    this.#watch(channel, subscription);
+    return true;
+  }
+
   /** @param {string} channel */
-  #entered(channel) {
-    if (this.#subscriptions.has(channel)) return;
-    const on = this.#connection;
-    this.#subscriptions.set(channel, { on, since: on && Date.now() });
+  #forget(channel) {
+    clearTimeout(this.#subscriptions.get(channel)?.timer);
+    this.#subscriptions.delete(channel);
   }
 
   /** @param {any} frame one that answers no request, or what is no frame at all */
   #hear(frame) {
     if (frame.type === "message") {
+      if (Number.isInteger(frame.seq) && this.#number(frame.channel, frame.seq, frame)) return;
       const subscription = this.#subscriptions.get(frame.channel);
-      if (subscription && frame.sentAt > (subscription.latest ?? 0)) subscription.latest = frame.sentAt;
+      if (subscription) subscription.since = frame.sentAt ?? subscription.since;
       if (!this.#isDouble(frame.id)) this.#emit("message", frame);
+    } else if (frame.type === "skipped") {
+      this.#number(frame.channel, frame.seq);
     } else if (frame.type === "joined" || frame.type === "left") {
       this.#emit(frame.type, frame);
     } else if (isError(frame)) {
@@ -490,21 +601,130 @@ export class WebSocketClient extends EventTarget {
 }
 
 /**
- * @typedef {{ on?: Connection, since?: number, latest?: number }} Subscription `on`: the connection that is in the channel.
- *   `since`: from where to go on with the next one. `latest`: the `sentAt` of the last message heard.
  * @typedef {(frame: any) => boolean} IsAnswer
  * @typedef {{ [code: string]: number }} Patience in milliseconds
- * @typedef {{ frame: any, isAnswer: IsAnswer, resolve: (frame: any) => void, reject: (error: Error) => void, tries: number }} Waiting
+ * @typedef {{ number: number, frame: any, lane?: string | symbol, isAnswer?: IsAnswer, patience: Patience, resolve: (frame: any) => void, reject: (error: unknown) => void, tries: number }} Waiting
  *
  * @typedef {object} Asked
- * @property {IsAnswer} isAnswer
+ * @property {IsAnswer} [isAnswer] without it, the answer is known by its `ref`
+ * @property {string} [ref]
  * @property {(frame: any) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {string} text what was sent
  * @property {number} startedAt
+ * @property {boolean} isOut whether an answer is to come, or it waits to be sent again
  * @property {number} refusals how often it was refused for now
  * @property {Patience} patience
+ * @property {ReturnType<typeof setTimeout>} [timer] until it is sent again, or given up
  */
+
+/** The lane of the requests of one's own. */
+const OWN = Symbol("own");
+
+/** The messages of a channel in the order of their numbers: what was given to the listeners, and what came too early. */
+class Order {
+  /** @type {number | undefined} All up to this number was given. Without it, there are no numbers, or the first answer is to come. */
+  last;
+  /** @type {Map<number, Message | undefined>} What came before something that it follows; nothing where a number has no message for this client. */
+  early = new Map();
+  /** All from this number on was given. */
+  #first = 0;
+  /** @type {Map<number, Message | undefined> | undefined} Older messages that were asked for. */
+  #older;
+  #give;
+
+  /** @param {(message: Message) => void} give */
+  constructor(give) {
+    this.#give = give;
+  }
+
+  /** Whether something is missing. */
+  get isWaiting() {
+    return this.last !== undefined && this.early.size > 0;
+  }
+
+  /** @param {number} seq @param {Message} [message] none where the number has no message for this client */
+  hear(seq, message) {
+    if (this.last === undefined || seq > this.last) this.early.set(seq, message);
+    else if (seq < this.#first) this.#older?.set(seq, message);
+    this.#giveNext();
+  }
+
+  /** Older messages are asked for: they are kept until the answer comes. */
+  collect() {
+    this.#older = new Map();
+  }
+
+  /** The answer to a subscription came. @param {number} seq @param {boolean} withOlder whether older messages were asked for */
+  enter(seq, withOlder) {
+    if (this.last === undefined && withOlder) {
+      const first = Math.min(seq + 1, ...this.early.keys());
+      this.last = first - 1;
+      this.#first = first;
+      this.cover(seq);
+    } else if (this.last === undefined) {
+      this.begin(seq);
+    } else if (this.#older?.size) {
+      this.#first = Math.min(...this.#older.keys());
+      this.#giveAll(this.#older);
+    }
+    this.#older = undefined;
+  }
+
+  /** Begins after a number: what comes up to it is not given. @param {number} seq */
+  begin(seq) {
+    this.last = seq;
+    this.#first = seq + 1;
+    for (const early of this.early.keys()) if (early <= seq) this.early.delete(early);
+    this.#giveNext();
+  }
+
+  /** All that there is up to a number has come: what is missing there does not exist. @param {number} seq */
+  cover(seq) {
+    const covered = new Map([...this.early].filter(([early]) => early <= seq));
+    for (const early of covered.keys()) this.early.delete(early);
+    this.last = Math.max(this.last ?? 0, seq);
+    this.#giveAll(covered);
+    this.#giveNext();
+  }
+
+  /** There are no numbers any more. */
+  end() {
+    const { early } = this;
+    this.last = undefined;
+    this.early = new Map();
+    this.#giveAll(early);
+  }
+
+  #giveNext() {
+    while (this.last !== undefined && this.early.has(this.last + 1)) {
+      const message = this.early.get(++this.last);
+      this.early.delete(this.last);
+      if (message) this.#give(message);
+    }
+  }
+
+  /** @param {Map<number, Message | undefined>} messages */
+  #giveAll(messages) {
+    for (const [, message] of [...messages].sort(([a], [b]) => a - b)) if (message) this.#give(message);
+  }
+}
+
+/** A channel that the client is in. */
+class Subscription {
+  /** @type {Connection | undefined} The connection that is in the channel. */
+  on;
+  /** @type {number | undefined} When the last message was sent, or, before the first one, when it was entered. */
+  since;
+  /** @type {ReturnType<typeof setTimeout> | undefined} Until what is missing is asked for. */
+  timer;
+  isHealing = false;
+
+  /** @param {(message: Message) => void} give */
+  constructor(give) {
+    this.order = new Order(give);
+  }
+}
 
 /** What API Gateway says where there are more requests than the stage, the route or the account allows. */
 const THROTTLED = /^(too many requests|limit exceeded|rate exceeded)/i;
@@ -521,7 +741,7 @@ class Lost extends Error {
   }
 }
 
-/** One connection: a socket, its heartbeat, and the one request that is under way on it. */
+/** One connection: a socket, its heartbeat, and the requests that are under way on it. */
 class Connection {
   /** @type {(frame: any) => void} */
   onframe = () => {};
@@ -531,11 +751,19 @@ class Connection {
   isOver = false;
 
   #socket;
-  /** @type {Asked | undefined} */
-  #asked;
+  /** @type {{ resolve: () => void, reject: (error: Error) => void } | undefined} Who waits for it to open. */
+  #opening;
+  /** @type {Set<Asked>} In the order in which they were asked. */
+  #asked = new Set();
+  #refs = 0;
+  /** @type {RequestError[]} Errors of API Gateway's own, which do not tell the request that they are for. */
+  #unclear = [];
+  #heardAt = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #heartbeat;
-  /** @type {ReturnType<typeof setTimeout> | undefined} Until it is given up as dead. */
+  /** @type {ReturnType<typeof setInterval> | undefined} While an answer is waited for. */
+  #watch;
+  /** @type {ReturnType<typeof setTimeout> | undefined} Until it is given up as dead: while it opens, or a ping is out. */
   #deadline;
 
   /** @param {WebSocket} socket */
@@ -544,11 +772,12 @@ class Connection {
     /** @type {Promise<void>} */
     this.opened = new Promise((resolve, reject) => {
       this.#expectWithin(ANSWER_WITHIN_MS);
-      this.#asked = { isAnswer: () => false, resolve, reject, text: "", startedAt: Date.now(), refusals: 0, patience: {} };
+      this.#opening = { resolve, reject };
       socket.onopen = () => {
         this.openedAt = Date.now();
         this.#heartbeat = setInterval(() => this.ping(), HEARTBEAT_MS);
-        this.#settle();
+        this.#isThere();
+        this.#opening = undefined;
         resolve();
       };
     });
@@ -556,90 +785,149 @@ class Connection {
     socket.onclose = ({ code }) => this.#lose(code);
   }
 
+  /** Whether a request waits because the server had no time for it: the next ones had better wait, too. */
+  get isHeldBack() {
+    return [...this.#asked].some(({ refusals }) => refusals > 0);
+  }
+
   /**
    * @param {any} frame
-   * @param {IsAnswer} isAnswer
-   * @param {Patience} [patience]
+   * @param {{ isAnswer?: IsAnswer, patience?: Patience, ref?: string }} [options]
    * @returns {Promise<any>}
    */
-  request(frame, isAnswer, patience = PATIENCE_MS) {
+  request(frame, { isAnswer, patience = PATIENCE_MS, ref = `c${this.#refs++}` } = {}) {
     return new Promise((resolve, reject) => {
       if (this.isOver) return reject(new Lost());
-      const text = JSON.stringify(frame);
-      this.#asked = { isAnswer, resolve, reject, text, startedAt: Date.now(), refusals: 0, patience };
-      this.#ask(text);
+      const text = JSON.stringify(isAnswer ? frame : { ...frame, ref });
+      /** @type {Asked} */
+      const asked = { isAnswer, ref: isAnswer ? undefined : ref, resolve, reject, text, startedAt: Date.now(), isOut: false, refusals: 0, patience };
+      this.#asked.add(asked);
+      this.#ask(asked);
     });
   }
 
-  /** @param {string} text */
-  #ask(text) {
-    this.#expectWithin(ANSWER_WITHIN_MS);
-    this.#socket.send(text);
+  /** @param {Asked} asked */
+  #ask(asked) {
+    asked.isOut = true;
+    asked.timer = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS);
+    this.#watch ??= setInterval(() => this.#look(), SILENCE_MS);
+    this.#socket.send(asked.text);
   }
 
-  /** Whether the request is sent again in a while, though this error came. @param {RequestError} error */
-  #asksAgain({ code }) {
-    const { text, startedAt, refusals, patience } = /** @type {Asked} */ (this.#asked);
+  /** While an answer is waited for and nothing comes, asks whether the other side is there. */
+  #look() {
+    if (this.#asked.size === 0) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+    } else if (Date.now() - this.#heardAt >= SILENCE_MS && [...this.#asked].some(({ isOut }) => isOut)) {
+      this.#ping();
+    }
+  }
+
+  /** Whether the request is sent again in a while, though this error came. @param {Asked} asked @param {RequestError} error */
+  #asksAgain(asked, { code }) {
     // Jittered, as the others that are refused wait, too.
-    const delay = Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** refusals) * (0.5 + Math.random() / 2);
-    if (Date.now() + delay - startedAt > (patience[code] ?? 0)) return false;
-    /** @type {Asked} */ (this.#asked).refusals++;
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#ask(text), delay);
+    const delay = Math.min(AGAIN_MS.most, AGAIN_MS.least * 2 ** asked.refusals) * (0.5 + Math.random() / 2);
+    if (Date.now() + delay - asked.startedAt > (asked.patience[code] ?? 0)) return false;
+    asked.refusals++;
+    asked.isOut = false;
+    clearTimeout(asked.timer);
+    asked.timer = setTimeout(() => this.#ask(asked), delay);
     return true;
   }
 
   /** Makes sure that the other side is there; a request that is under way does so as well. */
   ping() {
-    if (this.#asked || !this.openedAt) return;
+    if (this.#asked.size === 0 && this.openedAt) this.#ping();
+  }
+
+  #ping() {
+    if (this.#deadline) return;
     this.#expectWithin(PONG_WITHIN_MS);
     this.#socket.send(JSON.stringify({ action: "ping" }));
   }
 
   /** Ends it from our side: nothing more is heard. @param {number} [code] */
   end(code) {
-    this.isOver = true;
-    this.#settle()?.reject(new Lost());
-    clearInterval(this.#heartbeat);
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    for (const { reject } of this.#stop()) reject(new Lost());
     this.#socket.close(code);
   }
 
   /** @param {number} [code] */
   #lose(code) {
-    const asked = this.#settle();
-    this.end();
+    const asked = this.#stop();
+    this.#socket.close();
     this.onlost();
-    asked?.reject(new Lost(code));
+    for (const { reject } of asked) reject(new Lost(code));
+  }
+
+  /** Stops all that goes on, and returns whoever waits for something. */
+  #stop() {
+    this.isOver = true;
+    const waiting = [...this.#asked, ...(this.#opening ? [this.#opening] : [])];
+    for (const { timer } of this.#asked) clearTimeout(timer);
+    this.#asked.clear();
+    this.#opening = undefined;
+    clearTimeout(this.#deadline);
+    clearInterval(this.#heartbeat);
+    clearInterval(this.#watch);
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    return waiting;
   }
 
   /** @param {any} data a text, or a Blob */
   #receive(data) {
-    const { isAnswer } = this.#asked ?? {};
-    if (!isAnswer) clearTimeout(this.#deadline);
+    this.#isThere();
     const frame = parsed(data);
-    if (frame === undefined) this.onframe(data);
-    else if (isAnswer?.(frame)) this.#settle()?.resolve(frame);
-    else if (isAnswer && isError(frame)) this.#refuse(refusal(frame));
-    else this.onframe(frame);
+    if (frame === undefined) return this.onframe(data);
+    const out = [...this.#asked].filter(({ isOut }) => isOut);
+    const isOfOwn = typeof frame.ref !== "string" && (isError(frame) ? frame.type === "error" : true);
+    const asked = out.find(({ ref, isAnswer }) => (isAnswer ? isOfOwn && (frame.type === "error" || isAnswer(frame)) : ref === frame.ref));
+    if (asked) {
+      if (isError(frame) && !asked.isAnswer?.(frame)) this.#refuse(asked, refusal(frame));
+      else this.#settle(asked).resolve(frame);
+      this.#sort();
+    } else if (frame.type === undefined && isError(frame) && out.length > 0) {
+      this.#unclear.push(refusal(frame));
+      this.#sort();
+    } else {
+      this.onframe(frame);
+    }
   }
 
-  /** @param {RequestError} error */
-  #refuse(error) {
-    if (!this.#asksAgain(error)) this.#settle()?.reject(error);
+  /**
+   * Finds the requests that errors of API Gateway's own are for: it answers each request once. So once as many requests
+   * wait for an answer as there are such errors, they are for these.
+   */
+  #sort() {
+    const out = [...this.#asked].filter(({ isOut }) => isOut);
+    if (this.#unclear.length === 0 || out.length > this.#unclear.length) return;
+    const errors = this.#unclear.splice(0);
+    const error = errors.find(({ code }) => code !== "throttled") ?? errors[0];
+    for (const asked of out) this.#refuse(asked, error);
   }
 
-  /** What was asked for is no longer waited for. */
-  #settle() {
-    clearTimeout(this.#deadline);
-    const asked = this.#asked;
-    this.#asked = undefined;
+  /** @param {Asked} asked @param {RequestError} error */
+  #refuse(asked, error) {
+    if (!this.#asksAgain(asked, error)) this.#settle(asked).reject(error);
+  }
+
+  /** Nobody waits for the answer any more. @param {Asked} asked */
+  #settle(asked) {
+    clearTimeout(asked.timer);
+    this.#asked.delete(asked);
     return asked;
+  }
+
+  /** The other side gave a sign of life. */
+  #isThere() {
+    this.#heardAt = Date.now();
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
   }
 
   /** @param {number} delay */
   #expectWithin(delay) {
-    clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lose(), delay);
   }
 }
@@ -678,14 +966,9 @@ function isGiven(channel) {
   return channel === "*" || channel.startsWith("user:");
 }
 
-/** @param {string} channel @param {number | undefined} since @returns {[any, IsAnswer]} */
-function subscribing(channel, since) {
-  return [{ action: "subscribe", channel, since }, answer("subscribed", channel)];
-}
-
-/** @param {string} type @param {string} channel @returns {IsAnswer} */
-function answer(type, channel) {
-  return (frame) => frame.type === type && frame.channel === channel;
+/** What tells that the network is another one, in browsers that have it. @param {any} scope @returns {EventTarget | undefined} */
+function networkOf({ navigator }) {
+  return navigator?.connection;
 }
 
 /** A frame, if it is a JSON object. @param {any} data */

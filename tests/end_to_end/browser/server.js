@@ -14,6 +14,12 @@ window.server = {
     for (const frame of frames) this.socket.onmessage?.({ data: JSON.stringify(frame) });
   },
 
+  /** What is said to a request, by the function. Whatever answers it has its reference; messages have none. */
+  answersTo(frame, say) {
+    const answering = (answer) => (["message", "pong", undefined].includes(answer.type) ? answer : { ...answer, ref: frame.ref });
+    return say(frame).map(answering);
+  },
+
   /** The last message that the page sent. */
   sent: () => server.said.findLast(({ action }) => action === "send"),
 
@@ -48,7 +54,7 @@ window.WebSocket = class {
   send(text) {
     const frame = JSON.parse(text);
     server.said.push(frame);
-    setTimeout(() => server.push(...server.answers[frame.action](frame)));
+    setTimeout(() => server.push(...server.answersTo(frame, server.answers[frame.action])));
   }
 
   close() {}
