@@ -240,6 +240,10 @@ release-packages: needs-rust $(VENV)/.build ## Build each function's packages fo
 release-notes: ## Print what the changelog says of VERSION.
 	@$(PYTHON) scripts/notes.py "$(VERSION)"
 
+.PHONY: publish-client
+publish-client: client-tools ## Publish the web client on npm, with its provenance: on GitHub alone.
+	cd $(CLIENT) && $(WITH_NODE) npm publish --provenance --access public
+
 .PHONY: release
 release: ## Publish what is in dist/ as VERSION's release on GitHub (with `gh`).
 	@scripts/release "$(VERSION)"

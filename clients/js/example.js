@@ -1,4 +1,4 @@
-import { WebSocketClient } from "./websocket-client.js";
+import { WebSocketClient } from "aws-websocket-client";
 
 // Asked before each connection, so that the token is fresh. Without tokens, the URL alone will do.
 const client = new WebSocketClient(async () => {

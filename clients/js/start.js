@@ -1,4 +1,4 @@
-import { WebSocketClient } from "./websocket-client.js";
+import { WebSocketClient } from "aws-websocket-client";
 
 const client = new WebSocketClient("wss://…"); // the websocket_url
 client.on("message", ({ channel, message }) => console.log(channel, message));

@@ -1,4 +1,4 @@
-import { ID_LENGTH, LARGEST_FRAME, WebSocketClient, sizeOf } from "./websocket-client.js";
+import { ID_LENGTH, LARGEST_FRAME, WebSocketClient, sizeOf } from "./client/index.js";
 
 const $ = (id) => document.getElementById(id);
 const EVERYONE = "*";

@@ -11,10 +11,7 @@ use axum::{
     },
 };
 use tokio::net::TcpListener;
-use tower_http::{
-    services::{ServeDir, ServeFile},
-    set_header::SetResponseHeaderLayer,
-};
+use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 /// The headers of each response. They add to the policy in the page itself, where `frame-ancestors` has no effect.
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -26,7 +23,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// The path where the page expects the web client.
-const CLIENT: &str = "/websocket-client.js";
+const CLIENT: &str = "/client";
 
 /// Serves the chat page of a checkout, with the web client beside it, on the loopback interface until the program ends.
 /// Returns the port: this one, or another if it is taken.
@@ -40,7 +37,7 @@ pub async fn serve(repository: &Path, port: u16) -> Result<u16> {
     };
     let port = listener.local_addr()?.port();
     let mut router = Router::new()
-        .route_service(CLIENT, ServeFile::new(repository.join("clients/js/websocket-client.js")))
+        .nest_service(CLIENT, ServeDir::new(repository.join("clients/js/src")))
         .fallback_service(ServeDir::new(repository.join("examples/chat")));
     for (name, value) in HEADERS {
         let value = HeaderValue::from_static(value);

@@ -343,7 +343,7 @@ async fn a_script_in_the_page_does_not_run(page: Page) -> Result<()> {
 
 async fn the_page_is_served_with_its_policy() -> Result<()> {
     let port = page::serve(&repository(), 0).await?;
-    for path in ["/", "/chat.js", "/chat.css", "/websocket-client.js", "/not-there"] {
+    for path in ["/", "/chat.js", "/chat.css", "/client/index.js", "/not-there"] {
         let answer = get(&format!("http://127.0.0.1:{port}{path}")).await?;
         let head = answer.split("\r\n\r\n").next().context("a head")?.to_lowercase();
         for header in [

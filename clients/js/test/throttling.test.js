@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
-import { WebSocketClient } from "./websocket-client.js";
+import { WebSocketClient } from "../src/index.js";
 
 const CLIENTS = 200;
 const CHANNELS = 50;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { ID_LENGTH, RequestError, WebSocketClient } from "./websocket-client.js";
+import { ID_LENGTH, RequestError, WebSocketClient } from "../src/index.js";
 
 const ADDRESS = "wss://example.test/dev";
 const SECOND = 1_000;
@@ -1245,7 +1245,7 @@ test("the example in the README does what it says", async () => {
   const said = [];
   mock.method(console, "log", (...words) => said.push(words.join(" ")));
   globalThis.fetch = async (path) => Response.json(path === "/socket" && { url: ADDRESS, token: "fresh" });
-  await import("./example.js");
+  await import("../example.js");
   assert.deepEqual(last().protocols, ["bearer", "fresh"]);
   last().push(message("packed", 1_700_000_000_000, "orders.4711"));
   last().drop();
@@ -1274,7 +1274,7 @@ test("the first lines in the README of the repository do what they say", async (
       socket.push({ type: "ack", id: "own", requestId: "r", delivered: 1, gone: 0, failed: 0 });
     }
   };
-  await import("./start.js");
+  await import("../start.js");
   assert.deepEqual(said, ['"orders.4711" "kept"', '"orders.4711" {"status":"packed"}']);
 });
 
