@@ -1,15 +1,15 @@
 //! The chat backend in terraform/.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, env, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use end_to_end::{Client, harness::Sequence};
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
-use local_cloud::stack::Changes;
+use local_cloud::{repository, stack::Changes};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::{process::Command, sync::OnceCell, time::timeout};
 
 use crate::cloud::{AT_ONCE, Cloud};
 
@@ -45,6 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         who_is_there_is_listed_page_by_page,
         what_a_channel_does_not_allow_is_answered,
         two_hundred_clients_get_twenty_broadcasts_each_once,
+        web_clients_whose_connections_are_cut_have_the_same_messages,
     );
     trials.push(sequence.trial("chat::destroy_leaves_nothing", move || destroy_leaves_nothing(cloud)));
     trials
@@ -385,6 +386,23 @@ async fn two_hundred_clients_get_twenty_broadcasts_each_once(cloud: &Cloud) -> R
     });
     let clients = try_join_all(listening).await?;
     part(cloud, clients).await
+}
+
+/// How long web clients whose connections are cut may take.
+const CUT_WITHIN: Duration = Duration::from_secs(600);
+
+/// With CLIENTS, and MESSAGES of all of them together.
+async fn web_clients_whose_connections_are_cut_have_the_same_messages(cloud: &Cloud) -> Result<()> {
+    let number = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
+    let mut node = Command::new(repository().join(".local/venv/bin/node"));
+    node.arg(repository().join("clients/js/test/cut.js")).arg(cloud.output("websocket_url").await?);
+    let node = node.args([number("CLIENTS", "20"), number("MESSAGES", "120")]).kill_on_drop(true).output();
+    let output = timeout(CUT_WITHIN, node).await.context("the web clients take too long")??;
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+    ensure!(output.status.success(), "{said}");
+    cloud.rows_become(0).await
 }
 
 async fn destroy_leaves_nothing(cloud: Shared) -> Result<()> {
