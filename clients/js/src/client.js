@@ -7,7 +7,7 @@ import { Link } from "./link.js";
 import { Requests } from "./requests.js";
 import { Subscriptions } from "./subscriptions.js";
 /** @import { IsAnswer } from "./connection.js" */
-/** @import { Ack, Announcement, Members, Message, Replay } from "./frames.js" */
+/** @import { Ack, Announcement, Identity, Members, Message, Replay } from "./frames.js" */
 /** @import { State, Target } from "./link.js" */
 
 /** How messages are retried. To send one twice under one id does no harm. */
@@ -19,6 +19,7 @@ const OWN = Symbol("own");
 /**
  * @typedef {object} Events
  * @property {State} state what {@link WebSocketClient.state} has become
+ * @property {Identity} identity what {@link WebSocketClient.identity} has become: each connection has another id
  * @property {Message} message a message arrived: each once. In a channel with a history, they come in the order of `seq`,
  *   and none is left out unless a `gap` says so
  * @property {Announcement} joined somebody entered a channel, where the server announces it
@@ -44,6 +45,9 @@ const OWN = Symbol("own");
  * @extends {Emitter<Events>}
  */
 export class WebSocketClient extends Emitter {
+  /** @type {Identity | undefined} Who this is, once the server told it: with the first subscription. */
+  identity;
+
   #link;
   #requests;
   #subscriptions;
@@ -66,6 +70,7 @@ export class WebSocketClient extends Emitter {
     const requests = (this.#requests = new Requests(queueLimit, (request) => this.emit("full", request)));
     const subscriptions = (this.#subscriptions = new Subscriptions({
       give: (message) => this.#give(message),
+      identify: (answer) => this.#identify(answer),
       miss: (channel, since) => this.#emitTo(channel, "gap", { channel, since }),
       tell: (error) => this.emit("error", error),
     }));
@@ -213,6 +218,13 @@ export class WebSocketClient extends Emitter {
     } else if (frame.type !== "pong") {
       this.emit("frame", frame);
     }
+  }
+
+  /** @param {Identity} identity also with other fields */
+  #identify({ connectionId, principal }) {
+    if (connectionId === undefined || connectionId === this.identity?.connectionId) return;
+    this.identity = { connectionId, principal };
+    this.emit("identity", this.identity);
   }
 
   /** A message in its turn. @param {Message} message */

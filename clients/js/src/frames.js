@@ -4,6 +4,7 @@
  * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number, seq?: number }} Message
  *   `seq`: its number in the channel, where the server keeps a history
  * @typedef {{ id: string, requestId: string, seq?: number, delivered: number, gone: number, failed: number, duplicate?: boolean }} Ack
+ * @typedef {{ connectionId: string, principal?: string }} Identity who a client is on a connection
  * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
  * @typedef {{ channel: string, members: Member[], next?: string }} Members

@@ -17,6 +17,7 @@ export { Presence } from "./presence.js";
 /** @typedef {import("./client.js").Options} Options */
 /** @typedef {import("./frames.js").Ack} Ack */
 /** @typedef {import("./frames.js").Announcement} Announcement */
+/** @typedef {import("./frames.js").Identity} Identity */
 /** @typedef {import("./frames.js").Member} Member */
 /** @typedef {import("./frames.js").Members} Members */
 /** @typedef {import("./frames.js").Message} Message */

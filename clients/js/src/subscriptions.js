@@ -3,7 +3,7 @@ import { isGiven } from "./frames.js";
 import { Order } from "./order.js";
 import { PATIENCE_MS } from "./connection.js";
 /** @import { Connection, Patience } from "./connection.js" */
-/** @import { Message } from "./frames.js" */
+/** @import { Identity, Message } from "./frames.js" */
 
 /**
  * For how long a subscription is tried again on the same connection while it is restored, after a restart perhaps with all
@@ -50,6 +50,7 @@ export class Subscriptions {
   /**
    * @param {object} owner
    * @param {(message: Message) => void} owner.give a message in its turn
+   * @param {(identity: Identity) => void} owner.identify who the client is on the connection that is used from now on
    * @param {(channel: string, since?: number) => void} owner.miss messages may be missing
    * @param {(error: RequestError) => void} owner.tell something went wrong
    */
@@ -65,7 +66,9 @@ export class Subscriptions {
   }
 
   /** The request has its answer. @param {Connection} connection @param {string} channel @param {boolean} withOlder @param {any} answer */
-  enter(connection, channel, withOlder, { seq, more }) {
+  enter(connection, channel, withOlder, answer) {
+    const { seq, more } = answer;
+    this.#owner.identify(answer);
     const subscription = /** @type {Subscription} */ (this.#entering.get(channel));
     this.#all.set(channel, subscription);
     subscription.on = connection;
@@ -151,8 +154,9 @@ export class Subscriptions {
         await this.#catchUp(connection, channel, subscription, RESTORE_PATIENCE_MS);
         return true;
       }
-      const { seq } = await connection.request({ action: "subscribe", channel }, { patience: RESTORE_PATIENCE_MS });
-      if (seq !== undefined) subscription.order.begin(seq);
+      const answer = await connection.request({ action: "subscribe", channel }, { patience: RESTORE_PATIENCE_MS });
+      this.#owner.identify(answer);
+      if (answer.seq !== undefined) subscription.order.begin(answer.seq);
       return subscription.on !== undefined; // As long as the connection before this one is there, nothing is missed.
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -178,6 +182,7 @@ export class Subscriptions {
     for (;;) {
       const after = /** @type {number} */ (order.last);
       const answer = await connection.request({ action: "subscribe", channel, after }, { patience });
+      this.#owner.identify(answer);
       if (answer.seq === undefined) order.end(); // There is no history any more.
       else if (answer.seq < after) order.begin(answer.seq); // The numbers have begun anew.
       else order.cover(answer.seq);

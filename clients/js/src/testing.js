@@ -145,10 +145,11 @@ export class FakeServer {
       this.#announce("joined", channel, connection);
     }
     const isReplay = after !== undefined || since !== undefined;
-    if (!this.#options.history) return { type: "subscribed", channel, ...(isReplay && { replayed: 0, complete: false, missing: true }) };
+    const subscribed = { type: "subscribed", channel, connectionId: connection.id, principal: connection.principal };
+    if (!this.#options.history) return { ...subscribed, ...(isReplay && { replayed: 0, complete: false, missing: true }) };
     const messages = this.messages.get(channel) ?? [];
     const last = messages.length;
-    if (!isReplay) return { type: "subscribed", channel, seq: last };
+    if (!isReplay) return { ...subscribed, seq: last };
     const expired = this.#expired.get(channel) ?? 0;
     const kept = messages.flatMap((message, index) => (message && index >= expired ? [message] : []));
     const asked = kept.filter(({ seq = 0, sentAt }) => (after === undefined ? sentAt >= since : seq > after));
@@ -158,7 +159,7 @@ export class FakeServer {
     const more = after !== undefined && asked.length > page.length;
     const missing = after === undefined ? since === 0 || asked.length > page.length : after < expired || after > last;
     const seq = more ? page.at(-1)?.seq : last;
-    return { type: "subscribed", channel, seq, replayed: page.length, complete: !more && !missing, ...(more && { more }), ...(missing && { missing }) };
+    return { ...subscribed, seq, replayed: page.length, complete: !more && !missing, ...(more && { more }), ...(missing && { missing }) };
   }
 
   /** @param {any} frame @param {FakeConnection} connection */

@@ -156,6 +156,19 @@ test("a loop over a channel that cannot be entered throws", async () => {
   await assert.rejects(client.channel("secret")[Symbol.asyncIterator]().next(), { code: "forbidden" });
 });
 
+test("who it is, is known with the first subscription, and on each connection", async () => {
+  const client = await connect();
+  const identities = listen(client, "identity");
+  assert.equal(client.identity, undefined);
+  await client.subscribe("lobby");
+  await client.subscribe("kitchen");
+  assert.deepEqual(client.identity, { connectionId: connection().id, principal: "ada" });
+  server.cut();
+  await pass(SECOND);
+  assert.deepEqual(client.identity, { connectionId: connection().id, principal: "ada" });
+  assert.deepEqual(identities.length, 2);
+});
+
 // --- signals ---------------------------------------------------------------------------------------
 
 test("a request that was called off while it waited is not sent", async () => {

@@ -121,7 +121,16 @@ impl Subscriptions {
                 let (seq, replay) = replay().await?;
                 let (replayed, complete) = replay.map(|replay| (replay.replayed, replay.complete)).unzip();
                 tracing::info!(connection_id = %connection.id, request_id, replayed, complete, "subscribed");
-                Ok(Response::frame(&Frame::Subscribed { channel, request: event.request(), seq, replay }))
+                let (connection_id, principal) = (&connection.id, connection.principal.as_ref());
+                let request = event.request();
+                Ok(Response::frame(&Frame::Subscribed {
+                    channel,
+                    connection_id,
+                    principal,
+                    request,
+                    seq,
+                    replay,
+                }))
             }
             Subscription::TooMany => {
                 let sentence =

@@ -117,7 +117,7 @@ fn expired_replay() -> Row {
 /// The answer to who has all that it asked for, up to this number.
 fn subscribed(seq: u64, replayed: usize) -> Value {
     let request_id = "BkQ5aH5UliAFpOA=";
-    json!({"type": "subscribed", "channel": "lobby", "requestId": request_id, "seq": seq, "replayed": replayed, "complete": true})
+    json!({"type": "subscribed", "channel": "lobby", "connectionId": "a=", "requestId": request_id, "seq": seq, "replayed": replayed, "complete": true})
 }
 
 /// The answer to who has not: for these reasons.
@@ -153,7 +153,7 @@ async fn who_does_not_ask_hears_only_where_the_live_messages_begin() {
         let answer = chat.answer(plain()).await;
         assert_eq!(
             answer,
-            json!({"type": "subscribed", "channel": "lobby", "requestId": "BkQ5aH5UliAFpOA=", "seq": seq})
+            json!({"type": "subscribed", "channel": "lobby", "connectionId": "a=", "requestId": "BkQ5aH5UliAFpOA=", "seq": seq})
         );
         chat.was_sent(&["1"]).await;
     }

@@ -72,6 +72,11 @@ pub enum Frame<'a> {
     Subscribed {
         /// The channel.
         channel: &'a Channel,
+        /// The connection that is in it now: the client's own.
+        connection_id: &'a ConnectionId,
+        /// The client's principal, if authenticated.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        principal: Option<&'a Principal>,
         /// The request that it answers.
         #[serde(flatten)]
         request: Correlation<'a>,
@@ -270,13 +275,26 @@ mod tests {
     #[test]
     fn a_subscription_is_confirmed() {
         let channel = &Channel::parse("lobby").unwrap();
-        let subscribed =
-            |seq, replay| Frame::Subscribed { channel, request: request(), seq, replay }.to_json();
-        assert_snapshot!(subscribed(None, None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r"}"#);
-        assert_snapshot!(subscribed(Some(0), None), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":0}"#);
+        let connection_id = &ConnectionId::parse("a=").unwrap();
+        let subscribed = |seq, replay| {
+            Frame::Subscribed { channel, connection_id, principal: None, request: request(), seq, replay }
+                .to_json()
+        };
+        let principal = Some(&Principal::parse("ada").unwrap());
+        let frame = Frame::Subscribed {
+            channel,
+            connection_id,
+            principal,
+            request: request(),
+            seq: None,
+            replay: None,
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"subscribed","channel":"lobby","connectionId":"a=","principal":"ada","requestId":"r"}"#);
+        assert_snapshot!(subscribed(None, None), @r#"{"type":"subscribed","channel":"lobby","connectionId":"a=","requestId":"r"}"#);
+        assert_snapshot!(subscribed(Some(0), None), @r#"{"type":"subscribed","channel":"lobby","connectionId":"a=","requestId":"r","seq":0}"#);
         let replay = |complete| Replay { replayed: 3, complete, more: !complete, missing: !complete };
-        assert_snapshot!(subscribed(Some(7), Some(replay(true))), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":7,"replayed":3,"complete":true}"#);
-        assert_snapshot!(subscribed(Some(7), Some(replay(false))), @r#"{"type":"subscribed","channel":"lobby","requestId":"r","seq":7,"replayed":3,"complete":false,"more":true,"missing":true}"#);
+        assert_snapshot!(subscribed(Some(7), Some(replay(true))), @r#"{"type":"subscribed","channel":"lobby","connectionId":"a=","requestId":"r","seq":7,"replayed":3,"complete":true}"#);
+        assert_snapshot!(subscribed(Some(7), Some(replay(false))), @r#"{"type":"subscribed","channel":"lobby","connectionId":"a=","requestId":"r","seq":7,"replayed":3,"complete":false,"more":true,"missing":true}"#);
         let frame = Frame::Unsubscribed { channel, request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"unsubscribed","channel":"lobby","requestId":"r"}"#);
     }
