@@ -1,10 +1,11 @@
 import { ID_LENGTH, LARGEST_FRAME, WebSocketClient, sizeOf } from "./client/index.js";
+import { $, clock, element, store, stored } from "./dom.js";
+import { avatar, lineOf, name as nameLine, nameAll, place } from "./lines.js";
+import { arePresent, learn, nameOf } from "./names.js";
 
-const $ = (id) => document.getElementById(id);
 const EVERYONE = "*";
 /** The room of messages to this connection alone: they have no channel. */
 const ONLY_YOU = "";
-const SERVER = "Server";
 const CHANNEL = /^[\w.:/-]{1,128}$/;
 const STATES = { connecting: "Connecting …", open: "Connected", waiting: "Not connected", refused: "Refused", closed: "Not connected" };
 
@@ -22,17 +23,18 @@ const EXPLAINED = {
   unanswered: "The connection was lost before the server answered. The message may have arrived.",
   unknown_action: "The server does not offer this.",
 };
+/** How many of our former connections are remembered. */
+const SELVES = 50;
 /** Errors that the same message meets again. */
 const FINAL = ["forbidden", "invalid_json", "invalid_request", "message_too_large", "unknown_action"];
 
 /** @type {WebSocketClient | undefined} */
 let client;
 const rooms = new Map();    // What the page shows of each channel.
-const names = new Map();    // The name that each connection last gave itself.
 const lines = new Map();    // The line of each message, by the server's id.
 const copies = new Set();   // Clients' messages by content and key: one that was sent again has another id.
 const own = new Map();      // Our own messages, by key.
-let self;                   // Our connection id, once an ack and a message have the same id.
+const selves = new Set(stored("selves") ?? []); // The ids of our connections: each reconnect has another one.
 let current;
 
 // --- the connection --------------------------------------------------------------------------------
@@ -43,6 +45,7 @@ function connect(url, token) {
   // A browser cannot set headers, and a URL ends up in logs: the token goes as a sub-protocol.
   client = new WebSocketClient({ url, protocols: token ? ["bearer", token] : [] });
   client.on("state", showState);
+  client.on("identity", isSelf);
   client.on("message", hear);
   client.on("error", (error) => note(error.request?.channel, explain(error), "error"));
   client.on("gap", ({ channel, since }) => note(channel, `What was said since ${clock(since)}, while you were away, may be missing.`));
@@ -50,6 +53,15 @@ function connect(url, token) {
   client.on("left", (presence) => announce(presence, "left"));
   showState(client.state);
   for (const channel of rooms.keys()) enter(channel);
+}
+
+/** A connection is ours. */
+function isSelf({ connectionId, principal }) {
+  const isNews = learn({ connectionId, principal, name: $("name").value });
+  if (selves.has(connectionId) && !isNews) return;
+  selves.add(connectionId);
+  store("selves", [...selves].slice(-SELVES));
+  listPeople();
 }
 
 /** Enters a channel. One that the page showed before it was loaded anew comes with what was said since it was joined. */
@@ -120,8 +132,14 @@ function addRoom(channel, { joinedAt = Date.now(), readAt = 0, isNew = true } = 
   const name = { [EVERYONE]: "Everyone", [ONLY_YOU]: "Only you" }[channel] ?? channel;
   const log = element("div", { className: "log", role: "log", ariaLabel: `Messages in ${name}`, tabIndex: 0, hidden: true });
   const list = element("ol");
-  log.append(list, element("p", { className: "empty", textContent: "Nothing was said yet." }));
-  log.onscroll = () => { if (isAtEnd(log)) $("below").hidden = true; };
+  const earlier = element("button", { className: "earlier", type: "button", textContent: "Earlier messages" });
+  earlier.onclick = () => showEarlier(channel);
+  earlier.hidden = channel === ONLY_YOU;
+  log.append(earlier, list, element("p", { className: "empty", textContent: "Nothing was said yet." }));
+  log.onscroll = () => {
+    if (isAtEnd(log)) $("below").hidden = true;
+    if (log.scrollTop < 40 && log.scrollHeight > log.clientHeight) showEarlier(channel);
+  };
   $("logs").prepend(log);
 
   const item = element("li");
@@ -135,13 +153,40 @@ function addRoom(channel, { joinedAt = Date.now(), readAt = 0, isNew = true } = 
     item.append(leave);
   }
   $("channels").append(item);
-  rooms.set(channel, { name, log, list, item, go, unread, joinedAt, readAt, isNew, latest: readAt, draft: "" });
+  rooms.set(channel, { name, log, list, earlier, item, go, unread, joinedAt, readAt, isNew, latest: readAt, draft: stored("drafts", "sessionStorage")?.[channel] ?? "" });
   remember();
+}
+
+/** Asks for all that the history holds of a channel, and keeps what is on view where it is. */
+async function showEarlier(channel) {
+  const { log, earlier } = rooms.get(channel);
+  if (earlier.hidden || earlier.disabled) return;
+  earlier.disabled = true;
+  const fromEnd = log.scrollHeight - log.scrollTop;
+  try {
+    await client.subscribe(channel, { since: 0 });
+    earlier.replaceWith(element("p", { className: "start", textContent: "Nothing older is kept." }));
+    log.scrollTop = log.scrollHeight - fromEnd;
+  } catch (error) {
+    if (error.code !== "closed") note(channel, explain(error), "error");
+  } finally {
+    earlier.disabled = false;
+  }
+}
+
+function keepDraft(channel, draft) {
+  rooms.get(channel).draft = draft;
+  keepDrafts();
+}
+
+function keepDrafts() {
+  store("drafts", Object.fromEntries([...rooms].map(([each, { draft }]) => [each, draft])), "sessionStorage");
 }
 
 function removeRoom(channel) {
   const { log, item } = rooms.get(channel);
   rooms.delete(channel);
+  keepDrafts();
   log.remove();
   item.remove();
   remember();
@@ -156,7 +201,6 @@ function remember() {
 }
 
 function show(channel) {
-  if (rooms.has(current)) rooms.get(current).draft = $("text").value;
   current = channel;
   for (const [each, { go, log }] of rooms) {
     if (each === channel) go.setAttribute("aria-current", "true");
@@ -167,7 +211,6 @@ function show(channel) {
   $("text").value = draft;
   $("text").disabled = $("send").disabled = channel === ONLY_YOU;
   showProblem("");
-  countUnread(channel, 0);
   read(channel);
   log.scrollTop = log.scrollHeight;
   $("below").hidden = true;
@@ -176,14 +219,15 @@ function show(channel) {
     : channel === ONLY_YOU ? "Only the server writes here" : `Say something in ${name}`;
   $("people-title").textContent = channel === EVERYONE ? "Who is connected"
     : channel === ONLY_YOU ? "Nobody else is here" : `Who is in ${name}`;
-  document.title = `${name} – Chat`;
   listPeople();
 }
 
-/** All that the channel shows was read. */
+/** All that the channel shows was read, if the page is on view. */
 function read(channel) {
+  if (document.hidden) return;
   const room = rooms.get(channel);
   room.readAt = room.latest;
+  countUnread(channel, 0);
   remember();
 }
 
@@ -192,7 +236,15 @@ function countUnread(channel, count) {
   unread.hidden = count === 0;
   unread.dataset.count = count;
   unread.replaceChildren(String(count), element("span", { className: "away", textContent: " unread" }));
+  showTitle();
 }
+
+function showTitle() {
+  const count = [...rooms.values()].reduce((sum, { unread }) => sum + Number(unread.dataset.count ?? 0), 0);
+  document.title = `${count ? `(${count}) ` : ""}${rooms.get(current)?.name ?? ""} – Chat`;
+}
+
+document.addEventListener("visibilitychange", () => read(current));
 
 $("join").onsubmit = async (submit) => {
   submit.preventDefault();
@@ -250,7 +302,8 @@ addEventListener("keydown", (key) => {
 
 function say(channel, text, key = crypto.randomUUID()) {
   const message = { name: $("name").value.trim(), text, key };
-  const line = addLine(channel, { from: message.name || "You", text, sentAt: Date.now(), kind: "own pending", sender: "self" });
+  const sender = { ...client?.identity, name: message.name };
+  const line = addLine(channel, { sender: sender.connectionId ? sender : { ...sender, connectionId: "you" }, text, sentAt: Date.now(), kind: "own pending" });
   const status = line.querySelector(".status");
   const mine = { channel, text, line, status, heard: [] };
   own.set(key, mine);
@@ -287,13 +340,11 @@ function arrived({ line, status }) {
 
 /** Takes over what the server says of our message: only the ack's id tells that it is ours, as others can copy a key. */
 function confirm({ channel, line }, { id, from, principal, message, sentAt }) {
-  self = from;
-  const who = nameOf({ connectionId: from, principal, name: message.name });
-  line.querySelector(".from").textContent = who;
-  rename(from, who);
+  isSelf({ connectionId: from, principal });
+  nameLine(line, { connectionId: from, principal, name: message.name });
   copies.add(copyOf({ channel, principal, message }));
   advance(channel, sentAt);
-  place(line, { id, sentAt });
+  put(line, { id, sentAt });
 }
 
 function hear(frame) {
@@ -315,15 +366,16 @@ function hear(frame) {
   // To a user or a connection, and not to the channel on view.
   if (!rooms.has(channel) && (channel === ONLY_YOU || channel.startsWith("user:"))) addRoom(channel, { isNew: false });
   if (!rooms.has(channel)) return; // One that was just left.
-  const who = nameOf({ connectionId: from, principal, name });
-  if (from !== undefined) rename(from, who);
+  const sender = { connectionId: from, principal, name };
+  const isOwn = selves.has(from);
+  if (!isOwn && learn(sender)) listPeople();
   const said = [message, text].find((each) => typeof each === "string") ?? JSON.stringify(message);
-  const kind = from === undefined ? "server" : from === self ? "own" : "";
-  const sender = from === undefined ? "server" : from === self ? "self" : principal ? `principal ${principal}` : `connection ${from}`;
-  const added = addLine(channel, { from: who, text: said, sentAt, kind, sender, id });
-  added.title = from === undefined ? "" : `Connection ${from}`;
+  const kind = from === undefined ? "server" : isOwn ? "own" : "";
+  addLine(channel, { sender, text: said, sentAt, kind, id }).title = from === undefined ? "" : `Connection ${from}`;
   const room = rooms.get(channel);
-  if (channel !== current && sentAt > room.readAt) countUnread(channel, Number(room.unread.dataset.count ?? 0) + 1);
+  if (!isOwn && (channel !== current || document.hidden) && sentAt > room.readAt) {
+    countUnread(channel, Number(room.unread.dataset.count ?? 0) + 1);
+  }
   advance(channel, sentAt);
 }
 
@@ -340,49 +392,31 @@ function advance(channel, sentAt) {
 }
 
 function note(channel, text, kind = "", sentAt = Date.now()) {
-  addLine(rooms.has(channel) ? channel : current, { from: "", text, sentAt, kind: `note ${kind}`, sender: "" });
+  addLine(rooms.has(channel) ? channel : current, { text, sentAt, kind: `note ${kind}` });
 }
 
 function announce({ channel, connectionId, principal, at }, what) {
-  if (connectionId === self) return;
+  if (selves.has(connectionId)) return;
   if (rooms.has(channel)) note(channel, `${nameOf({ connectionId, principal })} ${what}.`, "", at);
   listPeople();
 }
 
-function addLine(channel, { from, text, sentAt, kind, sender, id }) {
-  const line = element("li", { className: kind });
-  line.dataset.sender = sender;
-  line.append(element("span", { className: "from", textContent: from }), element("span", { className: "text", textContent: text, dir: "auto" }),
-    element("time"), element("span", { className: "status" }));
-  place(line, { id, sentAt }, rooms.get(channel).list);
+function addLine(channel, { sender, text, sentAt, kind, id }) {
+  const line = lineOf({ sender, text, kind });
+  put(line, { id, sentAt }, rooms.get(channel).list);
   return line;
 }
 
-/** Puts a line where its time says: what was missed comes after what is new. */
-function place(line, { id = "", sentAt }, list = line.parentElement) {
+/** Puts a line where its time says, and keeps the end on view if it was. */
+function put(line, { id, sentAt }, list = line.parentElement) {
   if (!list) return; // The channel was left.
   const log = list.parentElement;
   const wasAtEnd = isAtEnd(log);
   if (id) lines.set(id, line);
-  line.dataset.at = String(sentAt).padStart(15, "0") + id;
-  const time = line.querySelector("time");
-  time.dateTime = new Date(sentAt).toISOString();
-  time.title = new Date(sentAt).toLocaleString();
-  time.textContent = clock(sentAt);
-  const before = [...list.children].findLast((other) => other !== line && other.dataset.at <= line.dataset.at);
-  const after = line.nextElementSibling;
-  if (before) before.after(line);
-  else list.prepend(line);
-  for (const each of [line, line.nextElementSibling, after]) if (each) group(each);
+  place(line, { id, sentAt }, list);
   if (log.hidden) return;
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
   else if (line === list.lastElementChild) $("below").hidden = false;
-}
-
-/** Who says several things in a row is named once. */
-function group(line) {
-  const who = (each) => each && `${each.dataset.sender} ${each.querySelector(".from").textContent}`;
-  line.classList.toggle("more", line.dataset.sender !== "" && who(line) === who(line.previousElementSibling));
 }
 
 function isAtEnd(log) {
@@ -406,6 +440,7 @@ $("composer").onsubmit = (submit) => {
   if (surplus > 0) return showProblem(`The message is too long. Shorten it by about ${surplus.toLocaleString("en")} characters.`);
   say(current, text);
   $("text").value = "";
+  keepDraft(current, "");
 };
 
 function showProblem(text) {
@@ -413,7 +448,10 @@ function showProblem(text) {
   $("text").ariaInvalid = text ? "true" : "false";
 }
 
-$("text").oninput = () => showProblem("");
+$("text").oninput = () => {
+  showProblem("");
+  keepDraft(current, $("text").value);
+};
 
 $("text").onkeydown = (key) => {
   if (key.key !== "Enter" || key.shiftKey || key.isComposing) return;
@@ -440,67 +478,26 @@ function listPeople() {
 }
 
 function showPeople(members, more = "") {
+  arePresent(members);
+  for (const { list } of rooms.values()) nameAll(list);
   const byName = (a, b) => nameOf(a).localeCompare(nameOf(b));
   $("people").replaceChildren(...members.sort(byName).map((member) => {
     const { connectionId, connectedAt } = member;
     const item = element("li", { title: `Connection ${connectionId}` });
-    const who = nameOf(member) + (connectionId === self ? " (you)" : "");
+    const name = nameOf(member);
+    const who = name + (selves.has(connectionId) ? " (you)" : "");
     const since = element("span", { className: "since", textContent: clock(connectedAt) });
     since.prepend(element("span", { className: "away", textContent: "since " }));
-    item.append(element("span", { className: "who", textContent: who }), since);
+    item.append(avatar(name), element("span", { className: "who", textContent: who }), since);
     return item;
   }));
   $("people-more").textContent = more;
   $("show-people").textContent = `People (${members.length}${more ? "+" : ""})`;
 }
 
-/**
- * What a connection is called: by the authorizer, or by itself. Without a connection, it is the server. A client that calls
- * itself so is told apart.
- */
-function nameOf({ connectionId, principal, name }) {
-  if (connectionId === undefined) return SERVER;
-  if (principal) return principal;
-  const guest = `Guest ${connectionId.slice(0, 4)}`;
-  const given = typeof name === "string" ? name.replace(/\p{C}/gu, "").trim().slice(0, 40) : "";
-  if (given.normalize("NFKC").toLowerCase() === SERVER.toLowerCase()) return `${guest} (“${given}”)`;
-  return given || (names.get(connectionId) ?? guest);
-}
-
-function rename(connectionId, name) {
-  if (names.get(connectionId) === name) return;
-  names.set(connectionId, name);
-  listPeople();
-}
-
 $("name").onchange = () => store("name", $("name").value.trim());
 
 // --- the start -------------------------------------------------------------------------------------
-
-function element(name, properties = {}) {
-  return Object.assign(document.createElement(name), properties);
-}
-
-function clock(time) {
-  return new Date(time).toLocaleTimeString([], { timeStyle: "short" });
-}
-
-/** What was stored under a name. Nothing is where the browser stores nothing, or something else was stored. */
-function stored(name) {
-  try {
-    return JSON.parse(localStorage.getItem(name));
-  } catch {
-    return null;
-  }
-}
-
-function store(name, value) {
-  try {
-    localStorage.setItem(name, JSON.stringify(value));
-  } catch {
-    // Then a reload begins anew.
-  }
-}
 
 $("name").value = stored("name") || `guest-${Math.random().toString(36).slice(2, 6)}`;
 const before = new Map([stored("rooms")].flat().filter(Boolean).map(({ channel, ...room }) => [channel, { ...room, isNew: false }]));

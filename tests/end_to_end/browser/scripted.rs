@@ -24,12 +24,19 @@ pub(super) fn trials(sequence: &Sequence) -> Vec<Trial> {
         a_pending_message_is_confirmed_by_its_ack_alone,
         a_message_whose_answer_was_lost_is_shown_once,
         only_the_server_is_called_server,
+        who_takes_the_name_of_another_is_told_apart,
+        what_one_said_oneself_is_known_from_the_first_frame,
+        addresses_are_links_that_lead_where_they_say,
+        each_day_begins_with_its_name,
+        what_was_not_read_is_counted_in_the_title,
         what_is_for_a_user_or_a_connection_is_not_shown_in_a_channel,
         errors_are_explained_and_only_what_can_succeed_is_offered_again,
         a_too_long_message_stays_to_be_shortened,
         a_draft_stays_with_its_channel,
+        a_draft_is_there_after_a_reload,
         a_reload_asks_for_what_was_said_since_the_channel_was_joined,
         a_server_without_a_history_is_used_after_a_reload_too,
+        earlier_messages_are_fetched_where_one_looks_for_them,
         a_script_in_the_page_does_not_run,
     );
     trials.push(
@@ -167,6 +174,103 @@ async fn only_the_server_is_called_server(page: Page) -> Result<()> {
     Ok(())
 }
 
+async fn who_takes_the_name_of_another_is_told_apart(page: Page) -> Result<()> {
+    page.run(
+        "server.answers.list = ({ channel }) => [{ type: 'members', channel, requestId: 'r', members:
+             ['bob-1', 'eve-2', 'mix-3', 'new-4', 'self-1'].map((connectionId) => ({ connectionId, connectedAt: 0 })).concat(
+                 [{ connectionId: 'grace-5', principal: 'grace', connectedAt: 0 }]) }]",
+        &[],
+    )
+    .await?;
+    page.hears(
+        "message('1', 'old-0', { name: 'Bob', text: 'Before a reconnect' }),
+         message('2', 'bob-1', { name: 'Bob', text: 'After it' }),
+         message('3', 'eve-2', { name: ' Bób', text: 'Fake' }),
+         message('4', 'mix-3', { name: 'Bоb', text: 'Fake, with a Russian o' }),
+         message('5', 'new-4', { name: 'Grace', text: 'A guest as well' })",
+    )
+    .await?;
+    page.sees("#people", "grace").await?;
+    page.sees(LOG, "Guest eve- (“Bób”)").await?;
+    let names = page.text(".log .from").await?;
+    ensure!(names == "Bob\nGuest eve- (“Bób”)\nGuest mix- (“Bоb”)\nGuest new- (“Grace”)", "{names}");
+    Ok(())
+}
+
+async fn what_one_said_oneself_is_known_from_the_first_frame(page: Page) -> Result<()> {
+    page.sees("#people", "(you)").await?;
+    page.hears("message('1', 'self-1', { name: 'Ada', text: 'From before' }), message('2', 'bob', { name: 'Bob', text: 'His' })")
+        .await?;
+    page.sees(LOG, "His").await?;
+    ensure!(page.text(".own .text").await? == "From before");
+    page.0.refresh().await?;
+    page.run(&SERVER.replace("self: \"self-1\"", "self: \"self-2\""), &[]).await?;
+    page.is_connected().await?;
+    page.hears("message('1', 'self-1', { name: 'Ada', text: 'On the former connection' })").await?;
+    page.sees(".own .text", "On the former connection").await
+}
+
+async fn addresses_are_links_that_lead_where_they_say(page: Page) -> Result<()> {
+    page.hears(
+        "message('1', 'bob', { name: 'Bob', text:
+             'See https://example.com/a_(b), (http://b.example/?c=1) or HTTPS://аpple.com! Not javascript:alert(1) nor <b>https</b>' })",
+    )
+    .await?;
+    page.sees(LOG, "See https://example.com/a_(b), (http://b.example/?c=1) or HTTPS://аpple.com! Not")
+        .await?;
+    let links = page
+        .run("return [...document.querySelectorAll('.log a')].map(({ textContent, href, title, rel, target }) => [textContent, href, title, rel, target])", &[])
+        .await?;
+    let link = |text: &str, to: &str| json!([text, to, to, "noopener noreferrer nofollow", "_blank"]);
+    ensure!(
+        links
+            == json!([
+                link("https://example.com/a_(b)", "https://example.com/a_(b)"),
+                link("http://b.example/?c=1", "http://b.example/?c=1"),
+                link("HTTPS://аpple.com", "https://xn--pple-43d.com/"),
+            ]),
+        "{links:#}"
+    );
+    page.is_good(DESKTOP, "-links").await
+}
+
+async fn each_day_begins_with_its_name(page: Page) -> Result<()> {
+    page.hears(
+        "message('2', 'bob', { name: 'Bob', text: 'Now' }),
+         message('1', 'bob', { name: 'Bob', text: 'Then' }, { sentAt: new Date().setHours(12) - 86_400_000 }),
+         message('0', 'bob', { name: 'Bob', text: 'Long ago' }, { sentAt: new Date(2020, 1, 29, 12).getTime() })",
+    )
+    .await?;
+    page.sees(LOG, "Now").await?;
+    let days = page.text(".log .day").await?;
+    ensure!(days == "Saturday, February 29, 2020\nYesterday\nToday", "{days}");
+    Ok(())
+}
+
+async fn what_was_not_read_is_counted_in_the_title(page: Page) -> Result<()> {
+    let title = async || page.run("return document.title", &[]).await;
+    page.types("#channel", "lobby\n").await?;
+    page.sees("#channels [aria-current]", "lobby").await?;
+    ensure!(title().await? == "lobby – Chat");
+    page.hears("message('1', 'bob', 'One'), message('2', 'bob', 'Two'), message('3', 'bob', 'Here', { channel: 'lobby' })")
+        .await?;
+    page.sees("#channels", "Everyone\n2\nunread").await?;
+    ensure!(title().await? == "(2) lobby – Chat");
+    // A page that is not on view counts what comes to the channel that it shows, until it is.
+    let hide = "Object.defineProperty(document, 'hidden', { value: arguments[0], configurable: true });
+                document.dispatchEvent(new Event('visibilitychange'))";
+    page.run(hide, &[json!(true)]).await?;
+    page.hears("message('4', 'bob', 'Behind', { channel: 'lobby' })").await?;
+    page.sees(LOG, "Behind").await?;
+    ensure!(title().await? == "(3) lobby – Chat");
+    page.run(hide, &[json!(false)]).await?;
+    ensure!(title().await? == "(2) lobby – Chat");
+    page.types("#text", &(Key::Alt + &Key::Up.to_string())).await?;
+    page.sees("#channels [aria-current]", "Everyone").await?;
+    ensure!(title().await? == "Everyone – Chat");
+    Ok(())
+}
+
 async fn what_is_for_a_user_or_a_connection_is_not_shown_in_a_channel(page: Page) -> Result<()> {
     page.hears(
         "message('1', undefined, 'For Ada', { channel: 'user:ada' }),
@@ -266,6 +370,13 @@ async fn a_draft_stays_with_its_channel(page: Page) -> Result<()> {
     Ok(())
 }
 
+async fn a_draft_is_there_after_a_reload(page: Page) -> Result<()> {
+    page.types("#text", "not finished").await?;
+    page.0.refresh().await?;
+    ensure!(page.run("return document.getElementById('text').value", &[]).await? == "not finished");
+    Ok(())
+}
+
 // --- a reload ------------------------------------------------------------------------------------------
 
 async fn a_reload_asks_for_what_was_said_since_the_channel_was_joined(page: Page) -> Result<()> {
@@ -315,6 +426,38 @@ async fn a_server_without_a_history_is_used_after_a_reload_too(page: Page) -> Re
     page.sees(LOG, "Messages from before may be missing.").await?;
     let asked = page.asked("subscribe").await?;
     ensure!(asked.last() == Some(&json!({"action": "subscribe", "channel": "lobby"})), "{asked:?}");
+    Ok(())
+}
+
+async fn earlier_messages_are_fetched_where_one_looks_for_them(page: Page) -> Result<()> {
+    page.run(
+        "server.history = { '*': Array.from({ length: 60 }, (_, at) => server.message(`old ${at}`, 'bob', { name: 'Bob', text: `Old ${at}` },
+             { sentAt: 1_700_000_000_000 + at })) }",
+        &[],
+    )
+    .await?;
+    page.hears("message('1', 'bob', { name: 'Bob', text: 'New' })").await?;
+    page.sees(LOG, "New").await?;
+    page.clicks(".log:not([hidden]) .earlier").await?;
+    page.sees(LOG, "Nothing older is kept.").await?;
+    page.sees(LOG, "Old 0").await?;
+    ensure!(page.text(LOG).await?.matches("Old ").count() == 60);
+    let asked = page.asked("subscribe").await?;
+    ensure!(asked.last() == Some(&json!({"action": "subscribe", "channel": "*", "since": 0})), "{asked:?}");
+    let log = "const log = document.querySelector('.log:not([hidden])');";
+    let is_at_end = format!("{log} return log.scrollHeight - log.scrollTop - log.clientHeight < 40");
+    ensure!(page.run(&is_at_end, &[]).await? == true, "what was on view is");
+
+    // In another channel, who scrolls up finds them.
+    page.run("server.history.lobby = [server.message('lobby', 'bob', { name: 'Bob', text: 'From the lobby' }, { channel: 'lobby', sentAt: 1 })]", &[])
+        .await?;
+    page.types("#channel", "lobby\n").await?;
+    page.sees("#channels [aria-current]", "lobby").await?;
+    let long = "Array.from({ length: 40 }, (_, at) => message(`new ${at}`, 'bob', `New ${at}`, { channel: 'lobby' }))";
+    page.hears(&format!("...{long}")).await?;
+    page.sees(LOG, "New 39").await?;
+    page.run(&format!("{log} log.scrollTop = 0"), &[]).await?;
+    page.sees(LOG, "From the lobby").await?;
     Ok(())
 }
 

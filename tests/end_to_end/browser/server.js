@@ -37,7 +37,7 @@ window.server = {
     },
     subscribe({ channel, since }) {
       const missed = since === undefined ? [] : (server.history[channel] ?? []).filter(({ sentAt }) => sentAt >= since - 60_000);
-      return [...missed, { type: "subscribed", channel, requestId: "r", ...(since !== undefined && { replayed: missed.length, complete: true }) }];
+      return [...missed, { type: "subscribed", channel, connectionId: server.self, requestId: "r", ...(since !== undefined && { replayed: missed.length, complete: true }) }];
     },
     unsubscribe: ({ channel }) => [{ type: "unsubscribed", channel, requestId: "r" }],
     list: ({ channel }) => [{ type: "members", channel, members: [{ connectionId: server.self, connectedAt: Date.now() }], requestId: "r" }],
