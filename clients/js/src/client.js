@@ -72,6 +72,7 @@ export class WebSocketClient extends Emitter {
       give: (message) => this.#give(message),
       identify: (answer) => this.#identify(answer),
       miss: (channel, since) => this.#emitTo(channel, "gap", { channel, since }),
+      isDouble: (id) => this.#isDouble(id),
       tell: (error) => this.emit("error", error),
     }));
     const options = { answerWithinMs, retryMs: { least: 500, most: 30_000, ...retryMs }, WebSocket };

@@ -22,6 +22,13 @@ export class Order {
     return this.last !== undefined && this.early.size > 0;
   }
 
+  /** Whether a number belongs to what was given, to what came before that, or to what is to come. @param {number} seq */
+  ageOf(seq) {
+    if (this.last === undefined || seq > this.last) return "new";
+    if (seq >= this.#first) return "past";
+    return this.#older ? "asked for" : "older";
+  }
+
   /** @param {number} seq @param {Message} [message] none where the number has no message for this client */
   hear(seq, message) {
     if (this.last === undefined || seq > this.last) this.early.set(seq, message);

@@ -13,8 +13,10 @@ import { PATIENCE_MS } from "./connection.js";
  * @type {Patience}
  */
 const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
-/** How long a message that is missing may still come by itself, before it is asked for. */
-const MISSING_MS = 500;
+/** How long a message that is missing may still come by itself, before it is asked for: all members may miss it. */
+const MISSING_MS = { least: 500, most: 2_000 };
+/** How late a message may come that was sent before the client entered; clocks differ, too. */
+const LATE_MS = 60_000;
 /** How many messages wait at most for one that is missing, before it is asked for at once. */
 const EARLY = 1_000;
 /** How long after a message that could not be posted it is asked for again. */
@@ -52,6 +54,7 @@ export class Subscriptions {
    * @param {(message: Message) => void} owner.give a message in its turn
    * @param {(identity: Identity) => void} owner.identify who the client is on the connection that is used from now on
    * @param {(channel: string, since?: number) => void} owner.miss messages may be missing
+   * @param {(id: any) => boolean} owner.isDouble whether a message was heard before
    * @param {(error: RequestError) => void} owner.tell something went wrong
    */
   constructor(owner) {
@@ -110,9 +113,24 @@ export class Subscriptions {
   hear(channel, seq, message) {
     const subscription = this.#all.get(channel) ?? this.#entering.get(channel);
     if (!subscription || (subscription.order.last === undefined && !this.#entering.has(channel))) return false;
+    const isAnew = message !== undefined && this.#beginsAnew(subscription, seq, message);
     subscription.order.hear(seq, message);
-    this.#watch(channel, subscription);
+    if (isAnew) this.#heal(channel, subscription);
+    else this.#watch(channel, subscription);
     return true;
+  }
+
+  /**
+   * Whether a new message has an old number: then the numbers have begun anew.
+   *
+   * @param {Subscription} subscription
+   * @param {number} seq
+   * @param {Message} message
+   */
+  #beginsAnew({ order, since = Infinity }, seq, { id, sentAt }) {
+    const age = order.ageOf(seq);
+    // What was sent before the client entered may come late.
+    return (age === "past" || (age === "older" && sentAt > since + LATE_MS)) && !this.#owner.isDouble(id);
   }
 
   /** A message without a number came. @param {string | undefined} channel @param {number} [sentAt] */
@@ -202,7 +220,8 @@ export class Subscriptions {
     } else if (subscription.order.early.size > EARLY) {
       this.#heal(channel, subscription);
     } else {
-      subscription.timer ??= setTimeout(() => this.#heal(channel, subscription), MISSING_MS);
+      const { least, most } = MISSING_MS;
+      subscription.timer ??= setTimeout(() => this.#heal(channel, subscription), least + Math.random() * (most - least));
     }
   }
 

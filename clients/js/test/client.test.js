@@ -948,7 +948,7 @@ test("messages come in the order of their numbers, each once, in whatever order 
 test("a message that is missing is asked for after a moment", async () => {
   const [, two, , four] = await inLobby();
   last().push(two, four);
-  mock.timers.tick(499);
+  mock.timers.tick(1_999);
   await now();
   assert.deepEqual([heard(), last().said.length], [["2"], 1], "it may still come");
   mock.timers.tick(1);
@@ -961,10 +961,26 @@ test("a number without a message keeps nothing waiting once the server says so",
   const [, , three, four] = await inLobby();
   Socket.server = (socket, { channel }) => socket.push(three, four, { type: "subscribed", channel, seq: 4, replayed: 2, complete: true });
   last().push(four);
-  await pass(1 * SECOND);
+  await pass(2 * SECOND);
   assert.deepEqual([heard(), gaps()], [["3", "4"], []]);
   last().push({ ...message("2", 1, "lobby"), seq: 2 });
   assert.deepEqual(heard(), ["3", "4"], "and comes too late");
+});
+
+test("that numbers have begun anew is found with the next message", async () => {
+  await inLobby();
+  last().push(...history.lobby);
+  history = { lobby: [] };
+  const first = { ...recorded("first of the new ones"), sentAt: Date.now() + 5 * MINUTE };
+  Socket.server = (socket, { channel }) => queueMicrotask(() => socket.push({ type: "subscribed", channel, seq: 1, replayed: 0, complete: false, missing: true }));
+  last().push(first);
+  await now();
+  assert.deepEqual([said(last(), "subscribe").at(-1).after, gaps()], [4, ["lobby"]]);
+  last().push(recorded("second"));
+  assert.equal(heard().at(-1), "second");
+  last().push(first);
+  await now();
+  assert.equal(said(last(), "subscribe").length, 2, "it is known now");
 });
 
 test("many messages that wait for one are reason to ask for it at once", async () => {
@@ -992,7 +1008,7 @@ test("a message that cannot be had is told as a gap, and the others come", async
   const [, two, , four] = await inLobby();
   Socket.server = (socket) => socket.push(refused("forbidden"));
   last().push(two, four);
-  await pass(1 * SECOND);
+  await pass(2 * SECOND);
   assert.deepEqual([heard(), events.filter(([type]) => type === "gap")], [["2", "4"], [["gap", { channel: "lobby", since: 2_000 }]]]);
 });
 

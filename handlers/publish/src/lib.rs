@@ -2,8 +2,7 @@
 //! tasks that other functions left.
 
 use lambda_websocket::{
-    Broadcaster, Error, Publication, Task, delivery::report::Sent, lambda::queue_batch::Record,
-    time::unix_millis,
+    Broadcaster, Error, Publication, Task, lambda::queue_batch::Record, time::unix_millis,
 };
 
 /// The number of recipients that one invocation posts to. A channel with more is cut into ranges, for several at once.
@@ -32,9 +31,5 @@ pub async fn publish(publisher: &Publisher, record: Record) -> Result<(), Error>
         return Ok(broadcaster.perform(Task::parse(&body, unix_millis())?, receives, deadline).await?);
     }
     let broadcast = Publication::parse(&body)?.into_broadcast(&id, sent_at)?;
-    let Sent { seq, is_duplicate, .. } = broadcaster.send(&broadcast, deadline).await?;
-    if let Some(seq) = seq.filter(|_| !is_duplicate) {
-        broadcaster.tell_excluded(&broadcast, seq, deadline).await;
-    }
-    Ok(())
+    Ok(broadcaster.send(&broadcast, deadline).await.map(drop)?)
 }

@@ -405,8 +405,9 @@ async fn a_message_whose_first_request_died_is_sent_by_the_next() {
         let (id, everyone) = ("1".to_owned().try_into().unwrap(), Channel::everyone());
         let key = IdempotencyKey::of_client(&event.connection, &everyone, &id);
         let seq = history.next_seq(&everyone).await.unwrap();
+        let until = fixtures::now_millis() + 20_000;
         if died != Died::Numbered {
-            assert_eq!(history.claim(&key, seq, None).await.unwrap(), None);
+            assert_eq!(history.claim(&key, seq, None, until).await.unwrap(), None);
         }
         let first = r#"{"type":"message","message":"of the first","seq":1}"#;
         if died == Died::Recorded {

@@ -70,8 +70,14 @@ impl ConnectionTable {
 
     /// Creates an empty history beside the table. It replays so many messages at most.
     pub async fn history(&self, max: u16) -> History {
+        self.history_for("86400", max).await
+    }
+
+    /// The same, with so many seconds for which it keeps a message.
+    pub async fn history_for(&self, seconds: &str, max: u16) -> History {
         new_table(&self.client, HISTORY, "seq", ScalarAttributeType::N).send().await.expect("a table");
-        history(self.client.clone(), max)
+        let max = max.to_string().parse().expect("a number of messages");
+        History::new(self.client.clone(), HISTORY, seconds.parse().expect("a time"), max)
     }
 
     /// Every row of the history.
@@ -98,6 +104,7 @@ impl ConnectionTable {
         let number = |value: u64| AttributeValue::N(value.to_string());
         let put = self.client.put_item().table_name(HISTORY);
         let put = put.item("channel", AttributeValue::S(channel.to_owned())).item("seq", number(seq));
+        let put = put.item("expiresAt", number(recorded_at / 1_000 + 24 * 60 * 60 + 60));
         let put = put.item("recordedAt", number(recorded_at)).item("id", AttributeValue::S(frame.to_owned()));
         put.item("frame", AttributeValue::S(frame.to_owned())).send().await.expect("a put");
     }
@@ -105,6 +112,12 @@ impl ConnectionTable {
     /// Sets when a channel's counter began, in milliseconds since the Unix epoch.
     pub async fn age_counter(&self, channel: &str, created_at: u64) {
         self.set_history(&format!("#seq:{channel}"), "createdAt", created_at).await;
+    }
+
+    /// Lets the last number of a channel be one that was taken so long ago that no sender is at work on it.
+    pub async fn settle_counter(&self, channel: &str) {
+        let now = crate::fixtures::now_millis() / 1_000;
+        self.set_history(&format!("#seq:{channel}"), "expiresAt", now + 400 * 24 * 60 * 60 - 16 * 60).await;
     }
 
     /// Lets all claims expire, without deleting them.

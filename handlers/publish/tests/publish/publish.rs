@@ -151,8 +151,12 @@ async fn who_is_left_out_hears_that_a_number_is_not_missing() {
     let mut world = World::with(&[("a=", &["orders"]), ("b=", &["orders"])]).await;
     world.publisher.broadcaster.history = Some(world.table.history(10).await);
     for _ in 0..2 {
-        world.publish(r#"{"channel": "orders", "message": 2, "id": "2", "exclude": ["a="]}"#).await.unwrap();
+        world
+            .publish(r#"{"channel": "orders", "message": 2, "id": "2", "exclude": ["a=", "stranger="]}"#)
+            .await
+            .unwrap();
     }
+    assert!(world.connections.delivered_to("stranger=").is_empty(), "the channel is none of its business");
     let skipped = r#"{"type":"skipped","channel":"orders","seq":1}"#;
     assert_eq!(world.connections.delivered_to("a="), [skipped], "once");
     assert_eq!(world.heard_by("b=").len(), 1);

@@ -11,7 +11,7 @@
 use std::{mem, pin::pin, time::Duration};
 
 use futures::{
-    SinkExt, Stream, StreamExt,
+    SinkExt, Stream, StreamExt, TryStreamExt,
     channel::mpsc,
     future::{Either, join, pending, select},
     stream,
@@ -55,6 +55,9 @@ const FOR_THE_REST: Duration = Duration::from_secs(3);
 
 /// The part of that time that is kept for the answer alone.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
+
+/// How many excluded connections are looked up at once.
+const ASKED_AT_ONCE: usize = 16;
 
 /// If the rest can be handed over, reading recipients stops this long before posting does.
 const FOR_THE_LAST_POSTS: Duration = Duration::from_secs(5);
@@ -123,7 +126,10 @@ impl Broadcaster {
                 Ok(Sent { report, seq: None, is_duplicate: false })
             }
             Some(Recording::Recorded { seq, frame }) => {
-                let report = self.deliver(&broadcast.recorded(frame), deadline).await?;
+                let recorded = broadcast.recorded(frame);
+                let told = Box::pin(self.tell_excluded(broadcast, seq, deadline));
+                let (report, ()) = join(self.deliver(&recorded, deadline), told).await;
+                let report = report?;
                 if let (Some(history), Keep::Once(key)) = (&self.history, &broadcast.keep)
                     && !report.incomplete
                 {
@@ -140,17 +146,21 @@ impl Broadcaster {
 
     /// Tells the connections that a message excludes that its number is not missing. It is best effort: a client that
     /// does not hear of it asks for the message.
-    pub async fn tell_excluded(&self, broadcast: &Broadcast, seq: u64, deadline: Instant) {
+    async fn tell_excluded(&self, broadcast: &Broadcast, seq: u64, deadline: Instant) {
         let Broadcast { message_id, channel, exclude, .. } = broadcast;
-        if exclude.is_empty() {
+        if exclude.is_empty() || !broadcast.tells_excluded {
             return;
         }
-        let frame = Frame::Skipped { channel, seq }.to_json();
-        let told = match Broadcast::new(message_id, channel.clone(), frame) {
-            Ok(skipped) => self.deliver(&skipped.only(exclude.iter().cloned()), deadline).await,
-            Err(too_large) => Err(too_large.into()),
+        let told = async {
+            let asked = stream::iter(exclude)
+                .map(async |id| Ok::<_, DeliveryError>((id, self.registry.is_member(channel, id).await?)))
+                .buffered(ASKED_AT_ONCE);
+            let members: Vec<_> = asked.try_collect().await?;
+            let members = members.into_iter().filter(|(_, is_member)| *is_member).map(|(id, _)| id.clone());
+            let frame = Frame::Skipped { channel, seq }.to_json();
+            self.deliver(&Broadcast::new(message_id, channel.clone(), frame)?.only(members), deadline).await
         };
-        if let Err(error) = told {
+        if let Err(error) = told.await {
             tracing::warn!(message_id, error = chain(&error), "excluded connections not told");
         }
     }

@@ -23,10 +23,7 @@ use crate::{
 /// The time at the end of an invocation that is kept for the answer.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(200);
 
-/// How old a claim is at least whose request is not at work any more: no client's request has longer.
-const MAX_AT_WORK: Duration = Duration::from_secs(30);
-
-/// The time that a request keeps for itself when it waits for another one with the same key.
+/// The time that a request keeps for itself when it waits for another one with the same key: half of what it has, at most.
 const FOR_THE_MESSAGE: Duration = Duration::from_secs(10);
 
 /// How long a request waits at first before it looks again whether the other one is done; it doubles each time.
@@ -68,15 +65,16 @@ pub(crate) async fn record(
         },
         Keep::Once(key) => key,
     };
+    let work_until = unix_millis() + deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
     'found: loop {
         let mut claimed = match done_or_left(history, key, deadline).await? {
             None => None,
-            Some(Claim { seq, outcome, .. }) => {
+            Some(Claim { seq, claimed_at, outcome, .. }) => {
                 if let Some(report) = outcome.and_then(|outcome| serde_json::from_str(&outcome).ok()) {
                     return Ok(Some(Recording::Sent { seq, report }));
                 }
                 // The other request recorded the message and did not deliver it, or it never will record it.
-                if let Some(recorded) = history.close(&broadcast.channel, seq).await? {
+                if let Some(recorded) = history.close(&broadcast.channel, seq, claimed_at).await? {
                     return Recording::try_from(recorded).map(Some);
                 }
                 Some(seq)
@@ -84,8 +82,8 @@ pub(crate) async fn record(
         };
         loop {
             let seq = history.next_seq(&broadcast.channel).await?;
-            if history.claim(key, seq, claimed).await?.is_some() {
-                history.close(&broadcast.channel, seq).await?;
+            if history.claim(key, seq, claimed, work_until).await?.is_some() {
+                history.close(&broadcast.channel, seq, unix_millis()).await?;
                 continue 'found; // Another request was first.
             }
             if let Some(recording) = record_under(history, broadcast, seq).await? {
@@ -113,12 +111,13 @@ async fn done_or_left(
     deadline: Instant,
 ) -> Result<Option<Claim>, StoreError> {
     let mut wait = LOOK_AGAIN_AFTER;
+    let until = deadline - FOR_THE_MESSAGE.min(deadline.saturating_duration_since(Instant::now()) / 2);
     loop {
         let claim = history.claim_to(key).await?;
-        let is_at_work = claim.as_ref().is_some_and(|Claim { claimed_at, outcome, .. }| {
-            outcome.is_none() && unix_millis() < claimed_at + MAX_AT_WORK.as_millis() as u64
+        let is_at_work = claim.as_ref().is_some_and(|Claim { work_until, outcome, .. }| {
+            outcome.is_none() && unix_millis() < *work_until
         });
-        if !is_at_work || Instant::now() + wait > deadline - FOR_THE_MESSAGE {
+        if !is_at_work || Instant::now() + wait > until {
             return Ok(claim);
         }
         sleep(wait).await;

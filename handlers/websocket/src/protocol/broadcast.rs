@@ -27,6 +27,8 @@ pub struct Broadcast {
     /// The text that every recipient gets, byte for byte.
     pub(crate) frame: Box<RawValue>,
     pub(crate) exclude: Vec<ConnectionId>,
+    /// Whether excluded connections are told the number of the message, so that they do not miss it.
+    pub(crate) tells_excluded: bool,
     pub(crate) to: Recipients,
     /// How many times these recipients were posted to before.
     pub(crate) retries: u8,
@@ -89,13 +91,30 @@ impl Broadcast {
         TooLarge::check(&frame)?;
         let to = Recipients::Everyone;
         let message_id = message_id.into();
-        Ok(Self { message_id, channel, frame, exclude: vec![], to, retries: 0, rate: None, keep: Keep::No })
+        Ok(Self {
+            message_id,
+            channel,
+            frame,
+            exclude: vec![],
+            tells_excluded: false,
+            to,
+            retries: 0,
+            rate: None,
+            keep: Keep::No,
+        })
     }
 
     /// Excludes these connections: at most 1,000. A continuation that excludes more cannot be read from the queue.
     #[must_use]
     pub fn except(self, exclude: impl IntoIterator<Item = ConnectionId>) -> Self {
         Self { exclude: exclude.into_iter().collect(), ..self }
+    }
+
+    /// Tells excluded connections that are in the channel the number of the message, if it has one: they do not know
+    /// otherwise that it is not missing.
+    #[must_use]
+    pub fn telling_excluded(self) -> Self {
+        Self { tells_excluded: true, ..self }
     }
 
     /// Limits the recipients to these connections, in the channel or not.
@@ -139,17 +158,8 @@ impl Broadcast {
 
     /// A retry of the broadcast for these connections, none of them excluded.
     pub(crate) fn again(&self, connections: &[ConnectionId]) -> Self {
-        let Self { message_id, channel, frame, retries, .. } = self.clone();
         let to = Recipients::Connections(connections.to_vec());
-        Self {
-            message_id,
-            channel,
-            frame,
-            exclude: vec![],
-            to,
-            retries: retries + 1,
-            rate: None,
-            keep: Keep::No,
-        }
+        let retries = self.retries + 1;
+        Self { exclude: vec![], retries, rate: None, ..self.to(to) }
     }
 }

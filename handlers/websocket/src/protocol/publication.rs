@@ -123,6 +123,6 @@ impl Publication {
             Some(id) => IdempotencyKey::of_backend(&channel, id),
             None => IdempotencyKey::of_record(&channel, id),
         };
-        Ok(Broadcast::new(id, channel, frame)?.except(exclude).kept_once(key)?)
+        Ok(Broadcast::new(id, channel, frame)?.except(exclude).telling_excluded().kept_once(key)?)
     }
 }

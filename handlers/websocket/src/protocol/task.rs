@@ -212,6 +212,7 @@ impl From<Task> for Wire {
                 retries,
                 rate,
                 keep: _,
+                tells_excluded: _,
             }) => Self::Broadcast { message_id, channel, frame, exclude, to, retries, rate },
             Task::Prune(Prune { channel, members, found_at }) => Self::Prune { channel, members, found_at },
             Task::Leave(Leave { channel, connection_id, principal, shard, at }) => {
@@ -227,7 +228,17 @@ impl From<Wire> for Task {
             // A message that the history keeps is recorded before it enters the queue.
             Wire::Broadcast { message_id, channel, frame, exclude, to, retries, rate } => {
                 let keep = Keep::No;
-                Self::Broadcast(Broadcast { message_id, channel, frame, exclude, to, retries, rate, keep })
+                Self::Broadcast(Broadcast {
+                    message_id,
+                    channel,
+                    frame,
+                    exclude,
+                    tells_excluded: false,
+                    to,
+                    retries,
+                    rate,
+                    keep,
+                })
             }
             Wire::Prune { channel, members, found_at } => Self::Prune(Prune { channel, members, found_at }),
             Wire::Leave { channel, connection_id, principal, shard, at } => {

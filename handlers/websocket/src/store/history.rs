@@ -35,7 +35,7 @@ mod messages;
 mod replay;
 mod sequence;
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -51,6 +51,10 @@ use crate::{
     store::error::{Store, StoreError},
     time::unix_millis,
 };
+
+/// How long a row stays when its message is not kept any more. Two messages may be recorded in another order than that of
+/// their numbers, as the sender of one was slow: so the row of either is there as long as the other's message is kept.
+const DELETED_AFTER: Duration = Duration::from_secs(60);
 
 /// The table of recorded messages.
 #[derive(Clone, Debug)]
@@ -76,11 +80,6 @@ impl History {
         let max_age = config::parsed(config::HISTORY_SECONDS)?;
         let max_messages = config::parsed(config::HISTORY_MESSAGES)?;
         Ok(Some(Self::new(aws::dynamodb(sdk), table, max_age, max_messages)))
-    }
-
-    /// When what is written now expires, in seconds since the Unix epoch.
-    fn expires_at(&self) -> u64 {
-        unix_millis().div_ceil(1_000).saturating_add(self.max_age.0.as_secs())
     }
 
     /// The time of the oldest messages that are kept, in milliseconds since the Unix epoch. Older ones have expired,

@@ -98,7 +98,7 @@ async fn a_message_that_is_recorded_again_stays_as_it_was_and_expires() {
     let text = |name: &str| message[name].as_s().unwrap().as_str();
     assert_eq!((text("channel"), number("seq"), text("id"), text("frame")), ("lobby", 1, "a", "first"));
     assert!((before..=now_millis()).contains(&number("recordedAt")));
-    assert!((0..=1).contains(&(number("expiresAt") - number("recordedAt").div_ceil(1_000) - 86_400)));
+    assert!((0..=1).contains(&(number("expiresAt") - number("recordedAt").div_ceil(1_000) - 86_460)));
     let counter = rows.iter().find(|row| row.contains_key("lastSeq")).unwrap();
     assert!(
         counter["expiresAt"].as_n().unwrap().parse::<u64>().unwrap() > number("expiresAt") + 365 * 86_400
@@ -142,36 +142,113 @@ async fn a_gap_in_which_a_message_was_recorded_meanwhile_is_none() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
     let recorded = record(&history, &["a"]).await[0];
-    assert_eq!(history.close(&lobby(), recorded).await.unwrap().unwrap().frame, "a");
-    assert_eq!(history.close(&lobby(), recorded + 1).await.unwrap(), None);
-    assert_eq!(history.close(&lobby(), recorded + 1).await.unwrap(), None);
+    let close = async |seq| history.close(&lobby(), seq, now_millis()).await.unwrap();
+    assert_eq!(close(recorded).await.unwrap().frame, "a");
+    assert_eq!(close(recorded + 1).await, None);
+    assert_eq!(close(recorded + 1).await, None);
 }
 
 #[tokio::test]
-async fn the_first_numbers_of_a_channel_are_closed_too_when_all_their_senders_died() {
+async fn the_first_numbers_of_a_channel_are_closed_once_there_is_a_message() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
     for seq in 1..=3 {
         assert_eq!(die(&history).await, seq);
     }
-    assert_eq!(after(&history, 0).await, missed(&[], 3));
-    assert_eq!(since(&history, 0).await, Missed { missing: true, ..missed(&[], 3) });
+    assert_eq!(after(&history, 0).await, missed(&[], 0), "they may be under way");
+    assert_eq!(since(&history, 0).await, Missed { missing: true, ..missed(&[], 0) });
+    record(&history, &["d"]).await;
+    assert_eq!(after(&history, 0).await, missed(&[(4, "d")], 4));
     for seq in 1..=3 {
         assert_eq!(history.record(&lobby(), seq, "late", "late").await.unwrap(), None, "{seq}");
     }
-    record(&history, &["d"]).await;
-    assert_eq!(after(&history, 0).await, missed(&[(4, "d")], 4));
 }
 
 #[tokio::test]
-async fn who_asks_a_channel_by_time_whose_first_messages_are_under_way_closes_their_numbers() {
+async fn who_asks_by_time_does_not_pass_what_is_under_way() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    let numbers = [die(&history).await, die(&history).await];
-    assert_eq!(since(&history, now_millis()).await, missed(&[], 2));
-    for seq in numbers {
-        assert_eq!(history.record(&lobby(), seq, "late", "late").await.unwrap(), None, "{seq}");
+    let slow = die(&history).await;
+    assert_eq!(since(&history, now_millis()).await, missed(&[], 0));
+    assert!(history.record(&lobby(), slow, "late", "late").await.unwrap().is_some());
+    assert_eq!(after(&history, 0).await, missed(&[(1, "late")], 1));
+}
+
+#[tokio::test]
+async fn who_asks_by_time_closes_the_gap_before_the_first_message_too() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let now = now_millis();
+    history.next_seq(&lobby()).await.unwrap();
+    table.put_recorded("lobby", 1, now - 2 * MINUTE, "older").await;
+    let slow = die(&history).await;
+    record(&history, &["c"]).await;
+    assert_eq!(since(&history, now).await, missed(&[(3, "c")], 3));
+    assert_eq!(history.record(&lobby(), slow, "late", "late").await.unwrap(), None, "it would be missed");
+}
+
+#[tokio::test]
+async fn nobody_has_rows_written_by_asking_for_what_is_not_there() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    record(&history, &["a", "b"]).await;
+    die(&history).await;
+    let rows = table.history_rows().await.len();
+    for from in [0, 2, 3, 4, 40, u64::MAX - 1, u64::MAX] {
+        after(&history, from).await;
     }
+    for time in [0, now_millis(), u64::MAX] {
+        since(&history, time).await;
+    }
+    assert_eq!(table.history_rows().await.len(), rows);
+}
+
+#[tokio::test]
+async fn a_replay_closes_so_many_gaps_and_the_next_one_goes_on() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    for _ in 0..300 {
+        die(&history).await;
+    }
+    record(&history, &["a", "b"]).await;
+    let newest = since(&history, 0).await;
+    assert_eq!(newest, Missed { missing: true, ..missed(&[(301, "a"), (302, "b")], 302) });
+    assert_eq!(after(&history, 0).await, Missed { more: true, ..missed(&[], 256) });
+    assert_eq!(after(&history, 256).await, missed(&[(301, "a"), (302, "b")], 302));
+}
+
+#[tokio::test]
+async fn by_time_the_newest_messages_are_found_though_many_numbers_before_them_have_none() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    record(&history, &["a"]).await;
+    for _ in 0..300 {
+        die(&history).await;
+    }
+    record(&history, &["b"]).await;
+    assert_eq!(since(&history, now_millis()).await, Missed { missing: true, ..missed(&[(302, "b")], 302) });
+}
+
+#[tokio::test]
+async fn a_closed_number_is_kept_no_longer_than_the_message_after_it() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    let now = now_millis();
+    for seq in 1..=3 {
+        assert_eq!(die(&history).await, seq);
+        if seq != 2 {
+            table.put_recorded("lobby", seq, now - DAY + MINUTE, &seq.to_string()).await;
+        }
+    }
+    after(&history, 0).await;
+    let rows = table.history_rows().await;
+    let times = |seq: &str| {
+        let row = rows.iter().find(|row| row["seq"].as_n().unwrap() == seq).unwrap();
+        ["recordedAt", "expiresAt"].map(|name| row[name].as_n().unwrap().parse::<u64>().unwrap())
+    };
+    let [[closed_at, closed_until], [recorded_at, recorded_until]] = [times("2"), times("3")];
+    assert_eq!(closed_at, recorded_at);
+    assert!(closed_until <= recorded_until + 1, "{closed_until} {recorded_until}");
 }
 
 #[tokio::test]
@@ -275,6 +352,8 @@ async fn where_all_has_expired_the_client_hears_so_and_goes_on_from_the_last_num
         table.put_recorded("lobby", seq, now_millis() - 2 * DAY, "expired").await;
     }
     table.age_counter("lobby", now_millis() - 2 * DAY).await;
+    assert_eq!(after(&history, 1).await, Missed { missing: true, ..missed(&[], 1) }, "one may be under way");
+    table.settle_counter("lobby").await;
     assert_eq!(after(&history, 1).await, Missed { missing: true, ..missed(&[], 3) });
     assert_eq!(after(&history, 3).await, missed(&[], 3), "it has heard all");
     let seq = record(&history, &["new"]).await[0];
@@ -288,8 +367,85 @@ async fn who_asks_after_a_number_that_was_never_given_begins_anew() {
     assert_eq!(after(&history, 7).await, Missed { missing: true, ..missed(&[], 0) });
     record(&history, &["a"]).await;
     for from in [2, 7, u64::MAX] {
-        assert_eq!(after(&history, from).await, Missed { missing: true, ..missed(&[], 1) }, "{from}");
+        assert_eq!(after(&history, from).await, Missed { missing: true, ..missed(&[], 0) }, "{from}");
     }
+    table.settle_counter("lobby").await;
+    assert_eq!(after(&history, 7).await, Missed { missing: true, ..missed(&[], 1) }, "nothing is under way");
+}
+
+#[tokio::test]
+async fn a_message_that_expired_before_the_one_in_front_of_it_is_missing() {
+    for (ages, from, expected) in [
+        ([DAY - MINUTE, DAY + MINUTE, 0], 1, missed(&[(3, "3")], 3)),
+        ([DAY - MINUTE, DAY + MINUTE, 0], 0, missed(&[(1, "1"), (3, "3")], 3)),
+    ] {
+        let table = ConnectionTable::start().await;
+        let history = table.history(10).await;
+        let now = now_millis();
+        for (seq, age) in (1..).zip(ages) {
+            history.next_seq(&lobby()).await.unwrap();
+            table.put_recorded("lobby", seq, now - age, &seq.to_string()).await;
+        }
+        assert_eq!(after(&history, from).await, Missed { missing: true, ..expected }, "after {from}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_kept_for_less_long_is_not_taken_for_kept_when_the_time_is_raised() {
+    let table = ConnectionTable::start().await;
+    let longer = table.history_for("172800", 10).await;
+    let now = now_millis();
+    for _ in 0..3 {
+        longer.next_seq(&lobby()).await.unwrap();
+    }
+    // The first one was deleted; the second, with the same time, only expired.
+    table.put_recorded("lobby", 2, now - DAY - 2 * MINUTE, "2").await;
+    table.put_recorded("lobby", 3, now - MINUTE, "3").await;
+    table.age_counter("lobby", now - DAY - 3 * MINUTE).await;
+    for from in [0, 1] {
+        assert_eq!(
+            after(&longer, from).await,
+            Missed { missing: true, ..missed(&[(3, "3")], 3) },
+            "after {from}"
+        );
+    }
+    assert_eq!(after(&longer, 2).await, Missed { missing: false, ..missed(&[(3, "3")], 3) });
+}
+
+#[tokio::test]
+async fn of_a_channel_that_is_not_young_nobody_knows_what_came_before_the_first_message() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(10).await;
+    for seq in 1..=2 {
+        assert_eq!(die(&history).await, seq);
+    }
+    record(&history, &["c"]).await;
+    table.age_counter("lobby", now_millis() - 10 * MINUTE).await;
+    assert_eq!(after(&history, 0).await, Missed { missing: true, ..missed(&[(3, "c")], 3) });
+}
+
+#[tokio::test]
+async fn a_long_tail_of_expired_messages_is_passed_in_several_replays() {
+    let table = ConnectionTable::start().await;
+    let history = table.history(2).await;
+    let (now, frame) = (now_millis(), "x".repeat(127 * 1024));
+    for seq in 1..=40 {
+        history.next_seq(&lobby()).await.unwrap();
+        table.put_recorded("lobby", seq, now - 2 * DAY, &frame).await;
+    }
+    record(&history, &["new"]).await;
+    let first = after(&history, 0).await;
+    assert!(
+        first.messages.is_empty() && first.more && first.missing && (10..40).contains(&first.seq),
+        "{first:?}"
+    );
+    let mut from = first.seq;
+    while from < 40 {
+        let Missed { messages, seq, more, missing } = after(&history, from).await;
+        assert!(missing && (more && seq > from && messages.is_empty() || seq == 41 && messages.len() == 1));
+        from = seq;
+    }
+    assert_eq!(after(&history, 40).await, missed(&[(41, "new")], 41));
 }
 
 #[tokio::test]
@@ -320,6 +476,9 @@ async fn what_no_clock_has_shown_yet_is_now() {
     assert_eq!(history.since(&channel("quiet"), now).await.unwrap(), missed(&[], 1), "nothing since then");
 }
 
+/// When the requests that claim are over.
+const UNTIL: u64 = 10_000_000_000_000;
+
 fn key(id: &str) -> IdempotencyKey {
     IdempotencyKey::of_backend(&lobby(), id)
 }
@@ -332,18 +491,22 @@ async fn a_claim_is_the_first_requests_and_keeps_its_first_outcome() {
     assert_eq!(claim().await, None);
     for _ in 0..2 {
         assert_eq!(
-            history.claim(&key("1"), 5, None).await.unwrap(),
+            history.claim(&key("1"), 5, None, UNTIL).await.unwrap(),
             None,
             "its own, though it heard of no answer"
         );
     }
     let first = claim().await.unwrap();
     assert_eq!((first.seq, &first.outcome), (5, &None));
-    assert!(now_millis() - first.claimed_at < MINUTE);
-    assert_eq!(history.claim(&key("1"), 6, None).await.unwrap(), Some(first.clone()), "another request's");
-    assert_eq!(history.claim(&key("2"), 6, None).await.unwrap(), None, "another key");
-    assert_eq!(history.claim(&key("1"), 7, Some(5)).await.unwrap(), None, "in the place of the first");
-    assert_eq!(history.claim(&key("1"), 8, Some(5)).await.unwrap().unwrap().seq, 7, "which is gone");
+    assert!(now_millis() - first.claimed_at < MINUTE && first.work_until == UNTIL);
+    assert_eq!(
+        history.claim(&key("1"), 6, None, UNTIL).await.unwrap(),
+        Some(first.clone()),
+        "another request's"
+    );
+    assert_eq!(history.claim(&key("2"), 6, None, UNTIL).await.unwrap(), None, "another key");
+    assert_eq!(history.claim(&key("1"), 7, Some(5), UNTIL).await.unwrap(), None, "in the place of the first");
+    assert_eq!(history.claim(&key("1"), 8, Some(5), UNTIL).await.unwrap().unwrap().seq, 7, "which is gone");
     for outcome in ["first", "second"] {
         history.complete(&key("1"), 7, outcome.to_owned()).await.unwrap();
         let Claim { seq, outcome, .. } = claim().await.unwrap();
@@ -352,13 +515,24 @@ async fn a_claim_is_the_first_requests_and_keeps_its_first_outcome() {
 }
 
 #[tokio::test]
+async fn a_claim_outlives_the_last_delivery_of_a_queue_however_short_messages_are_kept() {
+    for (seconds, hours) in [("300", 8), ("86400", 24)] {
+        let table = ConnectionTable::start().await;
+        table.history_for(seconds, 10).await.claim(&key("1"), 5, None, UNTIL).await.unwrap();
+        let rows = table.history_rows().await;
+        let expires_at: u64 = rows[0]["expiresAt"].as_n().unwrap().parse().unwrap();
+        assert_eq!((expires_at - now_millis() / 1_000 + 60) / 3_600, hours, "{seconds}");
+    }
+}
+
+#[tokio::test]
 async fn a_claim_that_has_expired_is_none() {
     let table = ConnectionTable::start().await;
     let history = table.history(10).await;
-    history.claim(&key("1"), 5, None).await.unwrap();
+    history.claim(&key("1"), 5, None, UNTIL).await.unwrap();
     table.expire_claims().await;
     assert_eq!(history.claim_to(&key("1")).await.unwrap(), None);
-    assert_eq!(history.claim(&key("1"), 6, None).await.unwrap(), None);
+    assert_eq!(history.claim(&key("1"), 6, None, UNTIL).await.unwrap(), None);
     assert_eq!(history.claim_to(&key("1")).await.unwrap().unwrap().seq, 6);
 }
 

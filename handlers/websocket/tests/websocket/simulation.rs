@@ -200,7 +200,7 @@ proptest! {
                     let seq = history.next_seq(&lobby).await.unwrap();
                     match step {
                         0 => {} // The sender died.
-                        1 => assert_eq!(history.close(&lobby, seq).await.unwrap(), None),
+                        1 => assert_eq!(history.close(&lobby, seq, 1).await.unwrap(), None),
                         _ => {
                             for _ in 0..2 {
                                 history.record(&lobby, seq, "m", "frame").await.unwrap().unwrap();

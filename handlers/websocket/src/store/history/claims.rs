@@ -11,8 +11,11 @@
 //! | `seq` | range | 0 |
 //! | `messageSeq` | | the number that was taken for the message |
 //! | `claimedAt` | | when, in milliseconds since the Unix epoch |
+//! | `workUntil` | | when the request is over, done or not, in milliseconds since the Unix epoch |
 //! | `outcome` | | what the first request answered; absent until then |
-//! | `expiresAt` | TTL | seconds since the Unix epoch: as long as messages are kept |
+//! | `expiresAt` | TTL | seconds since the Unix epoch: as long as messages are kept, and [`LEAST`] |
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 
@@ -26,6 +29,10 @@ use crate::{
     time::{unix_millis, unix_seconds},
 };
 
+/// How long a claim is kept at least: a queue with five receives of a function that has 15 minutes, six times that apart,
+/// delivers a record for the last time after 7.5 hours.
+pub const LEAST: Duration = Duration::from_secs(8 * 60 * 60);
+
 /// What is known of a message that was sent, or is being sent, under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -33,6 +40,8 @@ pub struct Claim {
     pub seq: u64,
     /// When, in milliseconds since the Unix epoch.
     pub claimed_at: u64,
+    /// When the request that took it is over, done or not, in milliseconds since the Unix epoch.
+    pub work_until: u64,
     /// What came of it, if it was sent.
     pub outcome: Option<String>,
 }
@@ -42,6 +51,7 @@ impl Claim {
         Some(Self {
             seq: read_number(row, "messageSeq")?,
             claimed_at: read_number(row, "claimedAt")?,
+            work_until: read_number(row, "workUntil")?,
             outcome: read_text(row, "outcome"),
         })
     }
@@ -65,8 +75,9 @@ impl History {
         Ok(row.filter(is_kept).as_ref().and_then(Claim::read))
     }
 
-    /// Claims a key for a message under this number, in the place of the claim of that other number if there is one.
-    /// Returns the claim of another request, if that was first.
+    /// Claims a key for a message under this number, in the place of the claim of that other number if there is one. The
+    /// request is over then, in milliseconds since the Unix epoch. Returns the claim of another request, if that was
+    /// first.
     ///
     /// # Errors
     /// When the row could not be written.
@@ -75,9 +86,10 @@ impl History {
         key: &IdempotencyKey,
         seq: u64,
         former: Option<u64>,
+        work_until: u64,
     ) -> Result<Option<Claim>, StoreError> {
         let put = self
-            .put_claim(key, seq)
+            .put_claim(key, seq, work_until)
             .condition_expression("attribute_not_exists(channel) OR expiresAt < :now OR messageSeq = :former")
             .expression_attribute_values(":now", number(unix_seconds()))
             .expression_attribute_values(":former", number(former.unwrap_or(0)));
@@ -90,11 +102,12 @@ impl History {
     /// # Errors
     /// When the row could not be written.
     pub async fn complete(&self, key: &IdempotencyKey, seq: u64, outcome: String) -> Result<(), StoreError> {
-        let put = self.put_claim(key, seq).item("outcome", text(outcome));
+        let put = self.put_claim(key, seq, unix_millis()).item("outcome", text(outcome));
         self.put_first(put.condition_expression("attribute_not_exists(outcome)")).await.map(drop)
     }
 
-    fn put_claim(&self, key: &IdempotencyKey, seq: u64) -> PutItemFluentBuilder {
+    fn put_claim(&self, key: &IdempotencyKey, seq: u64, work_until: u64) -> PutItemFluentBuilder {
+        let expires_at = unix_seconds() + self.max_age.0.max(LEAST).as_secs();
         self.client
             .put_item()
             .table_name(&self.table)
@@ -102,7 +115,8 @@ impl History {
             .item("seq", number(0))
             .item("messageSeq", number(seq))
             .item("claimedAt", number(unix_millis()))
-            .item("expiresAt", number(self.expires_at()))
+            .item("workUntil", number(work_until))
+            .item("expiresAt", number(expires_at))
     }
 }
 

@@ -26,7 +26,10 @@ pub struct InvalidMaxMessages;
 
 impl MaxAge {
     /// The minimum and the maximum. The [`OVERLAP`] is well within the minimum.
-    const SECONDS: (u64, u64) = (5 * OVERLAP.as_secs(), 30 * 24 * 60 * 60);
+    const SECONDS: (u64, u64) = (Self::LEAST.as_secs(), 30 * 24 * 60 * 60);
+
+    /// The minimum.
+    pub(super) const LEAST: Duration = Duration::from_secs(5 * OVERLAP.as_secs());
 }
 
 impl Default for MaxAge {

@@ -5,11 +5,11 @@ use aws_sdk_dynamodb::{
     types::ReturnValuesOnConditionCheckFailure,
 };
 
-use super::History;
+use super::{DELETED_AFTER, History};
 use crate::{
     protocol::channel::Channel,
     store::{
-        attribute_values::{Row, number, read_number, read_text, text},
+        attribute_values::{Row, number, read_text, text},
         error::StoreError,
     },
     time::unix_millis,
@@ -37,7 +37,7 @@ impl History {
         id: &str,
         frame: &str,
     ) -> Result<Option<Recorded>, StoreError> {
-        let put = self.new_row(channel, seq).item("id", text(id)).item("frame", text(frame));
+        let put = self.new_row(channel, seq, unix_millis()).item("id", text(id)).item("frame", text(frame));
         let Some(row) = self.put_first(put).await? else {
             return Ok(Some(Recorded { seq, frame: frame.to_owned() }));
         };
@@ -45,25 +45,42 @@ impl History {
         Ok(read_text(&row, "frame").filter(|_| is_same).map(|frame| Recorded { seq, frame }))
     }
 
-    /// Closes a number: if no message has it, none ever will. Returns the message that has it, if it is still kept.
+    /// Closes a number: if no message has it, none ever will. Returns the message that has it. The row is kept no longer
+    /// than the message after it, which was recorded then, in milliseconds since the Unix epoch: as long as a row is
+    /// kept, so are all that come after it.
     ///
     /// # Errors
     /// When the row could not be written.
-    pub async fn close(&self, channel: &Channel, seq: u64) -> Result<Option<Recorded>, StoreError> {
-        let row = self.put_first(self.new_row(channel, seq)).await?;
-        let is_kept = |row: &Row| read_number(row, "recordedAt").is_some_and(|at| at >= self.oldest());
-        let frame = row.filter(is_kept).and_then(|row| read_text(&row, "frame"));
+    pub async fn close(
+        &self,
+        channel: &Channel,
+        seq: u64,
+        recorded_at: u64,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let row = self.close_row(channel, seq, recorded_at).await?;
+        let frame = row.and_then(|row| read_text(&row, "frame"));
         Ok(frame.map(|frame| Recorded { seq, frame }))
     }
 
-    fn new_row(&self, channel: &Channel, seq: u64) -> PutItemFluentBuilder {
+    /// The same, and returns the row that is there.
+    pub(super) async fn close_row(
+        &self,
+        channel: &Channel,
+        seq: u64,
+        recorded_at: u64,
+    ) -> Result<Option<Row>, StoreError> {
+        self.put_first(self.new_row(channel, seq, recorded_at)).await
+    }
+
+    fn new_row(&self, channel: &Channel, seq: u64, recorded_at: u64) -> PutItemFluentBuilder {
+        let expires_at = recorded_at.div_ceil(1_000) + (self.max_age.0 + DELETED_AFTER).as_secs();
         self.client
             .put_item()
             .table_name(&self.table)
             .item("channel", text(channel.as_str()))
             .item("seq", number(seq))
-            .item("recordedAt", number(unix_millis()))
-            .item("expiresAt", number(self.expires_at()))
+            .item("recordedAt", number(recorded_at))
+            .item("expiresAt", number(expires_at))
             .condition_expression("attribute_not_exists(channel)")
     }
 

@@ -1,6 +1,6 @@
 //! What a client missed: the messages after a number, or since a time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -29,8 +29,11 @@ const ROWS: u16 = 100;
 /// How many gaps are closed at once.
 const CLOSES_AT_ONCE: usize = 8;
 
-/// How many numbers may have been taken without a row: those of senders that are between their two writes, or died there.
-const UNDER_WAY: u64 = 32;
+/// How many numbers a replay closes at most: what comes after them is for the next one.
+const GAPS: usize = 256;
+
+/// How many pages of expired messages are read at most, where DynamoDB has not come to delete them.
+const EXPIRED_PAGES: usize = 4;
 
 /// The messages that were sent to a channel while a client was away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ pub struct Missed {
 struct Entry {
     seq: u64,
     recorded_at: u64,
+    expires_at: u64,
     frame: Option<String>,
 }
 
@@ -60,6 +64,7 @@ impl Entry {
         Some(Self {
             seq: read_number(row, "seq")?,
             recorded_at: read_number(row, "recordedAt")?,
+            expires_at: read_number(row, "expiresAt")?,
             frame: read_text(row, "frame"),
         })
     }
@@ -77,53 +82,65 @@ impl History {
     /// # Errors
     /// When the table could not be read, or a gap not closed.
     pub async fn after(&self, channel: &Channel, after: u64) -> Result<Missed, StoreError> {
-        let oldest = self.oldest();
         // The message `after` itself is read, too: while it is kept, so are all that came after it.
         let mut rows = self.max_messages.0.saturating_add(2);
-        let (mut expired, mut next) = (false, None);
-        let mut entries = loop {
+        let (mut has_first, mut expired, mut next, mut pages) = (false, None, None, 0);
+        let entries = loop {
             let page = self.entries(channel, after.max(1), true, rows, next).await?;
-            let all = page.entries.len();
-            let kept: Vec<_> = page.entries.into_iter().filter(|entry| entry.recorded_at >= oldest).collect();
-            expired |= kept.len() < all;
+            let (mut kept, gone): (Vec<_>, Vec<_>) =
+                page.entries.into_iter().partition(|entry| self.is_kept(entry));
+            has_first |= kept.iter().any(|entry| entry.seq == after);
+            expired = gone.iter().map(|entry| entry.seq).filter(|&seq| seq > after).max().or(expired);
+            kept.retain(|entry| entry.seq > after);
             next = page.next;
-            if next.is_none() || kept.iter().any(|entry| entry.seq > after) {
+            if next.is_none() || !kept.is_empty() {
                 break kept;
             }
-            rows = u16::MAX; // Expired ones that DynamoDB has not come to delete: as many as a page holds.
+            pages += 1;
+            if let (EXPIRED_PAGES, Some(seq)) = (pages, expired) {
+                return Ok(Missed { messages: vec![], seq, more: true, missing: true });
+            }
+            rows = u16::MAX; // As many as a page holds.
         };
-        let mut more = next.is_some();
-        let has_first = entries.first().is_some_and(|entry| entry.seq == after);
-        entries.retain(|entry| entry.seq > after);
-
-        let first = entries.first().map(|entry| entry.seq);
-        let is_whole = has_first || first == Some(after.saturating_add(1));
-        let (last, missing) = if is_whole {
-            (after, false)
-        } else {
-            let counter = self.counter(channel).await?;
-            // A channel as young as the messages that are kept has lost none.
-            let has_all = !expired && counter.created_at >= oldest && after <= counter.last;
-            (counter.last, counter.last != after && !has_all)
+        let is_known_whole = expired.is_none() && has_first;
+        let Some(first) = entries.first().map(|entry| entry.seq) else {
+            let (seq, missing) = if is_known_whole {
+                (after, false)
+            } else {
+                self.end(channel, after, expired.is_none()).await?
+            };
+            return Ok(Missed { messages: vec![], seq, more: false, missing });
         };
-        if entries.is_empty() {
-            // Its messages are gone, or under way.
-            let seq = if is_whole { after } else { last };
-            let from = if missing { seq.saturating_sub(UNDER_WAY) } else { after };
-            let found = self.close_all(channel, (from + 1)..=seq).await?;
-            let messages = found.into_iter().filter(|message| message.seq > after).collect();
-            return Ok(Missed { messages, seq, more, missing });
-        }
-
-        let from = if missing { first.unwrap_or(after).saturating_sub(1) } else { after };
-        let (mut messages, mut seq) = self.without_gaps(channel, from, entries).await?;
+        let is_whole = is_known_whole
+            || expired.is_none()
+                && (first == after.saturating_add(1) || self.counter(channel).await?.is_young());
+        let from = if is_whole { after } else { first - 1 };
+        let (mut messages, mut seq, is_cut) = self.without_gaps(channel, from, entries).await?;
+        let mut more = next.is_some() || is_cut;
         let max = usize::from(self.max_messages.0);
         if messages.len() > max {
             messages.truncate(max);
             seq = messages.last().map_or(after, |message| message.seq);
             more = true;
         }
-        Ok(Missed { messages, seq, more, missing })
+        Ok(Missed { messages, seq, more, missing: !is_whole })
+    }
+
+    /// Where no message is kept after a number: the number that a client has all of now, and whether some are missing.
+    /// No row is written for that: what is under way comes live, and closes what is before it.
+    async fn end(
+        &self,
+        channel: &Channel,
+        after: u64,
+        has_none_expired: bool,
+    ) -> Result<(u64, bool), StoreError> {
+        let counter = self.counter(channel).await?;
+        Ok(match counter.last.cmp(&after) {
+            Ordering::Equal => (after, false),
+            Ordering::Less => (counter.settled(), true), // The numbers have begun anew.
+            Ordering::Greater if has_none_expired && counter.is_young() => (after, false),
+            Ordering::Greater => (counter.settled().max(after), true),
+        })
     }
 
     /// The messages that were recorded in a channel since a time, in milliseconds since the Unix epoch, and in the
@@ -133,43 +150,55 @@ impl History {
     /// When the table could not be read, or a gap not closed.
     pub async fn since(&self, channel: &Channel, since: u64) -> Result<Missed, StoreError> {
         let overlap = OVERLAP.as_secs() * 1_000;
-        let (start, oldest) = (since.min(unix_millis()).saturating_sub(overlap), self.oldest());
+        let start = since.min(unix_millis()).saturating_sub(overlap);
         let max = self.max_messages.0;
-        let (mut newest, mut entries, mut next) = (None, Vec::new(), None);
-        let (mut count, mut bytes) = (0, 0);
-        let cut_off = 'pages: loop {
+        // What comes before the messages that were asked for, and whether it was asked for, too.
+        let (mut before, mut is_cut) = (None, false);
+        let (mut entries, mut bytes, mut next) = (Vec::new(), 0, None);
+        'pages: loop {
             let page = self.entries(channel, 1, false, ROWS.min(max.saturating_add(1)), next).await?;
             for entry in page.entries {
-                newest.get_or_insert(entry.seq);
-                if entry.recorded_at < start.max(oldest) {
-                    break 'pages false;
-                }
-                if let Some(frame) = &entry.frame {
-                    (count, bytes) = (count + 1, bytes + frame.len());
-                    if count > max || bytes > MAX_BYTES {
-                        break 'pages true;
-                    }
+                bytes += entry.frame.as_ref().map_or(0, String::len);
+                is_cut = entries.len() >= usize::from(max) || bytes > MAX_BYTES;
+                let is_older = entry.recorded_at < start || !self.is_kept(&entry);
+                if is_older || is_cut {
+                    is_cut &= !is_older;
+                    before = Some(entry.seq);
+                    break 'pages;
                 }
                 entries.push(entry);
             }
             next = page.next;
             if next.is_none() {
-                break false;
+                break;
             }
-        };
-        let missing = cut_off || start < oldest;
-        entries.reverse();
-        if let Some(first) = entries.first() {
-            let from = first.seq.saturating_sub(1);
-            let (messages, seq) = self.without_gaps(channel, from, entries).await?;
-            return Ok(Missed { messages, seq, more: false, missing });
         }
-        let Some(seq) = newest else {
-            let last = self.last_seq(channel).await?;
-            let messages = self.close_all(channel, last.saturating_sub(UNDER_WAY) + 1..=last).await?;
-            return Ok(Missed { messages, seq: last, more: false, missing });
+        let Some(newest) = entries.first().map(|entry| entry.seq).or(before) else {
+            let seq = self.counter(channel).await?.settled();
+            return Ok(Missed { messages: vec![], seq, more: false, missing: start < self.oldest() });
         };
-        Ok(Missed { messages: vec![], seq, more: false, missing })
+        let mut from = before.unwrap_or_else(|| entries.last().map_or(newest, |first| first.seq - 1));
+        // Of more gaps than are closed at once, the newest.
+        let (mut above, mut gaps) = (newest + 1, GAPS as u64);
+        for (index, seq) in entries.iter().map(|entry| entry.seq).chain([from]).enumerate() {
+            let gap = above - seq - 1;
+            if gap > gaps {
+                (from, is_cut) = (above - 1 - gaps, true);
+                entries.truncate(index);
+                break;
+            }
+            (above, gaps) = (seq, gaps - gap);
+        }
+        entries.reverse();
+        let (messages, seq, _) = self.without_gaps(channel, from, entries).await?;
+        Ok(Missed { messages, seq, more: false, missing: is_cut || start < self.oldest() })
+    }
+
+    /// Whether a row is still kept: by the limit of now, and by that of the time when it was written.
+    fn is_kept(&self, entry: &Entry) -> bool {
+        let ends =
+            entry.expires_at.saturating_mul(1_000).saturating_sub(super::DELETED_AFTER.as_millis() as u64);
+        entry.recorded_at >= self.oldest() && unix_millis() < ends
     }
 
     /// Reads rows of a channel from this number on, forwards or from the last one backwards.
@@ -197,33 +226,38 @@ impl History {
         Ok(Rows { entries, next: page.last_evaluated_key })
     }
 
-    /// The messages of these rows, once each gap between them, and after this number, is closed; and the last number.
+    /// The messages of these rows, once the gaps between them, and after this number, are closed; the last number that
+    /// they cover; and whether that is not the last row's, as there are too many gaps.
     async fn without_gaps(
         &self,
         channel: &Channel,
         from: u64,
-        entries: Vec<Entry>,
-    ) -> Result<(Vec<Recorded>, u64), StoreError> {
-        let mut gaps = Vec::new();
+        mut entries: Vec<Entry>,
+    ) -> Result<(Vec<Recorded>, u64, bool), StoreError> {
         let mut last = from;
-        for entry in &entries {
-            gaps.extend(last + 1..entry.seq);
+        let mut gaps = Vec::new();
+        'entries: for entry in &entries {
+            for seq in last + 1..entry.seq {
+                if gaps.len() == GAPS {
+                    break 'entries;
+                }
+                gaps.push((seq, entry.recorded_at));
+                last = seq;
+            }
             last = entry.seq;
         }
-        let found = self.close_all(channel, gaps).await?;
+        let is_cut = entries.last().is_some_and(|entry| entry.seq > last);
+        entries.retain(|entry| entry.seq <= last);
+        let closed = stream::iter(gaps).map(|(seq, before)| self.close_row(channel, seq, before));
+        let mut found = closed.buffered(CLOSES_AT_ONCE);
+        while let Some(row) = found.try_next().await? {
+            // A message that was recorded meanwhile.
+            entries.extend(row.as_ref().and_then(Entry::read).filter(|entry| self.is_kept(entry)));
+        }
+        drop(found);
         let recorded = |Entry { seq, frame, .. }| Some(Recorded { seq, frame: frame? });
-        let mut messages: Vec<_> = entries.into_iter().filter_map(recorded).chain(found).collect();
+        let mut messages: Vec<_> = entries.into_iter().filter_map(recorded).collect();
         messages.sort_by_key(|message| message.seq);
-        Ok((messages, last))
-    }
-
-    /// Closes these numbers, and returns the messages that have one of them, in order.
-    async fn close_all(
-        &self,
-        channel: &Channel,
-        numbers: impl IntoIterator<Item = u64>,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        let closed = stream::iter(numbers).map(|seq| self.close(channel, seq)).buffered(CLOSES_AT_ONCE);
-        closed.try_filter_map(async |message| Ok(message)).try_collect().await
+        Ok((messages, last, is_cut))
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
-use super::History;
+use super::{History, MaxAge};
 use crate::{
     protocol::channel::Channel,
     store::{
@@ -26,13 +26,34 @@ use crate::{
 /// at 1 again. It is far longer than any message is kept, and than any client stays open.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
+/// How many numbers may have been taken without a row: those of senders that are between their two writes.
+const UNDER_WAY: u64 = 32;
+
+/// The longest that a function of Lambda runs: who took a number before has recorded its message, or never will.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+
 /// A channel's counter. Of a channel that never had a message, it is all zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counter {
     /// The last number that was taken.
     pub(super) last: u64,
     /// When the counter began, in milliseconds since the Unix epoch.
-    pub(super) created_at: u64,
+    created_at: u64,
+    /// When the last number was taken, in seconds since the Unix epoch.
+    taken_at: u64,
+}
+
+impl Counter {
+    /// Whether the channel is so young that none of its messages has expired.
+    pub(super) fn is_young(&self) -> bool {
+        self.created_at >= unix_millis().saturating_sub(MaxAge::LEAST.as_millis() as u64)
+    }
+
+    /// The last number up to which no message is recorded any more, if none is kept.
+    pub(super) fn settled(&self) -> u64 {
+        let is_settled = unix_seconds() > self.taken_at + LONGEST_INVOCATION.as_secs();
+        if is_settled { self.last } else { self.last.saturating_sub(UNDER_WAY) }
+    }
 }
 
 impl History {
@@ -73,6 +94,7 @@ impl History {
         Ok(Counter {
             last: read_number(&row, "lastSeq").unwrap_or_default(),
             created_at: read_number(&row, "createdAt").unwrap_or_default(),
+            taken_at: read_number(&row, "expiresAt").unwrap_or_default().saturating_sub(KEPT.as_secs()),
         })
     }
 }
