@@ -7,7 +7,7 @@ import { Link } from "./link.js";
 import { Requests } from "./requests.js";
 import { Subscriptions } from "./subscriptions.js";
 /** @import { IsAnswer } from "./connection.js" */
-/** @import { Ack, Announcement, Identity, Members, Message, Replay } from "./frames.js" */
+/** @import { Ack, Announcement, Identity, Members, Message, Numbered, Replay } from "./frames.js" */
 /** @import { State, Target } from "./link.js" */
 
 /** How messages are retried. To send one twice under one id does no harm. */
@@ -206,13 +206,16 @@ export class WebSocketClient extends Emitter {
 
   /** @param {any} frame one that answers no request, or what is no frame at all */
   #hear(frame) {
-    if (frame.type === "message") {
+    const isAnnouncement = frame.type === "joined" || frame.type === "left";
+    if (frame.type === "message" || isAnnouncement) {
       if (Number.isInteger(frame.seq) && this.#subscriptions.hear(frame.channel, frame.seq, frame)) return;
+    }
+    if (frame.type === "message") {
       this.#subscriptions.hearUnnumbered(frame.channel, frame.sentAt);
       if (!this.#isDouble(frame.id)) this.#emitTo(frame.channel, "message", frame);
     } else if (frame.type === "skipped") {
       this.#subscriptions.hear(frame.channel, frame.seq);
-    } else if (frame.type === "joined" || frame.type === "left") {
+    } else if (isAnnouncement) {
       this.#emitTo(frame.channel, frame.type, frame);
     } else if (isError(frame)) {
       this.emit("error", refusal(frame));
@@ -228,10 +231,14 @@ export class WebSocketClient extends Emitter {
     this.emit("identity", this.identity);
   }
 
-  /** A message in its turn. @param {Message} message */
+  /** A message or an announcement in its turn. @param {Numbered} message */
   #give(message) {
-    this.#isDouble(message.id);
-    this.#emitTo(message.channel, "message", message);
+    if ("id" in message) {
+      this.#isDouble(message.id);
+      this.#emitTo(message.channel, "message", message);
+    } else {
+      this.#emitTo(message.channel, message.type, message);
+    }
   }
 
   /** Whether it was heard before: delivery is at least once. @param {any} id without one, nobody can tell */

@@ -7,8 +7,11 @@
  * @typedef {{ connectionId: string, principal?: string }} Identity who a client is on a connection
  * @typedef {{ replayed?: number, complete?: boolean }} Replay how many messages came, and whether they are all
  * @typedef {{ connectionId: string, principal?: string, connectedAt: number }} Member
- * @typedef {{ channel: string, members: Member[], next?: string }} Members
- * @typedef {{ channel: string, connectionId: string, principal?: string, at: number }} Announcement somebody joined or left
+ * @typedef {{ channel: string, members: Member[], next?: string, seq?: number }} Members
+ *   `seq`: joins and leaves up to this number are in the list
+ * @typedef {{ type: "joined" | "left", channel: string, connectionId: string, principal?: string, at: number, seq?: number }} Announcement
+ *   somebody joined or left
+ * @typedef {Message | Announcement} Numbered what has a number where the server keeps a history
  */
 
 /**

@@ -1,18 +1,18 @@
-/** @import { Message } from "./frames.js" */
+/** @import { Numbered } from "./frames.js" */
 
 /** The messages of a channel in the order of their numbers: what was given to the listeners, and what came too early. */
 export class Order {
   /** @type {number | undefined} All up to this number was given. Without it, there are no numbers, or the first answer is to come. */
   last;
-  /** @type {Map<number, Message | undefined>} What came before something that it follows; nothing where a number has no message for this client. */
+  /** @type {Map<number, Numbered | undefined>} What came before something that it follows; nothing where a number has no message for this client. */
   early = new Map();
   /** All from this number on was given. */
   #first = 0;
-  /** @type {Map<number, Message | undefined> | undefined} Older messages that were asked for. */
+  /** @type {Map<number, Numbered | undefined> | undefined} Older messages that were asked for. */
   #older;
   #give;
 
-  /** @param {(message: Message) => void} give */
+  /** @param {(message: Numbered) => void} give */
   constructor(give) {
     this.#give = give;
   }
@@ -29,7 +29,7 @@ export class Order {
     return this.#older ? "asked for" : "older";
   }
 
-  /** @param {number} seq @param {Message} [message] none where the number has no message for this client */
+  /** @param {number} seq @param {Numbered} [message] none where the number has no message for this client */
   hear(seq, message) {
     if (this.last === undefined || seq > this.last) this.early.set(seq, message);
     else if (seq < this.#first) this.#older?.set(seq, message);
@@ -95,7 +95,7 @@ export class Order {
     }
   }
 
-  /** @param {Map<number, Message | undefined>} messages */
+  /** @param {Map<number, Numbered | undefined>} messages */
   #giveAll(messages) {
     for (const [, message] of [...messages].sort(([a], [b]) => a - b)) if (message) this.#give(message);
   }

@@ -15,7 +15,7 @@ const PAGE = 1_000;
 
 /**
  * Who is in a channel: fetched at once, after each reconnect and every five minutes, and kept up to date in between by what
- * the server announces to the members of the channel.
+ * the server announces to the members of the channel. Where the channel has a history, the list is exact.
  *
  * @extends {Emitter<{ change: Person[], error: unknown }>}
  */
@@ -27,8 +27,10 @@ export class Presence extends Emitter {
   #channel;
   /** @type {Map<string, Person>} */
   #byId = new Map();
-  /** @type {(() => void)[] | undefined} What was announced since the list was asked for. */
+  /** @type {Announcement[] | undefined} What was announced since the list was asked for. */
   #meanwhile;
+  /** @type {number | undefined} The list has what was announced up to this number. */
+  #seq;
   #isStale = false;
   #closing = new AbortController();
   #timer;
@@ -40,8 +42,8 @@ export class Presence extends Emitter {
     this.#client = client;
     this.#channel = channel;
     this.#offs = [
-      client.channel(channel).on("joined", (announcement) => this.#announce(announcement, true)),
-      client.channel(channel).on("left", (announcement) => this.#announce(announcement, false)),
+      client.channel(channel).on("joined", (announcement) => this.#hear(announcement)),
+      client.channel(channel).on("left", (announcement) => this.#hear(announcement)),
       client.on("state", ({ name }) => name === "open" && this.refresh()),
     ];
     this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
@@ -54,12 +56,11 @@ export class Presence extends Emitter {
     if (this.#meanwhile) return; // It is fetched once more when the answer is there.
     while (this.#isStale && !this.#closing.signal.aborted) {
       this.#isStale = false;
-      /** @type {(() => void)[]} */
+      /** @type {Announcement[]} */
       const meanwhile = (this.#meanwhile = []);
       try {
-        const byId = await this.#fetch();
-        this.#byId = byId;
-        for (const apply of meanwhile) apply();
+        await this.#fetch();
+        for (const announcement of meanwhile) this.#apply(announcement);
         this.#change();
       } catch (error) {
         if (!this.#closing.signal.aborted) this.emit("error", error);
@@ -81,25 +82,34 @@ export class Presence extends Emitter {
     const byId = new Map();
     /** @type {string | undefined} */
     let after;
+    /** @type {number | undefined} */
+    let seq;
     do {
       const page = await this.#client.list(this.#channel, { limit: PAGE, after, signal: this.#closing.signal });
       for (const member of page.members) enter(byId, member);
+      if (after === undefined) seq = page.seq;
       after = page.next;
     } while (after);
-    return byId;
+    this.#byId = byId;
+    this.#seq = seq;
   }
 
-  /** @param {Announcement} announcement @param {boolean} isThere */
-  #announce({ connectionId, principal, at }, isThere) {
-    const apply = () => {
-      const id = principal ?? connectionId;
-      const known = this.#byId.get(id);
-      if (isThere) enter(this.#byId, { connectionId, principal, connectedAt: at });
-      else if (known && known.connectedAt <= at) this.#byId.delete(id);
-    };
-    apply();
-    this.#meanwhile?.push(apply);
+  /** @param {Announcement} announcement */
+  #hear(announcement) {
+    this.#apply(announcement);
+    this.#meanwhile?.push(announcement);
     this.#change();
+  }
+
+  /** @param {Announcement} announcement */
+  #apply({ type, connectionId, principal, at, seq }) {
+    // By number, the list and what is announced are in one order. Without one, the time tells which is newer.
+    const isNumbered = seq !== undefined && this.#seq !== undefined;
+    if (isNumbered && seq <= Number(this.#seq)) return;
+    const id = principal ?? connectionId;
+    const known = this.#byId.get(id);
+    if (type === "joined") enter(this.#byId, { connectionId, principal, connectedAt: at });
+    else if (known && (isNumbered || known.connectedAt <= at)) this.#byId.delete(id);
   }
 
   #change() {

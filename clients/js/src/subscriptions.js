@@ -3,7 +3,7 @@ import { isGiven } from "./frames.js";
 import { Order } from "./order.js";
 import { PATIENCE_MS } from "./connection.js";
 /** @import { Connection, Patience } from "./connection.js" */
-/** @import { Identity, Message } from "./frames.js" */
+/** @import { Identity, Numbered } from "./frames.js" */
 
 /**
  * For how long a subscription is tried again on the same connection while it is restored, after a restart perhaps with all
@@ -32,13 +32,18 @@ class Subscription {
   timer;
   isHealing = false;
 
-  /** @param {(message: Message) => void} give */
+  /** @param {(message: Numbered) => void} give */
   constructor(give) {
     this.order = new Order((message) => {
-      this.since = message.sentAt;
+      this.since = timeOf(message);
       give(message);
     });
   }
+}
+
+/** @param {Numbered} message */
+function timeOf(message) {
+  return "at" in message ? message.at : message.sentAt;
 }
 
 /** The channels that the client is in: it enters them on each new connection, and asks for what is missing there. */
@@ -51,7 +56,7 @@ export class Subscriptions {
 
   /**
    * @param {object} owner
-   * @param {(message: Message) => void} owner.give a message in its turn
+   * @param {(message: Numbered) => void} owner.give a message in its turn
    * @param {(identity: Identity) => void} owner.identify who the client is on the connection that is used from now on
    * @param {(channel: string, since?: number) => void} owner.miss messages may be missing
    * @param {(id: any) => boolean} owner.isDouble whether a message was heard before
@@ -107,7 +112,7 @@ export class Subscriptions {
    *
    * @param {string} channel
    * @param {number} seq
-   * @param {Message} [message]
+   * @param {Numbered} [message]
    * @returns {boolean} whether the message waits for its turn, or had it
    */
   hear(channel, seq, message) {
@@ -125,12 +130,14 @@ export class Subscriptions {
    *
    * @param {Subscription} subscription
    * @param {number} seq
-   * @param {Message} message
+   * @param {Numbered} message
    */
-  #beginsAnew({ order, since = Infinity }, seq, { id, sentAt }) {
+  #beginsAnew({ order, since = Infinity }, seq, message) {
     const age = order.ageOf(seq);
     // What was sent before the client entered may come late.
-    return (age === "past" || (age === "older" && sentAt > since + LATE_MS)) && !this.#owner.isDouble(id);
+    const isOdd = age === "past" || (age === "older" && timeOf(message) > since + LATE_MS);
+    // An announcement has no id: nobody can tell whether it was heard before.
+    return isOdd && "id" in message && !this.#owner.isDouble(message.id);
   }
 
   /** A message without a number came. @param {string | undefined} channel @param {number} [sentAt] */

@@ -5,7 +5,7 @@
  */
 
 import { isGiven } from "./frames.js";
-/** @import { Message } from "./frames.js" */
+/** @import { Numbered } from "./frames.js" */
 
 const REPLAY = 500;
 const LISTED = 100;
@@ -32,7 +32,7 @@ const LISTED = 100;
 export class FakeServer {
   /** The connections that are open. @type {Set<FakeConnection>} */
   connections = new Set();
-  /** The messages of each channel: that of number 1 is the first one. `undefined` is a number without a message. @type {Map<string, (Message | undefined)[]>} */
+  /** The messages of each channel: that of number 1 is the first one. `undefined` is a number without a message. @type {Map<string, (Numbered | undefined)[]>} */
   messages = new Map();
   /** Whether connections are let in. */
   accepts = true;
@@ -71,7 +71,7 @@ export class FakeServer {
    *
    * @param {string} channel
    * @param {any} message
-   * @returns {Message}
+   * @returns {any} the frame
    */
   publish(channel, message) {
     return this.#record(channel, { message }, [...this.#membersOf(channel)]);
@@ -87,7 +87,7 @@ export class FakeServer {
     this.#expired.set(channel, seq);
   }
 
-  /** Posts a message to a member of its channel. Override it to lose, delay or double some. @param {FakeConnection} connection @param {Message} message */
+  /** Posts a message to a member of its channel. Override it to lose, delay or double some. @param {FakeConnection} connection @param {Numbered} message */
   deliver(connection, message) {
     this.post(connection, message);
   }
@@ -152,7 +152,7 @@ export class FakeServer {
     if (!isReplay) return { ...subscribed, seq: last };
     const expired = this.#expired.get(channel) ?? 0;
     const kept = messages.flatMap((message, index) => (message && index >= expired ? [message] : []));
-    const asked = kept.filter(({ seq = 0, sentAt }) => (after === undefined ? sentAt >= since : seq > after));
+    const asked = kept.filter((message) => (after === undefined ? "sentAt" in message && message.sentAt >= since : Number(message.seq) > after));
     const { replay } = this.#options;
     const page = after === undefined ? asked.slice(-replay) : asked.slice(0, replay);
     for (const message of page) this.post(connection, message);
@@ -173,14 +173,19 @@ export class FakeServer {
     const members = [...this.#membersOf(channel)];
     const end = Number(after) + limit;
     const page = members.slice(Number(after), end).map(({ id, principal, connectedAt }) => ({ connectionId: id, principal, connectedAt }));
-    return { type: "members", channel, members: page, ...(end < members.length && { next: String(end) }) };
+    const seq = this.#options.history && after === "0" ? (this.messages.get(channel) ?? []).length : undefined;
+    return { type: "members", channel, members: page, seq, ...(end < members.length && { next: String(end) }) };
   }
 
   /** @param {string} channel @param {any} said @param {FakeConnection[]} to */
   #record(channel, said, to) {
+    const message = { type: "message", id: `message-${++this.#count}`, channel, ...said, sentAt: Date.now() };
+    return this.#number(channel, message, to);
+  }
+
+  /** Gives a frame the next number, and delivers it. @param {string} channel @param {any} frame @param {Iterable<FakeConnection>} to */
+  #number(channel, frame, to) {
     const messages = this.messages.get(channel) ?? [];
-    /** @type {any} */
-    const frame = { type: "message", id: `message-${++this.#count}`, channel, ...said, sentAt: Date.now() };
     if (this.#options.history) {
       frame.seq = messages.length + 1;
       this.messages.set(channel, [...messages, frame]);
@@ -195,8 +200,11 @@ export class FakeServer {
     // A user joins with the first connection, and leaves with the last one.
     const others = [...this.#membersOf(channel)].filter((member) => member.id !== id && member.principal === principal);
     if (principal !== undefined && others.length > 0) return;
+    const members = [...this.#membersOf(channel)];
     const frame = { type, channel, connectionId: id, principal, at: Date.now() };
-    for (const member of this.#membersOf(channel)) if (member.id !== id) this.post(member, frame);
+    const { seq } = this.#number(channel, frame, members.filter((member) => member.id !== id));
+    const about = members.find((member) => member.id === id);
+    if (about && seq !== undefined) this.post(about, { type: "skipped", channel, seq });
   }
 
   /** @param {string} channel */

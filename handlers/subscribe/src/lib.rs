@@ -155,6 +155,13 @@ impl Subscriptions {
         after: Option<&Cursor>,
         event: &Message,
     ) -> Result<Response, Error> {
+        // Before the members: joins and leaves up to this number are in the list.
+        let seq = match (&self.replayer, after) {
+            (Some(replayer), None) => {
+                Some(replayer.history.last_seq(channel).await.map_err(DeliveryError::from)?)
+            }
+            _ => None,
+        };
         // One more than the page holds: it shows whether there is another page.
         let mut listed = pin!(self.registry.list(channel, after, limit + 1));
         let mut members = Vec::new();
@@ -171,6 +178,7 @@ impl Subscriptions {
         }
         let Message { connection, request_id, .. } = event;
         tracing::info!(connection_id = %connection.id, request_id, members = members.len(), "listed");
-        Ok(Response::frame(&Frame::Members { channel, members: &members, next, request: event.request() }))
+        let request = event.request();
+        Ok(Response::frame(&Frame::Members { channel, members: &members, next, seq, request }))
     }
 }

@@ -41,6 +41,7 @@ impl Environment {
             registry: registry.clone(),
             queue: simulation.queue(),
             channels: ChannelPermissions::parse(ANNOUNCED).unwrap(),
+            is_numbered: true,
         });
         let (history, poster) = (simulation.history(500), simulation.poster());
         let broadcaster = Broadcaster {

@@ -181,13 +181,18 @@ fn kept(
     frames: &mut BTreeMap<String, BTreeSet<String>>,
 ) -> Result<BTreeMap<String, Kept>, String> {
     let mut kept = BTreeMap::new();
-    let mut numbers = BTreeSet::new();
+    let (mut numbers, mut announcements) = (BTreeSet::new(), 0);
     for row in rows.iter().filter(|row| row.contains_key("frame")) {
         let text = |name: &str| row[name]["S"].as_str().unwrap_or_default().to_owned();
         let frame: Value = serde_json::from_str(&text("frame")).unwrap();
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
         let (channel, seq) =
             (text("channel"), row["seq"]["N"].as_str().and_then(|seq| seq.parse::<u64>().ok()));
+        if let (Some(seq), Some("joined" | "left")) = (seq, frame["type"].as_str()) {
+            announcements += 1;
+            numbers.insert((channel, seq));
+            continue;
+        }
         let (Some(seq), Some(sent_at)) = (seq, frame["sentAt"].as_u64()) else {
             return Err(format!("{frame} is kept without a number or a time"));
         };
@@ -200,7 +205,7 @@ fn kept(
             return Err(format!("{id} is kept twice"));
         }
     }
-    if numbers.len() < kept.len() {
+    if numbers.len() < kept.len() + announcements {
         return Err("two messages have one number".to_owned());
     }
     Ok(kept)

@@ -1,9 +1,10 @@
 //! Who joined and who left, and whether the channel heard of it.
 //!
-//! Announcements are best effort. What is promised, and checked at the end, when whoever is gone was found gone:
+//! What is promised, and checked at the end, when whoever is gone was found gone:
 //!
-//! - A join that was confirmed is announced at least once to all who were in the channel from before it was asked for
-//!   until nobody was at work on the announcement any more. So is a leave, from before it began.
+//! - The last announcement about everybody, by number, tells whether they are in the channel.
+//! - A join that was confirmed, and lasted until nobody was at work on its announcement any more, is announced at least
+//!   once to all who were in the channel from before it was asked for until then. So is a leave, from before it began.
 //! - Nobody hears of itself, of a connection that is in no such channel, or of a channel that it is not in.
 //!
 //! What is not promised: that of a user whose other device may have been there at the same time; that of a connection
@@ -12,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use testkit::simulation::Delivery;
 use tokio::time::Instant;
 
@@ -65,6 +66,35 @@ impl Presence {
         self.principals.insert(connection.to_owned(), principal);
     }
 
+    /// Who is told to come and go with a connection: its principal, or without one, itself.
+    fn identity(&self, connection: &str) -> String {
+        let principal = self.principals.get(connection).copied().flatten();
+        principal.map_or_else(|| format!("connection {connection}"), str::to_owned)
+    }
+
+    /// Whether the last announcement about everybody tells whether they are in the channel: these connections are.
+    pub(crate) fn check_last(&self, rows: &[Map<String, Value>], members: &[String]) -> Result<(), String> {
+        let mut last = BTreeMap::<String, (u64, String)>::new();
+        for row in rows.iter().filter(|row| row["channel"]["S"] == ANNOUNCED) {
+            let Some(frame) = row.get("frame").and_then(|frame| frame["S"].as_str()) else { continue };
+            let frame: Value = serde_json::from_str(frame).unwrap();
+            let (Some(about), Some(seq)) = (frame["connectionId"].as_str(), frame["seq"].as_u64()) else {
+                continue;
+            };
+            let told = (seq, frame["type"].as_str().unwrap_or_default().to_owned());
+            let before = last.entry(self.identity(about)).or_default();
+            *before = told.max(before.clone());
+        }
+        let there: BTreeSet<_> = members.iter().map(|connection| self.identity(connection)).collect();
+        for who in there.iter().chain(last.keys()) {
+            let told = last.get(who).is_some_and(|(_, kind)| kind == "joined");
+            if told != there.contains(who) {
+                return Err(format!("{who}: told last was {:?}, members are {there:?}", last.get(who)));
+            }
+        }
+        Ok(())
+    }
+
     /// A connection asks again to be let into the channel.
     pub(crate) fn asks_again(&mut self, connection: &str) {
         self.asked_again.insert(connection.to_owned());
@@ -72,7 +102,7 @@ impl Presence {
 
     /// The announcements that are known so; none where that is a message's id.
     pub(crate) fn news(&mut self, key: &str) -> Option<&mut News> {
-        let is_news = ["joined ", "left ", "gone "].iter().any(|kind| key.starts_with(kind));
+        let is_news = ["joined ", "left ", "gone ", "skipped "].iter().any(|kind| key.starts_with(kind));
         is_news.then(|| self.news.entry(key.to_owned()).or_default())
     }
 
@@ -83,6 +113,7 @@ impl Presence {
         listener: &str,
         at: Instant,
         frame: &Value,
+        replays: bool,
     ) -> Result<(), String> {
         let about = frame["connectionId"].as_str().unwrap_or_default();
         let known = self.principals.get(about);
@@ -90,7 +121,8 @@ impl Presence {
             && frame["channel"] == ANNOUNCED
             && known.is_some_and(|principal| frame["principal"].as_str() == *principal)
             && frame["at"].is_u64();
-        if !is_said || about == listener {
+        // A replay after a reconnect may hold what was told of oneself.
+        if !is_said || !frame["seq"].is_u64() || about == listener && !replays {
             return Err(format!("{listener} heard {frame}"));
         }
         let is_in = |connection: &str, at: Instant| {
@@ -143,6 +175,10 @@ impl Presence {
                 }
                 let key = Self::key(kind, about);
                 let done = self.news.get(&key).and_then(|news| news.done);
+                let is_over = |end: Instant| done.is_none_or(|done| end <= done);
+                if kind == "joined" && first.surely_until.is_some_and(is_over) {
+                    continue;
+                }
                 let was_there = |stay: &Stay| {
                     stay.surely_from.is_some_and(|begin| begin < from)
                         && stay.surely_until.is_none_or(|end| done.is_some_and(|done| end > done))

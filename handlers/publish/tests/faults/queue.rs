@@ -175,18 +175,23 @@ impl World {
     }
 }
 
-/// What a delivery is about: the id of a message, an announcement, or who is gone.
+/// What a task is about: the id of a message, an announcement, or who is gone.
 fn subject(record: &Value) -> Option<String> {
-    let (broadcast, leave, prune) = (&record["broadcast"], &record["leave"], &record["prune"]);
+    let (broadcast, prune) = (&record["broadcast"], &record["prune"]);
     let frame = &broadcast["frame"];
     if let (Some(kind), Some(about)) = (frame["type"].as_str(), frame["connectionId"].as_str()) {
         return Some(Presence::key(kind, about));
     }
+    if frame["type"] == "skipped" {
+        return Some(Presence::key("skipped", broadcast["messageId"].as_str()?));
+    }
     if let Some(id) = broadcast["messageId"].as_str() {
         return Some(id.to_owned());
     }
-    if let Some(about) = leave["connectionId"].as_str() {
-        return Some(Presence::key("left", about));
+    for (task, kind) in [("join", "joined"), ("leave", "left")] {
+        if let Some(about) = record[task]["connectionId"].as_str() {
+            return Some(Presence::key(kind, about));
+        }
     }
     prune.is_object().then(|| Presence::key("gone", &prune["members"].to_string()))
 }

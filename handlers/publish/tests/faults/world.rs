@@ -24,6 +24,7 @@ use crate::{
     client::Client,
     journal::Journal,
     lambda::{Lambda, Size},
+    presence::ANNOUNCED,
     queue::Queue,
 };
 
@@ -184,6 +185,9 @@ impl World {
         }
         self.verdict()?;
         self.check_rows()?;
+        let members = self.rows().into_iter().filter(|(channel, _)| channel == ANNOUNCED).map(|(_, id)| id);
+        let members: Vec<_> = members.collect();
+        self.journal.borrow().presence.check_last(&self.simulation.history_rows(), &members)?;
         let (journal, deliveries) = (self.journal.borrow(), self.simulation.deliveries());
         journal.presence.check(
             &journal.stays,

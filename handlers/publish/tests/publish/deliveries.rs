@@ -233,6 +233,7 @@ async fn the_sender_does_not_wait_for_those_who_are_gone_and_every_leave_is_told
             registry: simulation.registry(1),
             queue: simulation.queue(),
             channels: ChannelPermissions::parse("lobby").unwrap(),
+            is_numbered: false,
         });
         let start = Instant::now();
         let event = fixtures::message("live=", r#"{"action":"send","channel":"lobby","message":1}"#);
@@ -436,7 +437,7 @@ async fn a_connection_that_may_not_be_closed_stays_and_is_no_error() {
 #[test]
 fn a_delivery_says_what_is_wrong_with_it() {
     for (body, says) in [
-        ("hello", "it is no broadcast, prune or leave that a function wrote"),
+        ("hello", "it is no broadcast, prune, join or leave that a function wrote"),
         (r#"{"prune":{"channel":"*","members":[],"foundAt":0}}"#, "its members is not 1 to 500"),
     ] {
         let error = Task::parse(body, 0).unwrap_err().to_string();

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::{
     aws, config,
     delivery::{
+        announcement::Announcement,
         connections::ConnectionsClient,
         continuations::Continuations,
         departure,
@@ -115,6 +116,16 @@ impl Broadcaster {
     /// more, or makes it a dead letter. Some recipients may have the message by then. If the history did not take the
     /// message, no recipient has it.
     pub async fn send(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Sent, DeliveryError> {
+        self.send_and(broadcast, true, deadline).await
+    }
+
+    /// The same, with or without pruning: where many leave at once, each leave would find the same connections gone.
+    async fn send_and(
+        &self,
+        broadcast: &Broadcast,
+        prunes: bool,
+        deadline: Instant,
+    ) -> Result<Sent, DeliveryError> {
         // Before any member's row is read: a client that is not found there finds the message in the history.
         let recording = match &self.history {
             Some(history) => recording::record(history, broadcast, deadline).await?,
@@ -122,13 +133,13 @@ impl Broadcaster {
         };
         match recording {
             None => {
-                let report = self.deliver(broadcast, deadline).await?;
+                let report = self.deliver(broadcast, prunes, deadline).await?;
                 Ok(Sent { report, seq: None, is_duplicate: false })
             }
             Some(Recording::Recorded { seq, frame }) => {
                 let recorded = broadcast.recorded(frame);
                 let told = Box::pin(self.tell_excluded(broadcast, seq, deadline));
-                let (report, ()) = join(self.deliver(&recorded, deadline), told).await;
+                let (report, ()) = join(self.deliver(&recorded, prunes, deadline), told).await;
                 let report = report?;
                 if let (Some(history), Keep::Once(key)) = (&self.history, &broadcast.keep)
                     && !report.incomplete
@@ -158,7 +169,8 @@ impl Broadcaster {
             let members: Vec<_> = asked.try_collect().await?;
             let members = members.into_iter().filter(|(_, is_member)| *is_member).map(|(id, _)| id.clone());
             let frame = Frame::Skipped { channel, seq }.to_json();
-            self.deliver(&Broadcast::new(message_id, channel.clone(), frame)?.only(members), deadline).await
+            self.deliver(&Broadcast::new(message_id, channel.clone(), frame)?.only(members), true, deadline)
+                .await
         };
         if let Err(error) = told.await {
             tracing::warn!(message_id, error = chain(&error), "excluded connections not told");
@@ -166,9 +178,14 @@ impl Broadcaster {
     }
 
     /// Posts a message to the recipients that it has yet to reach, and hands over what there is no time for.
-    async fn deliver(&self, broadcast: &Broadcast, deadline: Instant) -> Result<Report, DeliveryError> {
+    async fn deliver(
+        &self,
+        broadcast: &Broadcast,
+        prunes: bool,
+        deadline: Instant,
+    ) -> Result<Report, DeliveryError> {
         let mut posted = self.post_to_all(broadcast, deadline).await?;
-        let gone = mem::take(&mut posted.gone);
+        let gone = if prunes { mem::take(&mut posted.gone) } else { vec![] };
         let until = deadline - FOR_THE_ANSWER;
         let (handed_over, ()) =
             join(self.hand_over(broadcast, posted, until), self.prune_later(broadcast, gone, until)).await;
@@ -205,17 +222,44 @@ impl Broadcaster {
             Task::Prune(prune) => {
                 departure::prune(&self.registry, notifier, prune, deadline - FOR_THE_ANSWER).await
             }
+            Task::Join(join) => self.announce(join.into(), receives > 1, deadline).await,
             Task::Leave(leave) => {
                 let until = deadline - FOR_THE_ANSWER;
-                let left = departure::leave(&self.registry, notifier, leave, receives > 1, until).await?;
-                let Some(left) = left else { return Ok(()) };
-                // Gone connections are not pruned here: when many leave at once, each leave would find the same ones.
-                let posted = self.post_to_all(&left, deadline).await?;
-                let report = self.hand_over(&left, posted, until).await?;
-                log(&left, &report);
-                Ok(())
+                match departure::leave(&self.registry, notifier, leave, receives > 1, until).await? {
+                    Some(left) => self.announce(left, receives > 1, deadline).await,
+                    None => Ok(()),
+                }
             }
         }
+    }
+
+    /// Tells a channel that somebody joined or left, if it still is so: otherwise whoever changed it tells.
+    async fn announce(
+        &self,
+        announcement: Announcement,
+        is_again: bool,
+        deadline: Instant,
+    ) -> Result<(), DeliveryError> {
+        let Some(notifier) = &self.notifier else { return Ok(()) };
+        let mut may_be_told = is_again;
+        if notifier.is_so(&announcement).await? {
+            let broadcast = announcement.broadcast()?;
+            if self.history.is_none() {
+                return self.deliver(&broadcast, announcement.is_there(), deadline).await.map(drop);
+            }
+            let broadcast = broadcast.kept_once(announcement.key())?;
+            self.send_and(&broadcast, announcement.is_there(), deadline).await?;
+            // It may have changed before the announcement had its number, and what tells so may have a lower one.
+            if notifier.is_so(&announcement).await? {
+                return Ok(());
+            }
+            may_be_told = true;
+        }
+        if may_be_told && self.history.is_some() {
+            let opposite = (announcement.reversed().into(), Duration::ZERO);
+            notifier.queue.send([opposite], deadline - FOR_THE_ANSWER).await?;
+        }
+        Ok(())
     }
 
     /// Posts to the members in these ranges: reads them on, or cuts them into smaller ones, to be handed over.

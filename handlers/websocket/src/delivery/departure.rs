@@ -9,7 +9,7 @@
 //! Of several leaves of one row, only the first finds the row, so the channel hears one. If that invocation ends in
 //! between, the queue delivers the leave again, and it is announced then.
 //! The delay is for other connections that are gone: a leave announced while their rows exist is posted to all of
-//! them. Only unsubscribing deletes the row at once: there the leave is announced before.
+//! them. Only unsubscribing deletes the row at once: there the leave is queued before.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,13 +17,15 @@ use futures::{StreamExt, TryStreamExt, future::join, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    delivery::{error::DeliveryError, presence::PresenceNotifier},
+    delivery::{
+        announcement::{Announcement, Kind},
+        error::DeliveryError,
+        presence::PresenceNotifier,
+    },
     protocol::{
-        broadcast::Broadcast,
         channel::Channel,
         connection::{Connection, ConnectionId},
         cursor::Cursor,
-        frame::Frame,
         principal::Principal,
         task::{Leave, Prune, Task},
     },
@@ -67,23 +69,24 @@ pub async fn unsubscribe(
     id: &ConnectionId,
 ) -> Result<(), DeliveryError> {
     let rows = registry.rows_in(channel, id).await?;
+    let mut left = None;
     if let Some(notifier) = notifier.filter(|notifier| notifier.tells(channel)) {
         for row in &rows {
             let Some((principal, _)) = registry.read(row).await? else { continue };
-            let principal = principal.as_ref();
-            if !notifier.is_there(channel, principal, id).await? {
-                notifier
-                    .tell(
-                        channel,
-                        id,
-                        &Frame::Left { channel, connection_id: id, principal, at: unix_millis() },
-                    )
-                    .await?;
+            if !notifier.is_there(channel, principal.as_ref(), id).await? {
+                let (channel, connection_id) = (channel.clone(), id.clone());
+                let leave =
+                    Announcement { channel, connection_id, principal, kind: Kind::Left, at: unix_millis() };
+                notifier.announce_before(&leave).await?;
+                left = Some((notifier, leave));
             }
             break;
         }
     }
     registry.delete(rows, None).await?;
+    if let Some((notifier, leave)) = left {
+        notifier.announce_after(leave).await;
+    }
     Ok(())
 }
 
@@ -123,34 +126,25 @@ pub(crate) async fn prune(
 
 /// Performs a leave. If its row is still there, this deletes the row and queues the announcement for another
 /// invocation. It queues the announcement only if it was the first to find the row, or if the task is done again. For
-/// a leave without a row, it returns the announcement, unless another connection of the principal stays.
+/// a leave without a row, it returns the announcement.
 ///
 /// # Errors
-/// When a row could not be read or deleted, or the queue does not take the remaining work.
+/// When the row could not be deleted, or the queue does not take the remaining work.
 pub(crate) async fn leave(
     registry: &Registry,
     notifier: Option<&PresenceNotifier>,
     leave: Leave,
     is_again: bool,
     deadline: Instant,
-) -> Result<Option<Broadcast>, DeliveryError> {
-    if let Some(shard) = leave.shard {
-        let row = MemberKey::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
-        let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
-        if was_there || is_again {
-            queue(notifier, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
-        }
-        return Ok(None);
+) -> Result<Option<Announcement>, DeliveryError> {
+    let Some(shard) = leave.shard else { return Ok(Some(leave.into())) };
+    let row = MemberKey::at(&leave.channel, Cursor { shard, connection_id: leave.connection_id.clone() });
+    let was_there = !registry.delete(HashSet::from([row]), None).await?.is_empty();
+    // By number, of several leaves one is announced, and nobody knows whether the answer to a first delete was lost.
+    if was_there || is_again || notifier.is_some_and(|notifier| notifier.is_numbered) {
+        queue(notifier, [Leave { shard: None, ..leave }], TOLD_AFTER, deadline).await?;
     }
-    let Some(notifier) = notifier else { return Ok(None) };
-    let Leave { channel, connection_id, principal, at, .. } = leave;
-    let principal = principal.as_ref();
-    if notifier.is_there(&channel, principal, &connection_id).await? {
-        return Ok(None);
-    }
-    let frame = Frame::Left { channel: &channel, connection_id: &connection_id, principal, at }.to_json();
-    let announcement = Broadcast::new(connection_id.as_str(), channel.clone(), frame)?;
-    Ok(Some(announcement.except([connection_id])))
+    Ok(None)
 }
 
 /// Splits rows into those in announced channels and the others.
@@ -165,7 +159,7 @@ fn part(
 
 fn leave_of(row: &MemberKey, principal: Option<Principal>, at: u64) -> Option<Leave> {
     let Cursor { shard, connection_id } = row.cursor()?;
-    Some(Leave { channel: row.channel()?, connection_id, principal, shard: Some(shard), at })
+    Some(Leave { channel: row.channel()?, connection_id, principal, shard: Some(shard), is_closed: true, at })
 }
 
 async fn queue(

@@ -17,6 +17,7 @@
 //! | [`departure`] | the end of a connection in its channels: deletes rows, announces leaves, prunes gone connections |
 //! | [`error`] | the errors of a delivery |
 
+mod announcement;
 pub mod broadcaster;
 pub mod connections;
 pub mod continuations;

@@ -2,11 +2,17 @@
 //! with the first and leaves with the last.
 //!
 //! Off until [`ANNOUNCE_CHANNELS`] says which channels are announced. An announcement is a broadcast that begins in
-//! the queue, so the function that notices a join or a leave spends no time on it.
+//! the queue, so the function that notices a join or a leave spends no time on it. They keep a list of members up to
+//! date; the list itself is [`Registry::list`]. The module [`departure`](crate::delivery::departure) describes how
+//! leaves are noticed and announced.
 //!
-//! Announcements may be duplicated, and two of them may come in either order. They keep a list of members up to date;
-//! the list itself is [`Registry::list`]. The module [`departure`](crate::delivery::departure) describes how leaves
-//! are noticed and announced.
+//! Without a history, announcements are best effort: they may be duplicated, and two of them may come in either order.
+//!
+//! With a history, they are numbered with the channel's messages, and the last one about somebody tells how it is.
+//! Whoever changes a member's row has the change announced afterwards; a task that was queued before, with a delay,
+//! does it if the function died in between. The function `publish` announces a change only if it still is so, and
+//! looks again when the announcement has its number: if it is not so any more, it has the opposite announced, too.
+//! A change is in the table before it has a number. So a list that was read after a number has all changes up to it.
 
 use std::time::Duration;
 
@@ -15,12 +21,15 @@ use tokio::time::Instant;
 
 use crate::{
     aws, config,
-    delivery::{error::DeliveryError, task_queue::TaskQueue},
+    delivery::{
+        announcement::{Announcement, Kind},
+        error::DeliveryError,
+        task_queue::TaskQueue,
+    },
+    log::chain,
     protocol::{
-        broadcast::Broadcast,
         channel::Channel,
         connection::{Connection, ConnectionId},
-        frame::Frame,
         permissions::ChannelPermissions,
         principal::Principal,
         task::Task,
@@ -36,6 +45,9 @@ use crate::{
 /// unset: none.
 pub const ANNOUNCE_CHANNELS: &str = "ANNOUNCE_CHANNELS";
 
+/// After this delay, the request of a client is over: functions behind a route have 29 seconds.
+pub(crate) const AFTER_THE_REQUEST: Duration = Duration::from_secs(30);
+
 /// How long the queue may take for an announcement that a client waits for.
 const QUEUE_TIME: Duration = Duration::from_secs(3);
 
@@ -48,6 +60,8 @@ pub struct PresenceNotifier {
     pub queue: TaskQueue,
     /// The announced channels. Those that `$connect` decides about are never announced.
     pub channels: ChannelPermissions,
+    /// Whether announcements are numbered: there is a history.
+    pub is_numbered: bool,
 }
 
 impl PresenceNotifier {
@@ -65,6 +79,7 @@ impl PresenceNotifier {
                 url.map_or_else(|| config::required(config::DELIVERY_QUEUE_URL), Ok)?,
             ),
             channels: ChannelPermissions::parse(&patterns)?,
+            is_numbered: config::optional(config::HISTORY_TABLE).is_some(),
         }))
     }
 
@@ -72,8 +87,8 @@ impl PresenceNotifier {
     /// new there.
     ///
     /// The announcement goes into the queue first, so that every member is announced. If the queue does not take it,
-    /// the client is not in the channel, and is announced when it asks again. An announcement is duplicated if the
-    /// client asks again before the index shows its row, or if the row is not written.
+    /// the client is not in the channel, and is announced when it asks again. Without a history, an announcement is
+    /// duplicated if the client asks again before the index shows its row, or if the row is not written.
     ///
     /// # Errors
     /// When the table cannot be read or written, or the queue does not take the announcement.
@@ -87,27 +102,35 @@ impl PresenceNotifier {
             return Ok(self.registry.subscribe(channel, connection, max).await?);
         }
         let Connection { id, principal, .. } = connection;
-        let principal = principal.as_ref();
-        let joined = async || {
-            let frame = Frame::Joined { channel, connection_id: id, principal, at: unix_millis() };
-            self.tell(channel, id, &frame).await
+        let joined = Announcement {
+            channel: channel.clone(),
+            connection_id: id.clone(),
+            principal: principal.clone(),
+            kind: Kind::Joined,
+            at: unix_millis(),
         };
-
+        let principal = principal.as_ref();
         let is_in = match self.registry.expected_subscription(channel, id, max).await? {
             Subscription::TooMany => return Ok(Subscription::TooMany),
             // The index may still show a row that was deleted just now.
             Subscription::Kept => self.registry.is_member(channel, id).await?,
             Subscription::Made => false,
         };
-        let is_told = !is_in && !self.joined_before(channel, principal, id).await?;
-        if is_told {
-            joined().await?;
+        let is_first = !is_in && !self.joined_before(channel, principal, id).await?;
+        if is_first {
+            self.announce_before(&joined).await?;
         }
         let is_new = self.registry.add(channel, connection).await?;
-        if is_new && !is_told {
+        if is_new && is_first {
+            self.announce_after(joined).await;
+        } else if is_new {
             // Checked again: the other device may have left meanwhile, and been announced as the last.
             let told = async {
-                if self.joined_before(channel, principal, id).await? { Ok(()) } else { joined().await }
+                if self.joined_before(channel, principal, id).await? {
+                    Ok(())
+                } else {
+                    self.announce(joined, Duration::ZERO).await
+                }
             };
             if let Err(error) = told.await {
                 // The join may not be announced, so the connection is taken out again: the client has to ask again.
@@ -158,16 +181,34 @@ impl PresenceNotifier {
         }
     }
 
-    /// Announces a frame to a channel, but not to the connection that it is about.
-    pub(crate) async fn tell(
-        &self,
-        channel: &Channel,
-        about: &ConnectionId,
-        frame: &Frame<'_>,
-    ) -> Result<(), DeliveryError> {
-        let announcement =
-            Broadcast::new(about.as_str(), channel.clone(), frame.to_json())?.except([about.clone()]);
-        let announcement = (Task::Broadcast(announcement), Duration::ZERO);
-        Ok(self.queue.send([announcement], Instant::now() + QUEUE_TIME).await?)
+    /// Whether a connection, or another one of its principal, is in a channel. If that takes too long to find out, the
+    /// answer is yes.
+    pub(crate) async fn is_so(&self, announcement: &Announcement) -> Result<bool, DeliveryError> {
+        let Announcement { channel, connection_id, principal, .. } = announcement;
+        let is_in = self.registry.is_member(channel, connection_id).await?
+            || self.is_there(channel, principal.as_ref(), connection_id).await?;
+        Ok(is_in == announcement.is_there())
+    }
+
+    /// Announces a change that is about to be made. With a history, it is announced once it must have been made.
+    pub(crate) async fn announce_before(&self, announcement: &Announcement) -> Result<(), DeliveryError> {
+        let delay = if self.is_numbered { AFTER_THE_REQUEST } else { Duration::ZERO };
+        self.announce(announcement.clone(), delay).await
+    }
+
+    /// Announces a change that was made, unless it was announced before. If the queue does not take it, it is announced
+    /// later.
+    pub(crate) async fn announce_after(&self, announcement: Announcement) {
+        if self.is_numbered
+            && let Err(error) = self.announce(announcement, Duration::ZERO).await
+        {
+            tracing::warn!(error = chain(&error), "announced later");
+        }
+    }
+
+    async fn announce(&self, announcement: Announcement, delay: Duration) -> Result<(), DeliveryError> {
+        let task =
+            if self.is_numbered { announcement.into() } else { Task::Broadcast(announcement.broadcast()?) };
+        Ok(self.queue.send([(task, delay)], Instant::now() + QUEUE_TIME).await?)
     }
 }

@@ -105,6 +105,9 @@ pub enum Frame<'a> {
         /// The cursor of the next page, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<Cursor>,
+        /// On the first page, if the channel has a history: joins and leaves up to this number are in the list.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
         /// The request that it answers.
         #[serde(flatten)]
         request: Correlation<'a>,
@@ -223,6 +226,11 @@ fn shorten<S: Serializer>(sentence: &str, serializer: S) -> Result<S::Ok, S::Err
     }
 }
 
+/// Whether a frame, as text, announces that somebody joined or left.
+pub(crate) fn is_announcement(frame: &str) -> bool {
+    [r#"{"type":"joined","#, r#"{"type":"left","#].iter().any(|start| frame.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -309,9 +317,15 @@ mod tests {
         };
         let members = &[presence("a=", Some("ada")), presence("b=", None)];
         let channel = &Channel::everyone();
-        let frame = Frame::Members { channel, members, next: Some(members[1].cursor()), request: request() };
-        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","requestId":"r"}"#);
-        let frame = Frame::Members { channel, members: &[], next: None, request: request() };
+        let frame = Frame::Members {
+            channel,
+            members,
+            next: Some(members[1].cursor()),
+            seq: Some(7),
+            request: request(),
+        };
+        assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[{"connectionId":"a=","principal":"ada","connectedAt":1700000000123},{"connectionId":"b=","connectedAt":1700000000123}],"next":"3.b=","seq":7,"requestId":"r"}"#);
+        let frame = Frame::Members { channel, members: &[], next: None, seq: None, request: request() };
         assert_snapshot!(frame.to_json(), @r#"{"type":"members","channel":"*","members":[],"requestId":"r"}"#);
     }
 

@@ -2,7 +2,11 @@
 
 use crate::{
     hash::sha256,
-    protocol::{bounded_text::BoundedText, channel::Channel, connection::Connection},
+    protocol::{
+        bounded_text::BoundedText,
+        channel::Channel,
+        connection::{Connection, ConnectionId},
+    },
 };
 
 /// How many hexadecimal digits of the hash there are: 128 bits.
@@ -46,6 +50,16 @@ impl IdempotencyKey {
         Self::of("record", "", channel, record_id)
     }
 
+    /// The key of an announcement about a connection: `joined`, `left` or `closed`, of the same kind another each time.
+    pub(crate) fn of_announcement(
+        kind: &str,
+        channel: &Channel,
+        connection: &ConnectionId,
+        time: &str,
+    ) -> Self {
+        Self::of(kind, connection.as_str(), channel, time)
+    }
+
     fn of(kind: &str, sender: &str, channel: &Channel, id: &str) -> Self {
         // JSON keeps the parts apart, whatever is in them.
         let mut hash = sha256(serde_json::json!([kind, sender, channel, id]).to_string().as_bytes());
@@ -64,7 +78,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::protocol::{connection::ConnectionId, principal::Principal};
+    use crate::protocol::principal::Principal;
 
     fn connection(id: &str, principal: Option<&str>) -> Connection {
         Connection {

@@ -9,7 +9,8 @@
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"cursor": [{"shard": 0, "after": "b=", "through": "c="}]}, "retries": 0, "rate": 625}}
 //! {"broadcast": {"messageId": "m", "channel": "lobby", "frame": {…}, "exclude": [], "to": {"connections": ["a=", "b="]}, "retries": 1}}
 //! {"prune": {"channel": "lobby", "members": ["0.a=", "3.b="], "foundAt": 1700000000123}}
-//! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "shard": 0, "at": 1700000000123}}
+//! {"join": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "at": 1700000000123}}
+//! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "shard": 0, "isClosed": true, "at": 1700000000123}}
 //! {"leave": {"channel": "lobby", "connectionId": "a=", "principal": "ada", "at": 1700000000123}}
 //! ```
 //!
@@ -17,7 +18,7 @@
 //! refuses or replaces. They are escaped in the queue, so a frame reaches its recipients byte for byte as it would
 //! without the queue.
 
-use std::{borrow::Cow, collections::HashSet, hash::Hash, num::NonZeroU32, time::Duration};
+use std::{borrow::Cow, collections::HashSet, hash::Hash, num::NonZeroU32, ops::Not, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -46,6 +47,8 @@ pub enum Task {
     Broadcast(Broadcast),
     /// Connections that were found closed.
     Prune(Prune),
+    /// The beginning of a connection in a channel whose joins are announced.
+    Join(Join),
     /// The end of a connection in a channel whose leaves are announced.
     Leave(Leave),
 }
@@ -60,6 +63,17 @@ pub struct Prune {
     pub(crate) found_at: u64,
 }
 
+/// The beginning of a connection in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    pub(crate) channel: Channel,
+    pub(crate) connection_id: ConnectionId,
+    /// The principal, if authenticated.
+    pub(crate) principal: Option<Principal>,
+    /// When it was asked for, in milliseconds since the Unix epoch.
+    pub(crate) at: u64,
+}
+
 /// The end of a connection in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leave {
@@ -69,6 +83,8 @@ pub struct Leave {
     pub(crate) principal: Option<Principal>,
     /// The shard that holds its row; `None` once the row is deleted.
     pub(crate) shard: Option<u8>,
+    /// Whether the connection is closed: it leaves only once.
+    pub(crate) is_closed: bool,
     /// When it was noticed, in milliseconds since the Unix epoch.
     pub(crate) at: u64,
 }
@@ -77,7 +93,7 @@ pub struct Leave {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTask {
     /// It is not the JSON of a task.
-    #[error("it is no broadcast, prune or leave that a function wrote")]
+    #[error("it is no broadcast, prune, join or leave that a function wrote")]
     Unreadable(#[source] Reason),
     /// The frame is too long to be delivered.
     #[error(transparent)]
@@ -114,6 +130,13 @@ enum Wire {
         members: Vec<Cursor>,
         found_at: u64,
     },
+    Join {
+        channel: Channel,
+        connection_id: ConnectionId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        principal: Option<Principal>,
+        at: u64,
+    },
     Leave {
         channel: Channel,
         connection_id: ConnectionId,
@@ -121,6 +144,8 @@ enum Wire {
         principal: Option<Principal>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shard: Option<u8>,
+        #[serde(default, skip_serializing_if = "Not::not")]
+        is_closed: bool,
         at: u64,
     },
 }
@@ -187,6 +212,7 @@ impl Wire {
                 check(are_some, "members", "1 to 500 connections that differ, each in one of 64 shards")?;
                 check(is_past(*found_at), "foundAt", "a time that has come")
             }
+            Self::Join { at, .. } => check(is_past(*at), "at", "a time that has come"),
             Self::Leave { shard, at, .. } => {
                 check(shard.is_none_or(|shard| shard < ShardCount::MAX), "shard", "less than 64")?;
                 check(is_past(*at), "at", "a time that has come")
@@ -215,8 +241,11 @@ impl From<Task> for Wire {
                 tells_excluded: _,
             }) => Self::Broadcast { message_id, channel, frame, exclude, to, retries, rate },
             Task::Prune(Prune { channel, members, found_at }) => Self::Prune { channel, members, found_at },
-            Task::Leave(Leave { channel, connection_id, principal, shard, at }) => {
-                Self::Leave { channel, connection_id, principal, shard, at }
+            Task::Join(Join { channel, connection_id, principal, at }) => {
+                Self::Join { channel, connection_id, principal, at }
+            }
+            Task::Leave(Leave { channel, connection_id, principal, shard, is_closed, at }) => {
+                Self::Leave { channel, connection_id, principal, shard, is_closed, at }
             }
         }
     }
@@ -241,8 +270,11 @@ impl From<Wire> for Task {
                 })
             }
             Wire::Prune { channel, members, found_at } => Self::Prune(Prune { channel, members, found_at }),
-            Wire::Leave { channel, connection_id, principal, shard, at } => {
-                Self::Leave(Leave { channel, connection_id, principal, shard, at })
+            Wire::Join { channel, connection_id, principal, at } => {
+                Self::Join(Join { channel, connection_id, principal, at })
+            }
+            Wire::Leave { channel, connection_id, principal, shard, is_closed, at } => {
+                Self::Leave(Leave { channel, connection_id, principal, shard, is_closed, at })
             }
         }
     }
@@ -320,7 +352,14 @@ mod tests {
         let members = vec![Cursor { shard: 3, connection_id: id("a=") }];
         assert_snapshot!(Task::Prune(Prune { channel: channel.clone(), members, found_at: 12 }).to_text(), @r#"{"prune":{"channel":"lobby","members":["3.a="],"foundAt":12}}"#);
         let principal = Principal::parse("ada").ok();
-        assert_snapshot!(Task::Leave(Leave { channel, connection_id: id("a="), principal, shard: Some(3), at: 12 }).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"at":12}}"#);
+        let join =
+            Join { channel: channel.clone(), connection_id: id("a="), principal: principal.clone(), at: 12 };
+        assert_snapshot!(Task::Join(join).to_text(), @r#"{"join":{"channel":"lobby","connectionId":"a=","principal":"ada","at":12}}"#);
+        let leave =
+            Leave { channel, connection_id: id("a="), principal, shard: Some(3), is_closed: true, at: 12 };
+        assert_snapshot!(Task::Leave(leave.clone()).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","shard":3,"isClosed":true,"at":12}}"#);
+        let leave = Leave { shard: None, is_closed: false, ..leave };
+        assert_snapshot!(Task::Leave(leave).to_text(), @r#"{"leave":{"channel":"lobby","connectionId":"a=","principal":"ada","at":12}}"#);
     }
 
     fn is_in_sqs_alphabet(character: char) -> bool {

@@ -23,7 +23,10 @@ use lambda_websocket::{
         error::DeliveryError,
         poster::{Policy, Poster},
     },
-    store::registry::{Subscription, expires_at},
+    store::{
+        history::{History, Recorded},
+        registry::{Subscription, expires_at},
+    },
 };
 use serde_json::{Value, json, value::to_raw_value};
 use testkit::{
@@ -43,6 +46,7 @@ struct World {
     connections: Connections,
     queue: FakeQueue,
     notifier: PresenceNotifier,
+    history: Option<History>,
     /// How much of what it heard the test has had.
     had: Cell<usize>,
 }
@@ -55,12 +59,21 @@ impl World {
             registry: table.sharded_registry(3),
             queue: queue.queue(),
             channels: ChannelPermissions::parse("lobby room.* * user:*").unwrap(),
+            is_numbered: false,
         };
         let watcher = fixtures::connect(WATCHER).connection;
         for channel in ["lobby", "room.1", "quiet", "roommates"] {
             notifier.registry.add(&Channel::parse(channel).unwrap(), &watcher).await.unwrap();
         }
-        Self { table, connections, queue, notifier, had: Cell::new(0) }
+        Self { table, connections, queue, notifier, history: None, had: Cell::new(0) }
+    }
+
+    /// The same with a history, where announcements are numbered.
+    async fn start_numbered() -> Self {
+        let mut world = Self::start().await;
+        world.history = Some(world.table.history(100).await);
+        world.notifier.is_numbered = true;
+        world
     }
 
     fn registry(&self) -> &Registry {
@@ -99,7 +112,7 @@ impl World {
             poster: Poster::new(self.connections.client(), Policy::default()),
             continuations: Some(Continuations { queue: self.queue.queue(), after: 1_000, ranges: None }),
             notifier: Some(self.notifier.clone()),
-            history: None,
+            history: self.history.clone(),
         }
     }
 
@@ -326,12 +339,83 @@ async fn who_was_found_gone_before_the_first_minute_was_over_stays_however_late_
     }
 }
 
+/// What the watcher was told: what happened, to whom, under which number.
+fn told(frames: &[Value]) -> Vec<(&str, &str, u64)> {
+    let text = |frame: &'_ Value, name: &str| frame[name].as_str().unwrap().to_owned().leak() as &str;
+    frames
+        .iter()
+        .map(|frame| (text(frame, "type"), text(frame, "connectionId"), frame["seq"].as_u64().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn with_a_history_joins_and_leaves_have_numbers_and_each_is_told_once() {
+    let world = World::start_numbered().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    let queued = world.queue.take();
+    let delays: Vec<_> = queued.iter().map(|sent| sent.delay).collect();
+    assert_eq!(delays, [30, 0], "the first one in case that the function dies");
+    for sent in queued.iter().rev().chain(&queued) {
+        let task = Task::parse(&sent.body, fixtures::now_millis()).unwrap();
+        world.broadcaster().perform(task, 1, in_time()).await.unwrap();
+    }
+    assert_eq!(told(&world.announced().await), [("joined", "a=", 1)]);
+    // A second device neither joins nor leaves.
+    let phone = world.connect("b=", Some("ada")).await;
+    world.subscribe("lobby", &phone).await;
+    world.disconnect(&phone).await.unwrap();
+    assert_eq!(told(&world.announced().await), []);
+    world.unsubscribe("lobby", &ada).await.unwrap();
+    assert_eq!(told(&world.announced().await), [("left", "a=", 2)]);
+    world.subscribe("lobby", &ada).await;
+    assert_eq!(told(&world.announced().await), [("joined", "a=", 3)]);
+    // That a connection is closed is noticed more than once.
+    for _ in 0..2 {
+        world.disconnect(&ada).await.unwrap();
+    }
+    assert_eq!(told(&world.announced().await), [("left", "a=", 4)]);
+    let skipped = r#"{"type":"skipped","channel":"lobby","seq":1}"#;
+    assert_eq!(world.connections.delivered_to("a=")[0], skipped, "it does not wait for its own join");
+}
+
+#[tokio::test]
+async fn a_change_that_is_over_is_not_told_but_for_one_that_may_have_been() {
+    let world = World::start_numbered().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    let joined = world.queue.take();
+    world.unsubscribe("lobby", &ada).await.unwrap();
+    world.queue.take();
+    let task = || Task::parse(&joined[0].body, fixtures::now_millis()).unwrap();
+    world.broadcaster().perform(task(), 1, in_time()).await.unwrap();
+    assert_eq!(told(&world.announced().await), []);
+    // The invocation that performed it before may have died after it told.
+    world.broadcaster().perform(task(), 2, in_time()).await.unwrap();
+    assert_eq!(told(&world.announced().await), [("left", "a=", 1)]);
+}
+
+#[tokio::test]
+async fn who_looks_back_by_time_gets_messages_and_who_comes_back_by_number_joins_and_leaves_too() {
+    let world = World::start_numbered().await;
+    let ada = world.connect("a=", Some("ada")).await;
+    world.subscribe("lobby", &ada).await;
+    world.deliver_all(1).await;
+    let lobby = Channel::parse("lobby").unwrap();
+    let message = Broadcast::new("m", lobby.clone(), to_raw_value(&json!({"type": "message"})).unwrap());
+    world.broadcaster().send(&message.unwrap().kept().unwrap(), in_time()).await.unwrap();
+    let history = world.history.as_ref().unwrap();
+    let seqs = |messages: Vec<Recorded>| messages.into_iter().map(|message| message.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(history.after(&lobby, 0).await.unwrap().messages), [1, 2]);
+    assert_eq!(seqs(history.since(&lobby, 0).await.unwrap().messages), [2]);
+}
+
 /// An AWS on the test's clock, and who tells its lobby of joins.
 fn simulated() -> (Simulation, PresenceNotifier) {
     let simulation = Simulation::start();
     let (registry, queue) = (simulation.registry(1), simulation.queue());
     let channels = ChannelPermissions::parse("lobby").unwrap();
-    (simulation, PresenceNotifier { registry, queue, channels })
+    (simulation, PresenceNotifier { registry, queue, channels, is_numbered: false })
 }
 
 fn ada(id: &str) -> Connection {

@@ -146,7 +146,12 @@ async fn a_device_that_joins_while_the_other_leaves_is_announced() {
     let simulation = Simulation::start();
     let registry = simulation.registry(1);
     let channels = ChannelPermissions::parse("lobby").unwrap();
-    let notifier = PresenceNotifier { registry: registry.clone(), queue: simulation.queue(), channels };
+    let notifier = PresenceNotifier {
+        registry: registry.clone(),
+        queue: simulation.queue(),
+        channels,
+        is_numbered: false,
+    };
     let device = |id: &str| Connection {
         principal: Some(Principal::parse("ada").unwrap()),
         ..fixtures::connect(id).connection

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{History, Recorded};
 use crate::{
-    protocol::channel::Channel,
+    protocol::{channel::Channel, frame::is_announcement},
     store::{
         attribute_values::{Row, number, read_number, read_text, text},
         error::StoreError,
@@ -144,7 +144,7 @@ impl History {
     }
 
     /// The messages that were recorded in a channel since a time, in milliseconds since the Unix epoch, and in the
-    /// [`OVERLAP`] before it: the newest of them, up to the limits of a replay.
+    /// [`OVERLAP`] before it: the newest of them, up to the limits of a replay, and without joins and leaves.
     ///
     /// # Errors
     /// When the table could not be read, or a gap not closed.
@@ -190,7 +190,9 @@ impl History {
             (above, gaps) = (seq, gaps - gap);
         }
         entries.reverse();
-        let (messages, seq, _) = self.without_gaps(channel, from, entries).await?;
+        let (mut messages, seq, _) = self.without_gaps(channel, from, entries).await?;
+        // Who looks back for the first time has no list that these would change.
+        messages.retain(|message| !is_announcement(&message.frame));
         Ok(Missed { messages, seq, more: false, missing: is_cut || start < self.oldest() })
     }
 
