@@ -15,7 +15,7 @@ use local_cloud::{
     emulator::{Emulator, Options, is_free},
     mirror::Mirror,
     packages, page, repository,
-    stack::Stack,
+    stack::{Stack, aws_cli},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -177,6 +177,7 @@ async fn run(
     let page = page::serve(repository, last.page.unwrap_or(0)).await?;
     let page_url = format!("http://127.0.0.1:{page}/?url={websocket_url}");
     Ports { emulator: Some(emulator.port), page: Some(page) }.write(&files.ports)?;
+    let commands = commands(&outputs, &emulator.endpoint)?;
     write_outputs(outputs, &page_url, &files.outputs)?;
     fs::write(&files.endpoint, &emulator.endpoint)?;
 
@@ -187,11 +188,28 @@ async fn run(
   By hand     npx wscat -c {websocket_url}
               > {{\"action\":\"send\",\"message\":\"hello\"}}
 
+{commands}
 The functions' logs follow. Run `make dev` again, elsewhere, after a change. Ctrl-C stops it all.
 "
     );
     emulator.ended().await;
     bail!("The emulator ended. Its log is {}.", files.folder.join("emulator.log").display())
+}
+
+/// Commands to try what is running: with the emulator's address and key, none reaches for an account.
+fn commands(outputs: &serde_json::Map<String, Value>, endpoint: &str) -> Result<String> {
+    let text = |name: &str| outputs[name].as_str().with_context(|| format!("the stack has no {name}"));
+    let aws = aws_cli(endpoint);
+    Ok(format!(
+        "  Publish as a backend:
+{aws} sqs send-message --queue-url {} --message-body '{{\"channel\":\"*\",\"message\":\"from a backend\"}}'
+
+  See who is connected:
+{aws} dynamodb scan --table-name {}
+",
+        text("queue_url")?,
+        text("table_name")?
+    ))
 }
 
 /// Set once the shutdown has begun. What functions log while their emulator stops is not shown.

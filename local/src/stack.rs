@@ -37,6 +37,16 @@ pub struct Changes {
 /// The region that the emulator simulates.
 pub const REGION: &str = "us-east-1";
 
+/// The key that the emulator takes for its administrator's, and its secret.
+const KEY: &str = "test";
+
+/// The AWS CLI as it speaks to the emulator, for a command of a shell.
+pub fn aws_cli(endpoint: &str) -> String {
+    format!(
+        "AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={KEY} aws --endpoint-url {endpoint} --region {REGION}"
+    )
+}
+
 /// Points a program at the emulator. The program sees none of the user's AWS configuration: nothing that is meant for
 /// the emulator can reach an account.
 pub fn point_at_emulator(command: &mut Command, endpoint: &str) {
@@ -47,8 +57,8 @@ pub fn point_at_emulator(command: &mut Command, endpoint: &str) {
     }
     command.envs([
         ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", KEY),
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_CONFIG_FILE", "/dev/null"),

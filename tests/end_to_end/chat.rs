@@ -396,7 +396,7 @@ async fn web_clients_whose_connections_are_cut_have_the_same_messages(cloud: &Cl
     let number = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
     let mut node = Command::new(repository().join(".local/venv/bin/node"));
     node.arg(repository().join("clients/js/test/cut.js")).arg(cloud.output("websocket_url").await?);
-    let node = node.args([number("CLIENTS", "20"), number("MESSAGES", "120")]).kill_on_drop(true).output();
+    let node = node.args([number("CLIENTS", "20"), number("MESSAGES", "60")]).kill_on_drop(true).output();
     let output = timeout(CUT_WITHIN, node).await.context("the web clients take too long")??;
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

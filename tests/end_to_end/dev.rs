@@ -12,7 +12,7 @@ use end_to_end::{Client, harness::trial};
 use libtest_mimic::Trial;
 use local_cloud::{
     packages, repository,
-    stack::{Changes, Stack},
+    stack::{Changes, Stack, aws_cli},
 };
 use serde_json::Value;
 use tokio::{
@@ -76,10 +76,22 @@ async fn it_starts_updates_and_stops_all() -> Result<()> {
     client.say(r#"{"action":"ping"}"#).await?;
     client.hear("pong").await.context("the update kept the connection")?;
 
+    let endpoint = fs::read_to_string(folder.join("dev/endpoint"))?;
+    let command = format!(
+        r#"{} sqs send-message --queue-url {} --message-body '{{"channel":"*","message":"from a backend"}}'"#,
+        aws_cli(&endpoint),
+        text("queue_url")?
+    );
+    let path = format!("{}:{}", repository().join(".local/awscli/bin").display(), std::env::var("PATH")?);
+    let published = Command::new("sh").args(["-c", &command]).env("PATH", path).output().await?;
+    ensure!(published.status.success(), "{published:?}");
+    ensure!(client.hear("message").await?["message"] == "from a backend");
+
     let address = text("websocket_url")?;
     let address = address.split('/').nth(2).context("host and port")?.to_owned();
     let stopped = interrupt(running, &folder).await?;
     let said = String::from_utf8_lossy(&stopped.stdout);
+    ensure!(said.contains(&command), "it is shown: {said}");
     ensure!(stopped.status.success() && said.trim_end().ends_with("Stopping."), "{said}");
     ensure!(
         said.contains("chat-dev-send: ") && said.contains("sent"),
