@@ -39,6 +39,8 @@ export class Connection {
   /** @type {(frame: any) => void} */
   onframe = () => {};
   onlost = () => {};
+  /** Fewer requests are under way. */
+  onfree = () => {};
   /** @type {number | undefined} */
   openedAt;
   isOver = false;
@@ -50,7 +52,7 @@ export class Connection {
   /** @type {Set<Asked>} In the order in which they were asked. */
   #asked = new Set();
   #refs = 0;
-  /** @type {RequestError[]} Errors of API Gateway's own, which do not tell the request that they are for. */
+  /** @type {{ error: RequestError, among: Set<Asked> }[]} Errors of API Gateway's own, and the requests that each can be for. */
   #unclear = [];
   #heardAt = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -153,7 +155,8 @@ export class Connection {
     const asked = this.#stop();
     this.#socket.close();
     this.onlost();
-    for (const { reject } of asked) reject(new Lost(code));
+    // The code is about one of them: of several, nobody knows which.
+    for (const { reject } of asked) reject(new Lost(asked.length === 1 ? code : undefined));
   }
 
   /** Stops all that goes on, and returns whoever waits for something. */
@@ -177,13 +180,20 @@ export class Connection {
     if (frame === undefined) return this.onframe(data);
     const out = [...this.#asked].filter(({ isOut }) => isOut);
     const isOfOwn = typeof frame.ref !== "string" && (isError(frame) ? frame.type === "error" : true);
-    const asked = out.find(({ ref, isAnswer }) => (isAnswer ? isOfOwn && (frame.type === "error" || isAnswer(frame)) : ref === frame.ref));
+    const accepts = (/** @type {Asked} */ each) => {
+      try {
+        return each.isAnswer?.(frame);
+      } catch (error) {
+        this.#settle(each).reject(/** @type {Error} */ (error));
+      }
+    };
+    const asked = out.find((each) => (each.isAnswer ? isOfOwn && (frame.type === "error" || accepts(each)) : each.ref === frame.ref));
     if (asked) {
       if (isError(frame) && !asked.isAnswer?.(frame)) this.#refuse(asked, refusal(frame));
       else this.#settle(asked).resolve(frame);
       this.#sort();
     } else if (frame.type === undefined && isError(frame) && out.length > 0) {
-      this.#unclear.push(refusal(frame));
+      this.#unclear.push({ error: refusal(frame), among: new Set(out) });
       this.#sort();
     } else {
       this.onframe(frame);
@@ -191,15 +201,18 @@ export class Connection {
   }
 
   /**
-   * Finds the requests that errors of API Gateway's own are for: it answers each request once. So once as many requests
-   * wait for an answer as there are such errors, they are for these.
+   * Finds the requests that errors of API Gateway's own are for: it answers each request once. So once no more requests wait
+   * for an answer than there were such errors, of those that were under way at the time, they are for these.
    */
   #sort() {
-    const out = [...this.#asked].filter(({ isOut }) => isOut);
-    if (this.#unclear.length === 0 || out.length > this.#unclear.length) return;
-    const errors = this.#unclear.splice(0);
-    const error = errors.find(({ code }) => code !== "throttled") ?? errors[0];
-    for (const asked of out) this.#refuse(asked, error);
+    for (let count = this.#unclear.length; count > 0; count--) {
+      const out = [...this.#unclear[count - 1].among].filter((asked) => asked.isOut && this.#asked.has(asked));
+      if (out.length > count) continue;
+      const errors = this.#unclear.splice(0, count);
+      const { error } = errors.find(({ error }) => error.code !== "throttled") ?? errors[0];
+      for (const asked of out) this.#refuse(asked, error);
+      return;
+    }
   }
 
   /** @param {Asked} asked @param {RequestError} error */
@@ -211,6 +224,7 @@ export class Connection {
   #settle(asked) {
     clearTimeout(asked.timer);
     this.#asked.delete(asked);
+    queueMicrotask(() => this.onfree());
     return asked;
   }
 

@@ -162,7 +162,7 @@ export class Link {
   /** @param {number} delay */
   #later(delay) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.connect(), delay);
+    if (!this.isClosed) this.#timer = setTimeout(() => this.connect(), delay);
   }
 
   /** @param {State} state */

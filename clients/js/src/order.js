@@ -57,6 +57,12 @@ export class Order {
     this.#older = undefined;
   }
 
+  /** The numbers have begun anew: what waits has a former one. @param {number} seq */
+  restart(seq) {
+    this.early.clear();
+    this.begin(seq);
+  }
+
   /** Begins after a number: what comes up to it is not given. @param {number} seq */
   begin(seq) {
     this.last = seq;

@@ -87,6 +87,7 @@ export class Requests {
   /** Sends what waits over a connection, or, without one, lets it wait. @param {Connection} [connection] */
   use(connection) {
     this.#connection = connection;
+    if (connection) connection.onfree = () => this.#work();
     this.#work();
   }
 
@@ -162,7 +163,7 @@ export class Requests {
     const { frame, signal, isRepeatable, reject } = waiting;
     const give = (/** @type {string} */ code, /** @type {string} */ message) => reject(new RequestError(code, message, frame));
     if (this.#isClosed) give("closed", "The client was closed before the answer came.");
-    else if (code === TOO_LARGE && this.#underWay.size === 1) give("message_too_large", "The server takes no message as long as this.");
+    else if (code === TOO_LARGE) give("message_too_large", "The server takes no message as long as this.");
     else if (signal?.aborted) reject(signal.reason);
     else if (isRepeatable || ++waiting.tries < TRIES) this.#wait(waiting);
     else give("unanswered", "The connection was lost before the answer came, twice. It may have been done.");

@@ -13,6 +13,8 @@ import { PATIENCE_MS } from "./connection.js";
  * @type {Patience}
  */
 const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
+/** The same while a message that is missing is asked for. @type {Patience} */
+const HEAL_PATIENCE_MS = { ...RESTORE_PATIENCE_MS, ...PATIENCE_MS };
 /** How long a message that is missing may still come by itself, before it is asked for: all members may miss it. */
 const MISSING_MS = { least: 500, most: 2_000 };
 /** How late a message may come that was sent before the client entered; clocks differ, too. */
@@ -81,7 +83,8 @@ export class Subscriptions {
     this.#all.set(channel, subscription);
     subscription.on = connection;
     subscription.since ??= Date.now();
-    if (seq !== undefined) subscription.order.enter(seq, withOlder);
+    if (seq !== undefined) subscription.order.enter(seq, withOlder || isGiven(channel));
+    else subscription.order.end();
     if (more) this.#heal(channel, subscription);
     else this.#watch(channel, subscription);
   }
@@ -116,6 +119,7 @@ export class Subscriptions {
    * @returns {boolean} whether the message waits for its turn, or had it
    */
   hear(channel, seq, message) {
+    if (!Number.isSafeInteger(seq) || seq < 1) return false; // No number that a server gives.
     const subscription = this.#all.get(channel) ?? this.#entering.get(channel);
     if (!subscription || (subscription.order.last === undefined && !this.#entering.has(channel))) return false;
     const isAnew = message !== undefined && this.#beginsAnew(subscription, seq, message);
@@ -185,7 +189,7 @@ export class Subscriptions {
       return subscription.on !== undefined; // As long as the connection before this one is there, nothing is missed.
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      if (error.code === "gateway" || error.code === "throttled") {
+      if (error.code in RESTORE_PATIENCE_MS) {
         if (isGiven(channel)) return false;
         throw error;
       }
@@ -203,19 +207,22 @@ export class Subscriptions {
    * @param {Subscription} subscription
    * @param {Patience} patience
    */
-  async #catchUp(connection, channel, { order, since }, patience) {
+  async #catchUp(connection, channel, subscription, patience) {
+    const { order, since } = subscription;
     for (;;) {
       const after = /** @type {number} */ (order.last);
       const answer = await connection.request({ action: "subscribe", channel, after }, { patience });
       this.#owner.identify(answer);
+      if (this.#all.get(channel) !== subscription) return; // It was left meanwhile.
       if (answer.seq === undefined) order.end(); // There is no history any more.
-      else if (answer.seq < after) order.begin(answer.seq); // The numbers have begun anew.
+      else if (answer.seq < after) order.restart(answer.seq); // The numbers have begun anew.
       else order.cover(answer.seq);
       // Told at once: if the connection is lost between two pages, the next one knows nothing of it.
       if (answer.missing || answer.seq === undefined) this.#owner.miss(channel, since);
       if (!answer.more) return;
       // What could not be posted is tried again.
       if (answer.seq === after) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      if (this.#all.get(channel) !== subscription) return;
     }
   }
 
@@ -242,7 +249,7 @@ export class Subscriptions {
     subscription.isHealing = true;
     const { since, order } = subscription;
     try {
-      await this.#catchUp(connection, channel, subscription, PATIENCE_MS);
+      await this.#catchUp(connection, channel, subscription, HEAL_PATIENCE_MS);
     } catch (error) {
       if (!(error instanceof RequestError)) return;
       order.skip();
