@@ -66,13 +66,13 @@ export class WebSocketClient extends Emitter {
    */
   constructor(target, { queueLimit = 100, answerWithinMs = 35_000, retryMs = {}, WebSocket = globalThis.WebSocket } = {}) {
     super();
-    if (!WebSocket) throw new TypeError("There is no WebSocket here: use Node 22 or newer, or give one as an option.");
+    if (!WebSocket) throw new TypeError("There is no WebSocket here: give one as an option.");
     const requests = (this.#requests = new Requests(queueLimit, (request) => this.emit("full", request)));
     const subscriptions = (this.#subscriptions = new Subscriptions({
       give: (message) => this.#give(message),
       identify: (answer) => this.#identify(answer),
       miss: (channel, since) => this.#emitTo(channel, "gap", { channel, since }),
-      isDouble: (id) => this.#isDouble(id),
+      isKnown: (id) => this.#seen.has(id),
       tell: (error) => this.emit("error", error),
     }));
     const options = { answerWithinMs, retryMs: { least: 500, most: 30_000, ...retryMs }, WebSocket };
@@ -196,7 +196,7 @@ export class WebSocketClient extends Emitter {
    */
   async close({ drainMs = 0 } = {}) {
     if (this.#link.isClosed) return;
-    this.#requests.refuse("The client is closed.");
+    this.#requests.refuse();
     if (drainMs > 0) await this.#requests.drained(drainMs);
     if (this.#link.isClosed) return;
     this.#subscriptions.clear();
@@ -208,7 +208,7 @@ export class WebSocketClient extends Emitter {
   #hear(frame) {
     const isAnnouncement = frame.type === "joined" || frame.type === "left";
     if (frame.type === "message" || isAnnouncement) {
-      if (Number.isInteger(frame.seq) && this.#subscriptions.hear(frame.channel, frame.seq, frame)) return;
+      if (this.#subscriptions.hear(frame.channel, frame.seq, frame)) return;
     }
     if (frame.type === "message") {
       this.#subscriptions.hearUnnumbered(frame.channel, frame.sentAt);
@@ -233,12 +233,8 @@ export class WebSocketClient extends Emitter {
 
   /** A message or an announcement in its turn. @param {Numbered} message */
   #give(message) {
-    if ("id" in message) {
-      this.#isDouble(message.id);
-      this.#emitTo(message.channel, "message", message);
-    } else {
-      this.#emitTo(message.channel, message.type, message);
-    }
+    if ("id" in message) this.#isDouble(message.id);
+    this.#emitTo(message.channel, message.type ?? "message", message);
   }
 
   /** Whether it was heard before: delivery is at least once. @param {any} id without one, nobody can tell */

@@ -52,6 +52,8 @@ export class Connection {
   /** @type {Set<Asked>} In the order in which they were asked. */
   #asked = new Set();
   #refs = 0;
+  /** @type {Promise<any>} Settled once the last replay is over. */
+  #replay = Promise.resolve();
   /** @type {{ error: RequestError, among: Set<Asked> }[]} Errors of API Gateway's own, and the requests that each can be for. */
   #unclear = [];
   #heardAt = 0;
@@ -88,11 +90,26 @@ export class Connection {
   }
 
   /**
+   * Sends a request and gives the answer. Replays go one after another: the server makes one at a time for a connection.
+   *
    * @param {any} frame
    * @param {{ isAnswer?: IsAnswer, patience?: Patience, ref?: string }} [options]
    * @returns {Promise<any>}
    */
-  request(frame, { isAnswer, patience = PATIENCE_MS, ref = `c${this.#refs++}` } = {}) {
+  request(frame, options) {
+    const isReplay = frame.action === "subscribe" && (frame.after ?? frame.since) !== undefined;
+    if (!isReplay) return this.#request(frame, options);
+    const answer = this.#replay.then(() => this.#request(frame, options));
+    this.#replay = answer.catch(() => {});
+    return answer;
+  }
+
+  /**
+   * @param {any} frame
+   * @param {{ isAnswer?: IsAnswer, patience?: Patience, ref?: string }} [options]
+   * @returns {Promise<any>}
+   */
+  #request(frame, { isAnswer, patience = PATIENCE_MS, ref = `c${this.#refs++}` } = {}) {
     return new Promise((resolve, reject) => {
       if (this.isOver) return reject(new Lost());
       const text = JSON.stringify(isAnswer ? frame : { ...frame, ref });
@@ -179,7 +196,7 @@ export class Connection {
     const frame = parsed(data);
     if (frame === undefined) return this.onframe(data);
     const out = [...this.#asked].filter(({ isOut }) => isOut);
-    const isOfOwn = typeof frame.ref !== "string" && (isError(frame) ? frame.type === "error" : true);
+    const isOfOwn = typeof frame.ref !== "string" && (frame.type === "error" || !isError(frame));
     const accepts = (/** @type {Asked} */ each) => {
       try {
         return each.isAnswer?.(frame);
@@ -189,7 +206,7 @@ export class Connection {
     };
     const asked = out.find((each) => (each.isAnswer ? isOfOwn && (frame.type === "error" || accepts(each)) : each.ref === frame.ref));
     if (asked) {
-      if (isError(frame) && !asked.isAnswer?.(frame)) this.#refuse(asked, refusal(frame));
+      if (isError(frame) && !accepts(asked)) this.#refuse(asked, refusal(frame));
       else this.#settle(asked).resolve(frame);
       this.#sort();
     } else if (frame.type === undefined && isError(frame) && out.length > 0) {

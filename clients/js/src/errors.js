@@ -22,7 +22,7 @@ export class RequestError extends Error {
 export class Lost extends Error {
   /** @param {number} [code] the close code, where there is one */
   constructor(code) {
-    super("The connection is lost.");
+    super();
     this.code = code;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What a client hears and says.
  *
- * @typedef {{ id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number, seq?: number }} Message
+ * @typedef {{ type?: "message", id: string, channel?: string, from?: string, principal?: string, message: any, sentAt: number, seq?: number }} Message
  *   `seq`: its number in the channel, where the server keeps a history
  * @typedef {{ id: string, requestId: string, seq?: number, delivered: number, gone: number, failed: number, duplicate?: boolean }} Ack
  * @typedef {{ connectionId: string, principal?: string }} Identity who a client is on a connection

@@ -183,7 +183,7 @@ export class Link {
     let timer;
     /** @type {Promise<never>} */
     const late = new Promise((_, reject) => {
-      const error = new RequestError("url", `The target gave no URL within ${this.#answerWithinMs / 1_000} s.`);
+      const error = new RequestError("url", "The target gave no URL in time.");
       timer = setTimeout(reject, this.#answerWithinMs, error);
     });
     try {

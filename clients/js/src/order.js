@@ -26,7 +26,7 @@ export class Order {
   ageOf(seq) {
     if (this.last === undefined || seq > this.last) return "new";
     if (seq >= this.#first) return "past";
-    return this.#older ? "asked for" : "older";
+    return this.#older ? "new" : "older"; // Asked for, it is to come.
   }
 
   /** @param {number} seq @param {Numbered} [message] none where the number has no message for this client */

@@ -6,6 +6,7 @@ import { PATIENCE_MS } from "./connection.js";
 const UNDER_WAY = 32;
 /** How often a request is sent whose connection ended before the answer came, where it does harm to do it twice. */
 const TRIES = 2;
+const CLOSED = "The client is closed.";
 /** The close code of a connection over which a frame or a message came that was too large. */
 const TOO_LARGE = 1009;
 
@@ -18,7 +19,7 @@ const TOO_LARGE = 1009;
  * @property {AbortSignal} [signal]
  * @property {() => void} [onsend] called before it is sent, each time
  * @property {(connection: Connection, answer: any) => void} [onanswer] called before the promise is settled
- * @property {() => void} [onend] called when the answer is there, or the connection lost
+ * @property {() => void} [onend] called when it is over: answered, refused or given up
  *
  * @typedef {Asking & { number: number, frame: any, resolve: (answer: any) => void, reject: (error: unknown) => void, tries: number }} Waiting
  */
@@ -34,8 +35,8 @@ export class Requests {
   #queue = [];
   /** @type {Map<Waiting, Promise<void>>} */
   #underWay = new Map();
-  /** @type {string | undefined} Why no more are accepted. */
-  #refusal;
+  /** Whether no more are accepted. */
+  #isClosing = false;
   #isClosed = false;
   #ondrained = () => {};
 
@@ -54,7 +55,7 @@ export class Requests {
    */
   async add(frame, asking = {}) {
     const { signal } = asking;
-    if (this.#refusal) throw new RequestError("closed", this.#refusal, frame);
+    if (this.#isClosing) throw new RequestError("closed", CLOSED, frame);
     signal?.throwIfAborted();
     const size = sizeOf(frame);
     if (size > LARGEST_FRAME) {
@@ -97,9 +98,9 @@ export class Requests {
     await Promise.all(this.#underWay.values());
   }
 
-  /** Accepts no more requests. @param {string} why */
-  refuse(why) {
-    this.#refusal ??= why;
+  /** Accepts no more requests. */
+  refuse() {
+    this.#isClosing = true;
   }
 
   /** Settled once nothing waits and nothing is under way. @param {number} withinMs or this time has passed @returns {Promise<void>} */
@@ -116,10 +117,10 @@ export class Requests {
 
   /** Gives up what waits; what is under way ends with its connection. */
   close() {
-    this.refuse("The client is closed.");
+    this.refuse();
     this.#isClosed = true;
     for (const { frame, reject } of this.#queue.splice(0)) {
-      reject(new RequestError("closed", "The client was closed.", frame));
+      reject(new RequestError("closed", CLOSED, frame));
     }
     this.#work();
   }
@@ -152,7 +153,7 @@ export class Requests {
       if (error instanceof Lost) this.#lose(waiting, error);
       else reject(error instanceof RequestError ? new RequestError(error.code, error.message, frame) : error);
     } finally {
-      onend?.();
+      if (!this.#queue.includes(waiting)) onend?.();
       this.#underWay.delete(waiting);
       queueMicrotask(() => this.#work());
     }
@@ -162,11 +163,11 @@ export class Requests {
   #lose(waiting, { code }) {
     const { frame, signal, isRepeatable, reject } = waiting;
     const give = (/** @type {string} */ code, /** @type {string} */ message) => reject(new RequestError(code, message, frame));
-    if (this.#isClosed) give("closed", "The client was closed before the answer came.");
-    else if (code === TOO_LARGE) give("message_too_large", "The server takes no message as long as this.");
+    if (this.#isClosed) give("closed", CLOSED);
+    else if (code === TOO_LARGE) give("message_too_large", "The server takes no message this long.");
     else if (signal?.aborted) reject(signal.reason);
     else if (isRepeatable || ++waiting.tries < TRIES) this.#wait(waiting);
-    else give("unanswered", "The connection was lost before the answer came, twice. It may have been done.");
+    else give("unanswered", "The connection was lost before the answer, twice. It may have been done.");
   }
 
   /** Puts a request into the queue again, where it was. @param {Waiting} waiting */

@@ -61,7 +61,7 @@ export class Subscriptions {
    * @param {(message: Numbered) => void} owner.give a message in its turn
    * @param {(identity: Identity) => void} owner.identify who the client is on the connection that is used from now on
    * @param {(channel: string, since?: number) => void} owner.miss messages may be missing
-   * @param {(id: any) => boolean} owner.isDouble whether a message was heard before
+   * @param {(id: any) => boolean} owner.isKnown whether a message was heard before
    * @param {(error: RequestError) => void} owner.tell something went wrong
    */
   constructor(owner) {
@@ -141,7 +141,7 @@ export class Subscriptions {
     // What was sent before the client entered may come late.
     const isOdd = age === "past" || (age === "older" && timeOf(message) > since + LATE_MS);
     // An announcement has no id: nobody can tell whether it was heard before.
-    return isOdd && "id" in message && !this.#owner.isDouble(message.id);
+    return isOdd && "id" in message && !this.#owner.isKnown(message.id);
   }
 
   /** A message without a number came. @param {string | undefined} channel @param {number} [sentAt] */

@@ -128,9 +128,10 @@ test("what waited in a channel that was left is not given twice when it is enter
   await pass(2 * SECOND);
   await client.unsubscribe("lobby");
   server.messages.set("lobby", [message(1), message(2)]);
-  await client.subscribe("lobby", { since: 0 });
-  replays[0](subscribed("lobby", { seq: 2, replayed: 2, complete: true }));
+  const entered = client.subscribe("lobby", { since: 0 });
   await now();
+  replays[0](subscribed("lobby", { seq: 2, replayed: 2, complete: true }));
+  await entered;
   assert.deepEqual(heard, ["m1", "m2"]);
 });
 
@@ -221,4 +222,31 @@ test("an answer that cannot be read rejects its own request alone", async () => 
   push({ ...message(1, "*"), seq: undefined });
   await assert.rejects(own, TypeError);
   assert.deepEqual(heard, ["m1"]);
+});
+
+test("holes in many channels are filled one after another, as the server takes one replay at a time", async () => {
+  const names = Array.from({ length: 30 }, (_, number) => `channel ${number}`);
+  for (const name of names) await client.subscribe(name);
+  let isBusy = false;
+  const receive = server.receive.bind(server);
+  server.receive = (from, text) => {
+    const { action, channel, after, ref } = JSON.parse(text);
+    if (action !== "subscribe" || after === undefined) return receive(from, text);
+    asked.push({ action, channel, after });
+    if (isBusy) return server.post(from, { ...error("too_many_requests"), ref });
+    isBusy = true;
+    setTimeout(() => {
+      isBusy = false;
+      receive(from, text);
+    }, 2 * SECOND);
+  };
+  const before = asked.length;
+  for (const name of names) {
+    const missed = [message(1, name, `${name} 1`), message(2, name, `${name} 2`)];
+    server.messages.set(name, missed);
+    push(missed[1]);
+  }
+  await pass(2 * MINUTE);
+  // The server hears of each replay twice here: when it is asked, and when it has the time.
+  assert.deepEqual([gaps, heard.length, (asked.length - before) / 2], [[], 60, 30]);
 });
