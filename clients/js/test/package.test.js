@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdtemp, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -51,6 +51,12 @@ test("its types are those of its source", async () => {
   `);
   const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
   await run(join(TOOLS, "tsc"), [...options, "app.mts"], { cwd: folder });
+});
+
+test("it has the version of the functions that it works with", async () => {
+  const manifest = JSON.parse(await readFile(join(PACKAGE, "package.json"), "utf8"));
+  const workspace = await readFile(join(PACKAGE, "../../Cargo.toml"), "utf8");
+  assert.match(workspace, new RegExp(`^version = "${manifest.version}"$`, "m"));
 });
 
 test("the client alone is small", async () => {
