@@ -250,3 +250,27 @@ test("holes in many channels are filled one after another, as the server takes o
   // The server hears of each replay twice here: when it is asked, and when it has the time.
   assert.deepEqual([gaps, heard.length, (asked.length - before) / 2], [[], 60, 30]);
 });
+
+test("a replay that fails when nothing is missing any more mutes no channel", async () => {
+  await client.subscribe("lobby");
+  const replays = held("subscribe", ({ after }) => after !== undefined);
+  push(message(2));
+  await pass(2 * SECOND);
+  push(message(1));
+  replays[0](error("forbidden"));
+  await now();
+  push(message(3));
+  await now();
+  assert.deepEqual(heard, ["m1", "m2", "m3"]);
+});
+
+test("what came before a subscription was confirmed is asked for by nobody", async () => {
+  const subscription = held("subscribe");
+  const entered = client.subscribe("lobby");
+  await now();
+  push(message(1), message(3));
+  subscription[0](subscribed("lobby", { seq: 3 }));
+  await entered;
+  await pass(MINUTE);
+  assert.deepEqual([asked.length, heard], [1, []]);
+});
