@@ -302,8 +302,8 @@ addEventListener("keydown", (key) => {
 
 function say(channel, text, key = crypto.randomUUID()) {
   const message = { name: $("name").value.trim(), text, key };
-  const sender = { ...client?.identity, name: message.name };
-  const line = addLine(channel, { sender: sender.connectionId ? sender : { ...sender, connectionId: "you" }, text, sentAt: Date.now(), kind: "own pending" });
+  const sender = { connectionId: "you", ...client?.identity, name: message.name };
+  const line = addLine(channel, { sender, text, sentAt: Date.now(), kind: "own pending" });
   const status = line.querySelector(".status");
   const mine = { channel, text, line, status, heard: [] };
   own.set(key, mine);

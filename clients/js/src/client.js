@@ -1,5 +1,5 @@
 import { Channel } from "./channel.js";
-import { PATIENCE_MS } from "./connection.js";
+import { REPEAT_PATIENCE_MS } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { RequestError, isError, refusal } from "./errors.js";
 import { isGiven, newId } from "./frames.js";
@@ -10,8 +10,6 @@ import { Subscriptions } from "./subscriptions.js";
 /** @import { Ack, Announcement, Identity, Members, Message, Numbered, Replay } from "./frames.js" */
 /** @import { State, Target } from "./link.js" */
 
-/** How messages are retried. To send one twice under one id does no harm. */
-const SEND_PATIENCE_MS = { ...PATIENCE_MS, gateway: 10_000 };
 const SEEN = 10_000;
 /** The lane of the requests of one's own. */
 const OWN = Symbol("own");
@@ -53,7 +51,7 @@ export class WebSocketClient extends Emitter {
   #subscriptions;
   /** @type {Map<string, Channel>} */
   #channels = new Map();
-  /** @type {Set<string>} The ids of messages without a number. */
+  /** @type {Set<string>} The ids of the last messages. */
   #seen = new Set();
 
   /**
@@ -118,7 +116,7 @@ export class WebSocketClient extends Emitter {
   send(channel, message, { echo, id = newId(), ordered = true, signal } = {}) {
     return this.#requests.add({ action: "send", channel, message, echo, id }, {
       lane: ordered ? channel : undefined,
-      patience: SEND_PATIENCE_MS,
+      patience: REPEAT_PATIENCE_MS, // Under one id.
       signal,
       onanswer: (_, { seq }) => {
         // It does not come to this connection.

@@ -16,6 +16,8 @@ const AGAIN_MS = { least: 500, most: 15_000 };
  * @type {Patience}
  */
 export const PATIENCE_MS = { throttled: 60_000, too_many_requests: 60_000 };
+/** The same for what does no harm if it is done twice: a fault of the server is no reason to give it up. @type {Patience} */
+export const REPEAT_PATIENCE_MS = { ...PATIENCE_MS, gateway: 10_000 };
 
 /**
  * @typedef {(frame: any) => boolean} IsAnswer

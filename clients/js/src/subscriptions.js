@@ -1,7 +1,7 @@
 import { RequestError } from "./errors.js";
 import { isGiven } from "./frames.js";
 import { Order } from "./order.js";
-import { PATIENCE_MS } from "./connection.js";
+import { REPEAT_PATIENCE_MS } from "./connection.js";
 /** @import { Connection, Patience } from "./connection.js" */
 /** @import { Identity, Numbered } from "./frames.js" */
 
@@ -12,9 +12,7 @@ import { PATIENCE_MS } from "./connection.js";
  *
  * @type {Patience}
  */
-const RESTORE_PATIENCE_MS = { throttled: 5 * 60_000, too_many_requests: 60_000, gateway: 10_000 };
-/** The same while a message that is missing is asked for. @type {Patience} */
-const HEAL_PATIENCE_MS = { ...RESTORE_PATIENCE_MS, ...PATIENCE_MS };
+const RESTORE_PATIENCE_MS = { ...REPEAT_PATIENCE_MS, throttled: 5 * 60_000 };
 /** How long a message that is missing may still come by itself, before it is asked for: all members may miss it. */
 const MISSING_MS = { least: 500, most: 2_000 };
 /** How late a message may come that was sent before the client entered; clocks differ, too. */
@@ -249,7 +247,7 @@ export class Subscriptions {
     subscription.isHealing = true;
     const { since, order } = subscription;
     try {
-      await this.#catchUp(connection, channel, subscription, HEAL_PATIENCE_MS);
+      await this.#catchUp(connection, channel, subscription, REPEAT_PATIENCE_MS);
     } catch (error) {
       if (!(error instanceof RequestError)) return;
       order.skip();

@@ -6,9 +6,9 @@ import { mock, test } from "node:test";
 
 import { WebSocketClient } from "../src/index.js";
 import { FakeServer } from "../src/testing.js";
+import { pass, stopTheClock } from "./clock.js";
 
 const CHANNELS = ["a", "b", "*"];
-const STEP_MS = 50;
 const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: Number(process.env.CASES ?? 60) }, (_, seed) => seed + 1);
 
 /** Numbers that look random, and are the same for a seed (mulberry32). */
@@ -55,16 +55,9 @@ function person(server, name) {
   return { name, client, heard, gaps, first: {} };
 }
 
-async function pass(milliseconds) {
-  for (let left = milliseconds; left > 0; left -= STEP_MS) {
-    mock.timers.tick(STEP_MS);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 /** Lets people talk for a while, with faults, and then comes to rest. */
 async function history(seed, { expires = false } = {}) {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1_700_000_000_000 });
+  stopTheClock();
   const random = randomOf(seed);
   mock.method(Math, "random", random);
   mock.method(globalThis, "fetch", () => Promise.reject(new TypeError("Failed to fetch")));
