@@ -15,7 +15,6 @@ use lambda_websocket::{
     Channel, Connection, ConnectionId, History, Registry,
     store::{
         error::StoreError,
-        history::MaxAge,
         registry::{CONNECTION_INDEX, DeletedRow},
     },
 };
@@ -70,14 +69,13 @@ impl ConnectionTable {
 
     /// Creates an empty history beside the table. It replays so many messages at most.
     pub async fn history(&self, max: u16) -> History {
-        self.history_for("86400", max).await
+        self.history_for(A_DAY, max).await
     }
 
     /// The same, with so many seconds for which it keeps a message.
     pub async fn history_for(&self, seconds: &str, max: u16) -> History {
         new_table(&self.client, HISTORY, "seq", ScalarAttributeType::N).send().await.expect("a table");
-        let max = max.to_string().parse().expect("a number of messages");
-        History::new(self.client.clone(), HISTORY, seconds.parse().expect("a time"), max)
+        history(self.client.clone(), seconds, max)
     }
 
     /// Every row of the history.
@@ -170,10 +168,13 @@ impl ConnectionTable {
     }
 }
 
+/// How long a history keeps a message by default, in seconds.
+pub const A_DAY: &str = "86400";
+
 /// The history beside the connection table, through this client.
-pub fn history(client: Client, max: u16) -> History {
+pub fn history(client: Client, seconds: &str, max: u16) -> History {
     let max = max.to_string().parse().expect("a number of messages");
-    History::new(client, HISTORY, MaxAge::default(), max)
+    History::new(client, HISTORY, seconds.parse().expect("a time"), max)
 }
 
 /// A table with the hash key `channel` and this range key.

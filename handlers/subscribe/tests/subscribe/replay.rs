@@ -452,7 +452,7 @@ impl Side {
                 config.timeout_config(TimeoutConfig::disabled()).http_client(aws::http_client()).build();
             let client = Client::from_conf(config);
             let registry = Registry::new(client.clone(), ConnectionTable::NAME, "1".parse().unwrap());
-            let history = testkit::dynamodb::history(client, 100);
+            let history = testkit::dynamodb::history(client, testkit::dynamodb::A_DAY, 100);
             let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let done = runtime.block_on(work(registry, history, connections));
             wait.send(false).unwrap();

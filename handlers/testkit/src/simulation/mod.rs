@@ -287,7 +287,7 @@ impl Simulation {
 
     /// The history, which replays so many messages at most.
     pub fn history(&self, max: u16) -> History {
-        dynamodb::history(self.tables.clone(), max)
+        dynamodb::history(self.tables.clone(), dynamodb::A_DAY, max)
     }
 
     /// The poster, built as the functions build it.
